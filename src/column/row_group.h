@@ -1,0 +1,230 @@
+/* row_group.h - up to 65,536 row slots of one table: Arrow columns plus row lifetimes.
+ *
+ *   columns     per column: values (Arrow layout), validity, and for text a string heap
+ *   lifetimes   begin[slot], end[slot], previous[slot]
+ *   zone maps   per column: min, max, null count of each completed vector, and of the group
+ *
+ * A slot is written once and never changes; only its lifetime does. begin = 0 means "not begun":
+ * the slot was reserved and is visible to nobody (yet, or ever). A reader with snapshot S sees
+ * the slots with begin <= S < end.
+ *
+ * States. OPEN: slots are being appended. SEALED: full (or closed early), waiting for the
+ * watermark. FROZEN: begin and previous are gone because every begin lies at or below the
+ * watermark; a row's end is kept only once something ended. Freezing and growing make a new
+ * struct row_group of the same number and slots; the old one lives on, unchanged and still
+ * right for the snapshots of those who hold it.
+ *
+ * Validity and BOOLEAN are a byte a row while a vector of 1,024 is being filled, so that no two
+ * rows share a bit that a reader might be looking at; a completed vector is packed once into
+ * Arrow bitmaps.
+ *
+ * Strings. Views of 16 bytes as Arrow's utf8_view. OPEN and SEALED: the view's buffer index is a
+ * chunk of the group's heap; chunks never move. FROZEN: each window of 8,192 slots has one heap
+ * of its own and its views have buffer index 0, so that one exported batch carries one buffer.
+ *
+ * Concurrency: one writer (append, stamps), any number of readers. A reader learns of slots
+ * through a row count it read under the table's lock or through a row id from the index. Groups
+ * are reference counted; the last release, from any thread, frees.
+ */
+#ifndef OMEN_COLUMN_ROW_GROUP_H
+#define OMEN_COLUMN_ROW_GROUP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "column/schema.h"
+#include "omendb_arrow.h"
+
+enum {
+    ROW_GROUP_ROWS = 65536,
+    VECTOR_ROWS = 1024,
+    BATCH_ROWS = 8192,
+    ROW_GROUP_VECTORS = ROW_GROUP_ROWS / VECTOR_ROWS,
+};
+
+#define TIMESTAMP_PENDING UINT64_C(0)         /* a begin: not begun */
+#define TIMESTAMP_INFINITY UINT64_MAX         /* an end: not ended */
+
+/* Row ids: bit 63 set, 16-62 the group's number, 0-15 the slot. */
+static inline uint64_t row_id_make(uint64_t group_number, uint32_t slot)
+{
+    return ROW_ID_OCCUPIED | group_number << 16 | slot;
+}
+
+static inline uint64_t row_id_group(uint64_t row_id)
+{
+    return (row_id & ~ROW_ID_OCCUPIED) >> 16;
+}
+
+static inline uint32_t row_id_slot(uint64_t row_id)
+{
+    return (uint32_t)(row_id & 0xFFFF);
+}
+
+enum row_group_state { ROW_GROUP_OPEN, ROW_GROUP_SEALED, ROW_GROUP_FROZEN };
+
+struct row_group;
+
+/* --- life --- */
+
+/* An empty open group with room for `capacity` rows (1 to 65,536). Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status row_group_create(struct allocator *allocator, struct schema *schema,
+                                             uint64_t number, uint32_t capacity,
+                                             struct row_group **out);
+
+struct row_group *row_group_retain(struct row_group *group);
+void row_group_release(struct row_group *group); /* NULL does nothing; any thread */
+
+/* A group of the same number, slots and lifetimes with room for `capacity` rows. Single writer;
+ * the caller swaps it in before the next stamp. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status row_group_grow(const struct row_group *group, uint32_t capacity,
+                                           struct row_group **out);
+
+/* No more appends: OPEN becomes SEALED. Packs the last, partial vector too. Cannot fail. */
+void row_group_seal(struct row_group *group);
+
+/* The frozen form of a sealed group; every begin must be at or below `watermark` (slots that
+ * never began become dead). Validity bytes, begin, previous and unused room are dropped, text is
+ * laid out per window, zone maps are made exact over the rows that began. Ends are carried
+ * over (allocated only if any). Errors: OUT_OF_MEMORY; NOT_READY where a begin is later. */
+OMEN_MUST_CHECK omen_status row_group_freeze(const struct row_group *group, uint64_t watermark,
+                                             struct row_group **out);
+
+/* --- facts --- */
+
+uint64_t row_group_number(const struct row_group *group);
+enum row_group_state row_group_state_of(const struct row_group *group);
+uint32_t row_group_capacity(const struct row_group *group);
+uint32_t row_group_row_count(const struct row_group *group); /* slots appended; acquire */
+uint64_t row_group_max_begin(const struct row_group *group); /* over stamped slots; 0 if frozen */
+uint32_t row_group_ended_count(const struct row_group *group);   /* slots with an end */
+uint32_t row_group_unbegun_count(const struct row_group *group); /* slots with begin = 0 */
+size_t row_group_bytes(const struct row_group *group); /* allocated, heaps included */
+size_t row_group_column_bytes(const struct row_group *group); /* of those, column data alone */
+
+/* --- append (one writer). Every append is all or nothing; the new slots are unbegun. --- */
+
+/* One row of stored_count values, each passed by schema_check_value. Text is copied.
+ * Errors: OUT_OF_MEMORY; LIMIT_EXCEEDED where the group is full (rows, or 1 GiB of text). */
+OMEN_MUST_CHECK omen_status row_group_append_values(struct row_group *group,
+                                                    const omen_value *values);
+
+/* Slots [first, first + count) of another group of the same schema. */
+OMEN_MUST_CHECK omen_status row_group_append_slots(struct row_group *group,
+                                                   const struct row_group *source,
+                                                   uint32_t first, uint32_t count);
+
+/* The chosen slots of another group of the same schema, in that order. For compaction. */
+OMEN_MUST_CHECK omen_status row_group_append_chosen(struct row_group *group,
+                                                    const struct row_group *source,
+                                                    const uint16_t *slots, uint32_t count);
+
+/* Rows [first, first + count) of an imported Arrow struct array with the schema's shown columns
+ * in order. A hidden key takes hidden_key_first, +1, ... Values are checked and canonicalised
+ * as schema_check_value does; any Arrow type schema_from_arrow accepts for the column is.
+ * `error` names column and row. */
+OMEN_MUST_CHECK omen_status row_group_append_arrow(struct row_group *group,
+                                                   const struct ArrowSchema *arrow_schema,
+                                                   const struct ArrowArray *array,
+                                                   uint32_t first, uint32_t count,
+                                                   int64_t hidden_key_first, omen_error *error);
+
+/* --- lifetimes --- */
+
+uint64_t row_group_begin(const struct row_group *group, uint32_t slot); /* frozen: 1 */
+uint64_t row_group_end(const struct row_group *group, uint32_t slot);
+uint64_t row_group_previous(const struct row_group *group, uint32_t slot); /* frozen: none */
+
+void row_group_set_previous(struct row_group *group, uint32_t slot, uint64_t row_id);
+
+/* Allocates the `end` array of a frozen group that has none, so that stamps cannot fail.
+ * Readers may be at work. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status row_group_prepare_ends(struct row_group *group);
+
+/* Stamps; part of applying a commit, cannot fail. The timestamp exceeds every registered
+ * snapshot, so readers see no change until it is published. */
+void row_group_stamp_begin(struct row_group *group, uint32_t first, uint32_t count,
+                           uint64_t timestamp);
+void row_group_stamp_end(struct row_group *group, uint32_t slot, uint64_t timestamp);
+
+/* Whether a reader at `snapshot` sees the slot. */
+bool row_group_visible(const struct row_group *group, uint32_t slot, uint64_t snapshot);
+
+/* Whether it sees every slot below `row_count`. */
+bool row_group_wholly_visible(const struct row_group *group, uint32_t row_count,
+                              uint64_t snapshot);
+
+/* Bit i of `selection` (VECTOR_ROWS bits) = slot vector * 1,024 + i is visible; slots from
+ * row_count on are not. Returns how many are. Vectors without ended or later rows cost O(1). */
+uint32_t row_group_select_visible(const struct row_group *group, uint32_t vector,
+                                  uint32_t row_count, uint64_t snapshot, uint64_t *selection);
+
+/* --- reading --- */
+
+/* The value at (slot, column). Text is borrowed as long as the group lives. */
+void row_group_read(const struct row_group *group, uint32_t slot, uint32_t column,
+                    omen_value *out);
+
+/* Prefetches the cache lines that row_group_read of these columns will touch. */
+void row_group_prefetch(const struct row_group *group, uint32_t slot, const uint32_t *columns,
+                        uint32_t column_count);
+
+/* The encoded key of a slot. Byte keys are placed in `arena`. Errors: OUT_OF_MEMORY. */
+struct arena;
+OMEN_MUST_CHECK omen_status row_group_key(const struct row_group *group, uint32_t slot,
+                                          struct arena *arena, struct index_key *out);
+
+/* --- zone maps --- */
+
+struct zone {
+    bool known;          /* min and max hold; false: nothing is known, or all rows are NULL */
+    bool exact;          /* they are values of the rows (text zones hold prefixes otherwise) */
+    uint32_t null_count; /* of row_count */
+    uint32_t row_count;  /* slots covered; 0: the zone covers nothing */
+    omen_value min, max; /* text borrowed as long as the group lives */
+};
+
+/* The zone of one vector, or of the whole group (vector = -1). Only completed vectors of an open
+ * group have one; the group as a whole only once sealed. Dead rows count: a zone may be wider
+ * than what is visible, never narrower. */
+void row_group_zone(const struct row_group *group, int32_t vector, uint32_t column,
+                    struct zone *out);
+
+/* --- export --- */
+
+/* Slots [first, first + count) of the given columns as an Arrow struct array of offset 0.
+ * first is a multiple of VECTOR_ROWS; the range stays within one BATCH_ROWS window. Completed
+ * vectors are not copied: buffers point into the group, lengths cut to the slice, and the array
+ * holds a reference to the group. An unfinished vector, and string heaps beyond the allowed
+ * chunks, are copied. columns = NULL, column_count = 0 gives a length only.
+ * Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status row_group_export(struct row_group *group, uint32_t first,
+                                             uint32_t count, const uint32_t *columns,
+                                             uint32_t column_count, struct ArrowArray *out);
+
+/* A batch gathered from chosen slots of several groups: start, add slots, finish.
+ * Text is copied into the batch's own heap. One thread at a time. */
+struct batch_builder;
+OMEN_MUST_CHECK omen_status batch_builder_create(struct allocator *allocator,
+                                                 struct schema *schema, const uint32_t *columns,
+                                                 uint32_t column_count, uint32_t capacity,
+                                                 struct batch_builder **out);
+uint32_t batch_builder_row_count(const struct batch_builder *builder);
+OMEN_MUST_CHECK omen_status batch_builder_add(struct batch_builder *builder,
+                                              const struct row_group *group,
+                                              const uint16_t *slots, uint32_t count);
+/* Moves what was gathered into `out` (offset 0, 64-byte aligned buffers) and empties the
+ * builder, which may be used again. */
+OMEN_MUST_CHECK omen_status batch_builder_finish(struct batch_builder *builder,
+                                                 struct ArrowArray *out);
+void batch_builder_destroy(struct batch_builder *builder);
+
+/* Address of a column's value buffer, for tests that assert nothing was copied. */
+const void *row_group_values(const struct row_group *group, uint32_t column);
+
+/* Checks every invariant. CORRUPTED with a message where one is broken. */
+OMEN_MUST_CHECK omen_status row_group_validate(const struct row_group *group, omen_error *error);
+
+#endif
