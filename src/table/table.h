@@ -1,0 +1,187 @@
+/* table.h - one table: index, row groups and versions; the one source of truth for its rows.
+ *
+ *            key ----> index (TableIndex) ----> newest row id
+ *                                                   |
+ *   row groups (TableStorage):  [open] [sealed] [frozen] ...   slot: begin, end, previous
+ *
+ * Writes gather rows in private row groups (a write set) and become visible together through
+ * the commit pipeline of src/txn. Reads see the versions with begin <= snapshot < end.
+ *
+ * Concurrency: any number of readers beside one writer. A readers-writer lock guards the index
+ * and the list of groups; a point read holds it for the lookup only, a scan only to capture
+ * its groups. Rows themselves need no lock: they never change.
+ */
+#ifndef OMEN_TABLE_TABLE_H
+#define OMEN_TABLE_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "column/filter.h"
+#include "column/row_group.h"
+#include "column/schema.h"
+#include "omendb_arrow.h"
+#include "omendb_types.h"
+#include "txn/txn.h"
+
+struct table;
+
+/* --- life --- */
+
+/* An empty table (schema retained, name copied). The manager and the allocator outlive it. */
+OMEN_MUST_CHECK omen_status table_create(struct allocator *allocator,
+                                         struct txn_manager *manager, const char *name,
+                                         struct schema *schema, struct table **out);
+struct table *table_retain(struct table *table);
+void table_release(struct table *table); /* NULL does nothing; any thread */
+
+struct schema *table_schema(const struct table *table); /* borrowed */
+const char *table_name(const struct table *table);      /* borrowed */
+
+/* Live rows, about: committed inserts less deletes, whatever the snapshot. */
+uint64_t table_row_count_estimate(const struct table *table);
+
+/* --- point reads --- */
+
+/* One row version, pinned: its values can be read until it is released. */
+struct row_ref {
+    struct row_group *group; /* NULL: none */
+    uint32_t slot;
+};
+void row_ref_release(struct row_ref *row);
+
+/* The version of the row with this key that the view sees. `key` holds key_count values of the
+ * key columns' types, in key order, none NULL. `scratch` holds byte keys during the call.
+ * Errors: NOT_FOUND; TYPE_MISMATCH; OUT_OF_MEMORY. Thread-safe. */
+OMEN_MUST_CHECK omen_status table_get(struct table *table, const struct read_view *view,
+                                      const omen_value *key, struct arena *scratch,
+                                      struct row_ref *out);
+
+/* The same for an encoded key; the fast path of prepared point queries. */
+OMEN_MUST_CHECK omen_status table_get_encoded(struct table *table, const struct read_view *view,
+                                              struct index_key key, struct row_ref *out);
+
+/* --- writes --- */
+
+/* Rows to insert, update and delete in one transaction; private until committed. One thread. */
+struct write_set;
+OMEN_MUST_CHECK omen_status write_set_create(struct table *table, struct write_set **out);
+void write_set_destroy(struct write_set *set); /* NULL does nothing */
+
+/* Adds one row of column_count values in schema order; borrowed for the call; values are
+ * canonicalised in place. Errors: as schema_check_value; OUT_OF_MEMORY. On failure the set
+ * is as before. */
+OMEN_MUST_CHECK omen_status write_set_insert(struct write_set *set, omen_value *values,
+                                             omen_error *error);
+
+/* Adds all rows of an Arrow struct array (read, not consumed). All or nothing. */
+OMEN_MUST_CHECK omen_status write_set_insert_arrow(struct write_set *set,
+                                                   const struct ArrowSchema *arrow_schema,
+                                                   const struct ArrowArray *array,
+                                                   omen_error *error);
+
+/* Replaces the given columns of the row with this key by new values (NULLs too; key columns
+ * too: then the row moves). The newest committed version counts: the caller holds the writer
+ * lock. Errors: NOT_FOUND; as write_set_insert. A key targeted twice keeps its first change. */
+OMEN_MUST_CHECK omen_status write_set_update(struct write_set *set, const omen_value *key,
+                                             const uint32_t *columns, omen_value *values,
+                                             uint32_t column_count, omen_error *error);
+
+/* Ends the row with this key. As write_set_update. */
+OMEN_MUST_CHECK omen_status write_set_delete(struct write_set *set, const omen_value *key,
+                                             omen_error *error);
+
+uint64_t write_set_row_count(const struct write_set *set); /* rows inserted, updated, deleted */
+
+/* The set as a participant of txn_commit. DUPLICATE_KEY names the key in its message. */
+struct txn_participant write_set_participant(struct write_set *set);
+
+/* Convenience: commit this one set; takes the writer lock unless `locked`. */
+OMEN_MUST_CHECK omen_status write_set_commit(struct write_set *set, bool locked,
+                                             omen_error *error);
+
+/* --- scans --- */
+
+/* A table as one statement sees it: its groups captured once, its snapshot registered. Scans and
+ * partitions of one statement all come from one view, so they are disjoint and complete. */
+struct table_view;
+OMEN_MUST_CHECK omen_status table_view_open(struct table *table, const struct snapshot *snapshot,
+                                            struct table_view **out);
+struct table_view *table_view_retain(struct table_view *view);
+void table_view_release(struct table_view *view); /* any thread */
+struct table *table_view_table(const struct table_view *view); /* borrowed */
+
+struct scan_spec {
+    const uint32_t *columns; /* projection in output order; all borrowed for the open call */
+    uint32_t column_count;
+    const omen_predicate *predicates;
+    size_t predicate_count;
+    uint64_t limit; /* UINT64_MAX = none */
+    uint32_t partition, partition_count; /* contiguous shares of the groups; 0 of 1 = all */
+    bool key_lookup; /* answer a fixed key through the index (false only to compare in tests) */
+};
+
+/* Whether the predicates fix every key column by = or IN, so that the index answers. */
+bool table_predicates_fix_key(const struct schema *schema, const omen_predicate *predicates,
+                              size_t count);
+
+struct scan;
+struct scan_counters {
+    bool by_index;
+    uint64_t groups, groups_pruned;   /* of this partition */
+    uint64_t vectors, vectors_pruned; /* of the groups read */
+    uint64_t rows;                    /* delivered */
+};
+
+/* Opens a scan; it keeps the view alive. Errors: as filter_create; OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status table_scan_open(struct table_view *view,
+                                            const struct scan_spec *spec, struct scan **out,
+                                            omen_error *error);
+
+/* The next non-empty batch; END_OF_DATA after the last. The batch keeps its groups alive by
+ * itself. One thread at a time. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status table_scan_next(struct scan *scan, struct ArrowArray *out);
+void table_scan_counters(const struct scan *scan, struct scan_counters *out);
+void table_scan_close(struct scan *scan); /* NULL does nothing; any thread */
+
+/* The scan as an Arrow C stream that owns it; errors come as "SQLSTATE message". */
+OMEN_MUST_CHECK omen_status table_scan_stream(struct table_view *view,
+                                              const struct scan_spec *spec,
+                                              struct ArrowArrayStream *out, omen_error *error);
+
+/* One pinned row as an Arrow batch of length 1. */
+OMEN_MUST_CHECK omen_status table_row_arrow(struct table *table, const struct row_ref *row,
+                                            const uint32_t *columns, uint32_t column_count,
+                                            struct ArrowArray *out);
+
+/* --- maintenance --- */
+
+struct maintain_report {
+    uint64_t groups_frozen, groups_compacted, groups_dropped;
+    uint64_t entries_erased, entries_repointed;
+    bool more; /* another step would find work now */
+};
+
+/* One bounded step: erases index entries of rows deleted before the watermark, freezes sealed
+ * groups, compacts groups with too many dead rows, repoints the index, drops dead groups. At most
+ * about `rows_max` rows are touched. Takes the writer lock. Adds to `report` (may be NULL).
+ * Errors: OUT_OF_MEMORY, and then nothing is lost: the step can be tried again. */
+OMEN_MUST_CHECK omen_status table_maintain(struct table *table, uint64_t rows_max,
+                                           struct maintain_report *report);
+
+/* --- facts --- */
+
+struct table_stats {
+    uint64_t groups_open, groups_sealed, groups_frozen, groups_retired;
+    uint64_t rows_estimate, dead_rows;
+    uint64_t column_bytes, lifetime_bytes, index_bytes, bytes;
+    uint64_t point_reads, scans, index_scans; /* since creation; relaxed counters */
+};
+void table_stats_of(struct table *table, struct table_stats *out);
+
+/* Checks index against rows, rows against lifetimes, groups and maps. Takes the writer lock. */
+OMEN_MUST_CHECK omen_status table_validate(struct table *table, omen_error *error);
+
+#endif
