@@ -175,7 +175,8 @@ OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_query(omen_connection *connection, 
                                                    size_t length, struct ArrowArrayStream *out,
                                                    uint64_t *rows_affected, omen_error *error);
 
-/* Prepares one statement with parameters $1..$n for repeated runs. The text is copied.
+/* Prepares one statement of any kind, with parameters $1..$n, for repeated runs. The text is
+ * copied.
  * Errors: SYNTAX_ERROR, UNDEFINED_TABLE, UNDEFINED_COLUMN, ... as running it would. */
 OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_prepare(omen_connection *connection, const char *sql,
                                                      size_t length, omen_statement **out,
@@ -184,9 +185,9 @@ OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_prepare(omen_connection *connection
 /* Parameters the statement takes. */
 OMEN_EXPORT size_t omen_statement_parameter_count(const omen_statement *statement);
 
-/* Runs a prepared statement that gives rows and steps through them by omen_step. `parameters`
- * holds as many values as the statement takes; text is borrowed until the next execute. An
- * INSERT runs at once. */
+/* Runs a prepared statement. `parameters` holds as many values as the statement takes; text is
+ * borrowed until the next execute. Statements that write do so now, all of it or nothing;
+ * queries give their rows through omen_step. */
 OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_execute(omen_statement *statement,
                                                      const omen_value *parameters,
                                                      size_t parameter_count, omen_error *error);
@@ -194,6 +195,25 @@ OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_execute(omen_statement *statement,
 /* The next result row; END_OF_DATA after the last. Values hold until the next step or execute. */
 OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_step(omen_statement *statement, omen_error *error);
 OMEN_EXPORT size_t omen_statement_column_count(const omen_statement *statement);
+
+/* A result column's name (zero-terminated, alive until the next execute) and type, known from
+ * execute on. NULL, and type NONE, for a position out of range. */
+OMEN_EXPORT const char *omen_statement_column_name(const omen_statement *statement,
+                                                   size_t column);
+OMEN_EXPORT omen_type omen_statement_column_type(const omen_statement *statement, size_t column);
+
+/* How the last execute was answered: "index", "engine", or "core" for statements that are not
+ * queries. Static string. */
+OMEN_EXPORT const char *omen_statement_route(const omen_statement *statement);
+
+/* What kind of statement it is, as PostgreSQL's command tag: "SELECT", "INSERT", "CREATE TABLE",
+ * "COPY", ... Static string. */
+OMEN_EXPORT const char *omen_statement_tag(const omen_statement *statement);
+
+/* Rows the last execute inserted, copied, updated or deleted. */
+OMEN_EXPORT uint64_t omen_statement_rows_affected(const omen_statement *statement);
+
+/* A value of the current row; a NULL of type NONE for a position out of range. */
 OMEN_EXPORT omen_value omen_statement_value(const omen_statement *statement, size_t column);
 OMEN_EXPORT void omen_statement_release(omen_statement *statement); /* NULL does nothing */
 

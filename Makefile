@@ -1,0 +1,68 @@
+# The commands of this repository. Each works on a fresh machine: what is missing is installed
+# first (tools/setup). HACKING.md explains them.
+#
+#   make              build everything: build/omendb, build/libomendb.so, build/libomendb_engine.so
+#   make demo         set up, build, load real data, ask questions of it
+#   make check        the C core's tests (no cargo needed)
+#   make test [T=wal] all that CI runs, or one suite
+#   make asan|ubsan|tsan [T=..]      the core's tests under a sanitizer
+#   make fuzz T=csv SECONDS=60       feed random bytes to one decoder
+#   make figures [T=index.lookup] [ROWS=N]   figures beside their peers
+#   make bench        every benchmark program, JSON on standard output
+#   make lint         sizes, layers, forbidden calls, formatting, the other compiler
+
+SHELL := /bin/bash
+OMENDB_CACHE ?= $(HOME)/.cache/omendb
+export OMENDB_CACHE
+export CARGO_TARGET_DIR ?= $(OMENDB_CACHE)/cargo
+BUILD ?= build
+SECONDS ?= 60
+MESON_TEST = meson test --no-rebuild --print-errorlogs $(if $(T),--suite $(T))
+
+.PHONY: all core engine setup demo check test asan ubsan tsan fuzz crash figures bench lint clean
+.DEFAULT_GOAL := all
+
+all: core engine
+
+setup:
+	@tools/setup all
+
+$(BUILD)/build.ninja: meson.build meson_options.txt
+	@tools/setup core
+	@if [ -e $@ ]; then meson setup --reconfigure $(BUILD); else meson setup $(BUILD); fi >/dev/null
+
+core: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet
+
+engine: $(BUILD)/build.ninja
+	@tools/build-engine $(BUILD)
+
+demo:
+	@tools/demo $(BUILD)
+
+check: core
+	@cd $(BUILD) && $(MESON_TEST) $(if $(T),,--no-suite engine --no-suite long)
+
+test:
+	@tools/run-tests $(BUILD) $(T)
+
+asan ubsan tsan:
+	@tools/setup core
+	@tools/run-sanitizer $@ $(T)
+
+fuzz:
+	@tools/setup core
+	@tools/run-fuzzer "$(T)" "$(SECONDS)"
+
+figures: all
+	@tools/figures $(BUILD) $(T)
+
+bench: all
+	@tools/figures $(BUILD) --json
+
+lint:
+	@tools/setup core
+	@tools/tidy && tools/build-clang
+
+clean:
+	rm -rf $(BUILD) build-asan build-ubsan build-tsan build-fuzz build-clang
