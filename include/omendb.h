@@ -135,6 +135,7 @@ OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_get(omen_connection *connection, co
                                                  const omen_value *key, size_t key_count,
                                                  omen_row **out, omen_error *error);
 
+/* Columns of the row: those of its table. */
 OMEN_EXPORT size_t omen_row_column_count(const omen_row *row);
 
 /* The value of a column by position; text is borrowed until the row is released. A NULL value
@@ -216,6 +217,12 @@ OMEN_EXPORT uint64_t omen_statement_rows_affected(const omen_statement *statemen
 /* A value of the current row; a NULL of type NONE for a position out of range. */
 OMEN_EXPORT omen_value omen_statement_value(const omen_statement *statement, size_t column);
 OMEN_EXPORT void omen_statement_release(omen_statement *statement); /* NULL does nothing */
+
+/* Writes a value as PostgreSQL prints it, without a terminating zero, NULL as nothing. `*length`
+ * gets the bytes the whole text takes; where that exceeds `capacity`, nothing is written and
+ * LIMIT_EXCEEDED returned, so a larger buffer can be tried. Thread-safe. */
+OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_value_to_text(const omen_value *value, char *buffer,
+                                                           size_t capacity, size_t *length);
 
 /* Splits the first statement off `sql`: its length without the semicolon, and in `*rest` where
  * the next begins. Quotes, dollar quotes and comments are PostgreSQL's. `*complete` is false
