@@ -1,0 +1,17 @@
+/* render.h - prints the result of a statement as a table or as CSV. */
+#ifndef OMEN_CLI_RENDER_H
+#define OMEN_CLI_RENDER_H
+
+#include <stdio.h>
+
+#include "omendb.h"
+
+enum render_format { RENDER_TABLE, RENDER_CSV };
+
+/* Steps through the rows of an executed statement and prints them to `out`. Memory is bounded:
+ * table columns take their widths from the first rows. `*row_count` gets the rows printed.
+ * Errors: those of omen_step; OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status render_result(omen_statement *statement, enum render_format format,
+                                          FILE *out, uint64_t *row_count, omen_error *error);
+
+#endif
