@@ -1,5 +1,185 @@
+//! OmenDB's SQL engine: Apache DataFusion behind the C ABI of `include/omendb_engine.h`.
+//!
+//! ```text
+//!   core (C)      | lib.rs      entry, vtable, panics stop here
+//!   omen_engine ->| session.rs  runtime, memory pool, planning
+//!                 | catalog.rs  names of one statement        -> host.rs -> omen_engine_host
+//!                 | provider.rs what may be pushed down        (predicate.rs, value.rs)
+//!                 | scan.rs     batches in, as Arrow C streams
+//!   stream      <-| stream.rs   result out, as an Arrow C stream
+//!                 | error.rs    every error as a SQLSTATE
+//! ```
+//!
+//! `unsafe` is confined to the boundary: here, `host.rs`, `catalog.rs` (one handle), `value.rs`
+//! (a C union), `scan.rs` and `stream.rs` (Arrow C structures). See README.md.
+
+mod abi;
+mod catalog;
+mod error;
+mod host;
+mod predicate;
+mod provider;
+mod scan;
+mod session;
+mod stream;
+mod value;
+
+use std::ffi::c_char;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Arc;
+
+use abi::{
+    omen_engine, omen_engine_host, omen_engine_instance, omen_engine_options, omen_engine_statement,
+    omen_error, omen_status, omen_value, ArrowArrayStream, Status, OMEN_ENGINE_ABI_VERSION,
+};
+use error::{EngineError, EngineResult};
+use host::Host;
+use session::{Engine, Parameter};
+
+/// What `name` says; the version is Cargo.toml's exact requirement.
+const NAME: &std::ffi::CStr = c"DataFusion 55.2.0";
+
+static ENGINE: omen_engine = omen_engine {
+    abi_version: OMEN_ENGINE_ABI_VERSION,
+    struct_bytes: std::mem::size_of::<omen_engine>() as u32,
+    name: Some(name),
+    open: Some(open),
+    close: Some(close),
+    query: Some(query),
+    explain: Some(explain),
+};
+
+/// The engine's only export: its functions, or NULL where the versions differ.
 #[no_mangle]
-pub extern "C" fn omen_engine_open() -> i32 {
-    let c = datafusion::prelude::SessionContext::new();
-    c.session_id().len() as i32
+pub extern "C" fn omen_engine_entry(abi_version: u32) -> *const omen_engine {
+    if abi_version == OMEN_ENGINE_ABI_VERSION {
+        &ENGINE
+    } else {
+        std::ptr::null()
+    }
+}
+
+/// Runs `body`; a panic becomes INTERNAL, an error fills `error`.
+///
+/// # Safety
+/// `error` is NULL or valid for writing.
+unsafe fn guarded(error: *mut omen_error, body: impl FnOnce() -> EngineResult<()>) -> Status {
+    let outcome = catch_unwind(AssertUnwindSafe(body))
+        .unwrap_or_else(|payload| Err(EngineError::from_panic(payload.as_ref())));
+    match outcome {
+        Ok(()) => omen_status::OMEN_OK,
+        Err(failure) => {
+            // SAFETY: the caller's promise.
+            unsafe { failure.write_to(error) };
+            failure.status
+        }
+    }
+}
+
+unsafe extern "C" fn name() -> *const c_char {
+    NAME.as_ptr()
+}
+
+unsafe extern "C" fn open(
+    host: *const omen_engine_host,
+    options: *const omen_engine_options,
+    out: *mut *mut omen_engine_instance,
+    error: *mut omen_error,
+) -> Status {
+    // SAFETY: the header's promises about the arguments; `out` is written on both ways.
+    unsafe {
+        guarded(error, || {
+            out.write(std::ptr::null_mut());
+            let defaults = omen_engine_options { memory_bytes_max: 0, thread_count: 0 };
+            let engine = Engine::start(Host::new(host)?, options.as_ref().unwrap_or(&defaults))?;
+            out.write(Arc::into_raw(Arc::new(engine)).cast_mut().cast());
+            Ok(())
+        })
+    }
+}
+
+unsafe extern "C" fn close(engine: *mut omen_engine_instance) {
+    if !engine.is_null() {
+        // SAFETY: `open` made the handle from an Arc; streams hold references of their own.
+        let engine = unsafe { Arc::from_raw(engine.cast_const().cast::<Engine>()) };
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(engine)));
+    }
+}
+
+unsafe extern "C" fn query(
+    engine: *mut omen_engine_instance,
+    statement: *mut omen_engine_statement,
+    sql: *const c_char,
+    length: usize,
+    parameters: *const omen_value,
+    parameter_count: u32,
+    out: *mut ArrowArrayStream,
+    error: *mut omen_error,
+) -> Status {
+    // SAFETY: the header's promises about the arguments; `out` holds nothing to drop.
+    unsafe {
+        guarded(error, || {
+            let engine = engine_of(engine)?;
+            let values = match parameter_count {
+                0 => &[][..],
+                count => std::slice::from_raw_parts(parameters, count as usize),
+            };
+            let parameters = values.iter().map(|value| {
+                let sql_type = value::sql_type(&value.type_)?;
+                Ok(Parameter { sql_type, value: value::scalar_of(value)? })
+            });
+            let parameters = parameters.collect::<EngineResult<Vec<_>>>()?;
+            let plan = engine.plan(statement, text_of(sql, length)?, parameters)?;
+            out.write(stream::run(&engine, plan)?);
+            Ok(())
+        })
+    }
+}
+
+unsafe extern "C" fn explain(
+    engine: *mut omen_engine_instance,
+    statement: *mut omen_engine_statement,
+    sql: *const c_char,
+    length: usize,
+    out: *mut ArrowArrayStream,
+    error: *mut omen_error,
+) -> Status {
+    // SAFETY: the header's promises about the arguments; `out` holds nothing to drop.
+    unsafe {
+        guarded(error, || {
+            let engine = engine_of(engine)?;
+            let plan = engine.plan(statement, text_of(sql, length)?, vec![])?;
+            out.write(stream::explain(&engine, plan.as_ref())?);
+            Ok(())
+        })
+    }
+}
+
+/// Another reference to the engine behind a handle.
+///
+/// # Safety
+/// `engine` is NULL or came from `open` and wasn't closed.
+unsafe fn engine_of(engine: *mut omen_engine_instance) -> EngineResult<Arc<Engine>> {
+    if engine.is_null() {
+        return Err(EngineError::internal("the engine is not open"));
+    }
+    let engine = engine.cast_const().cast::<Engine>();
+    // SAFETY: the caller's promise; the count is raised before the Arc takes it over.
+    unsafe {
+        Arc::increment_strong_count(engine);
+        Ok(Arc::from_raw(engine))
+    }
+}
+
+/// # Safety
+/// `sql` is valid for `length` bytes for as long as the result is used.
+unsafe fn text_of<'a>(sql: *const c_char, length: usize) -> EngineResult<&'a str> {
+    // SAFETY: the caller's promise; an empty text may be NULL.
+    let bytes = match length {
+        0 => &[][..],
+        length => unsafe { std::slice::from_raw_parts(sql.cast::<u8>(), length) },
+    };
+    std::str::from_utf8(bytes).map_err(|_| {
+        EngineError::new(omen_status::OMEN_INVALID_ENCODING, "the statement is not valid UTF-8")
+    })
 }

@@ -1,0 +1,210 @@
+//! The core as the engine sees it: safe wrappers around `omen_engine_host`.
+//!
+//! Ownership: `HostTable` owns one reference to a table and gives it back when dropped. Scans and
+//! streams share it through an `Arc`, so a table lives as long as anything that reads it, past the
+//! statement and past the engine's close. The functions of the host are copied, not borrowed.
+//!
+//! Concurrency: every host function is thread-safe, so are the wrappers; a statement's handle is
+//! only used while the query function that received it runs (see `catalog.rs`).
+
+use std::ffi::CStr;
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+
+use crate::abi::{
+    omen_engine_host, omen_engine_scan, omen_engine_statement, omen_engine_support,
+    omen_engine_table, omen_error, omen_status, ArrowArrayStream, ArrowSchema, Status,
+    OMEN_ENGINE_ABI_VERSION,
+};
+use crate::error::{EngineError, EngineResult};
+use crate::predicate::{AbiPredicates, Predicate};
+use crate::value;
+
+/// The host's functions, known to be there.
+pub struct Host {
+    functions: omen_engine_host,
+}
+
+/// Calls a function of the host. Their presence is checked once, in `Host::new`.
+macro_rules! call {
+    ($host:expr, $function:ident ( $($argument:expr),* )) => {
+        $host.functions.$function.expect("checked when the engine was opened")($($argument),*)
+    };
+}
+
+impl Host {
+    /// Copies the host's functions.
+    ///
+    /// # Safety
+    /// `host` points at an `omen_engine_host` whose functions keep the header's promises.
+    pub unsafe fn new(host: *const omen_engine_host) -> EngineResult<Arc<Self>> {
+        // SAFETY: the caller's promise; the first two fields are in every version.
+        let host = unsafe { host.as_ref() }.ok_or_else(|| EngineError::internal("no host given"))?;
+        if host.abi_version != OMEN_ENGINE_ABI_VERSION
+            || (host.struct_bytes as usize) < std::mem::size_of::<omen_engine_host>()
+        {
+            return Err(EngineError::internal("the core speaks another version of the engine ABI"));
+        }
+        let functions = *host;
+        let complete = functions.table_resolve.is_some()
+            && functions.table_retain.is_some()
+            && functions.table_release.is_some()
+            && functions.table_info.is_some()
+            && functions.table_schema.is_some()
+            && functions.predicate_support.is_some()
+            && functions.scan_open.is_some();
+        if !complete {
+            return Err(EngineError::internal("a function of the host is missing"));
+        }
+        Ok(Arc::new(Self { functions }))
+    }
+
+    /// Looks a table up; errors are the host's own.
+    ///
+    /// # Safety
+    /// `statement` is a live handle of this host.
+    pub unsafe fn resolve(
+        self: &Arc<Self>,
+        statement: *mut omen_engine_statement,
+        name: &str,
+    ) -> EngineResult<Arc<HostTable>> {
+        let mut raw = std::ptr::null_mut();
+        let mut error = empty_error();
+        // SAFETY: the handle is live (caller), the rest is ours and outlives the call.
+        let status = unsafe {
+            call!(self, table_resolve(statement, name.as_ptr().cast(), name.len(), &mut raw, &mut error))
+        };
+        check(status, &error)?;
+        let raw = NonNull::new(raw).ok_or_else(|| EngineError::internal("no table was given"))?;
+        // From here on the reference is given back on every path.
+        let mut table = HostTable {
+            host: Arc::clone(self),
+            raw,
+            name: String::new(),
+            key_columns: vec![],
+            row_count_estimate: 0,
+            schema: Arc::new(Schema::empty()),
+        };
+        table.describe()?;
+        Ok(Arc::new(table))
+    }
+}
+
+/// A table version at a statement's read view.
+pub struct HostTable {
+    host: Arc<Host>,
+    raw: NonNull<omen_engine_table>,
+    pub name: String,
+    /// Positions of the key's columns in the schema; empty where the key is hidden.
+    pub key_columns: Vec<u32>,
+    pub row_count_estimate: u64,
+    pub schema: SchemaRef,
+}
+
+// SAFETY: the host's functions are thread-safe and a handle is only a reference count and a name
+// for something that never changes.
+unsafe impl Send for HostTable {}
+unsafe impl Sync for HostTable {}
+
+impl HostTable {
+    /// Reads what the host says about the table.
+    fn describe(&mut self) -> EngineResult<()> {
+        let mut schema = ArrowSchema::empty();
+        let mut error = empty_error();
+        // SAFETY: the handle is live, what `table_info` gives is borrowed as long as it lives and
+        // copied here; the schema is released by its Drop.
+        unsafe {
+            let info = call!(self.host, table_info(self.raw.as_ptr())).as_ref();
+            let info = info.ok_or_else(|| EngineError::internal("a table has no description"))?;
+            if !info.name.is_null() {
+                self.name = CStr::from_ptr(info.name).to_string_lossy().into_owned();
+            }
+            if info.key_column_count > 0 {
+                let count = info.key_column_count as usize;
+                self.key_columns = std::slice::from_raw_parts(info.key_columns, count).to_vec();
+            }
+            self.row_count_estimate = info.row_count_estimate;
+            let status = call!(self.host, table_schema(self.raw.as_ptr(), &mut schema, &mut error));
+            check(status, &error)?;
+        }
+        let schema = Schema::try_from(&schema)?;
+        for field in schema.fields() {
+            if !value::is_core_type(field.data_type()) {
+                return Err(EngineError::internal(format!(
+                    "column \"{}\" has the type {}, which tables don't have",
+                    field.name(),
+                    field.data_type()
+                )));
+            }
+        }
+        self.schema = Arc::new(schema);
+        Ok(())
+    }
+
+    /// Whether the host applies every one of `predicates` exactly.
+    pub fn supports(&self, predicates: &[Predicate]) -> bool {
+        let Some(abi) = AbiPredicates::new(predicates) else { return false };
+        abi.rows.iter().all(|predicate| {
+            // SAFETY: the handle is live, the predicate is borrowed for the call.
+            let answer = unsafe { call!(self.host, predicate_support(self.raw.as_ptr(), predicate)) };
+            answer == omen_engine_support::OMEN_ENGINE_EXACT
+        })
+    }
+
+    /// Opens one partition of a scan.
+    pub fn scan(&self, request: &ScanRequest<'_>) -> EngineResult<ArrowArrayStream> {
+        let predicates = AbiPredicates::new(request.predicates)
+            .ok_or_else(|| EngineError::internal("a predicate has a value of no core type"))?;
+        let scan = omen_engine_scan {
+            columns: request.columns.as_ptr(),
+            column_count: request.columns.len() as u32,
+            predicates: predicates.rows.as_ptr(),
+            predicate_count: predicates.rows.len() as u32,
+            limit: request.limit.unwrap_or(u64::MAX),
+            partition: request.partition,
+            partition_count: request.partition_count,
+        };
+        let mut stream = ArrowArrayStream::empty();
+        let mut error = empty_error();
+        // SAFETY: the handle is live, the scan is borrowed for the call, the stream is ours.
+        let status =
+            unsafe { call!(self.host, scan_open(self.raw.as_ptr(), &scan, &mut stream, &mut error)) };
+        check(status, &error)?;
+        Ok(stream)
+    }
+}
+
+impl Drop for HostTable {
+    fn drop(&mut self) {
+        // SAFETY: this is the one release of the reference that `resolve` received.
+        unsafe { call!(self.host, table_release(self.raw.as_ptr())) }
+    }
+}
+
+impl fmt::Debug for HostTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HostTable({})", self.name)
+    }
+}
+
+/// What one partition of a scan shall deliver.
+pub struct ScanRequest<'a> {
+    pub columns: &'a [u32],
+    pub predicates: &'a [Predicate],
+    pub limit: Option<u64>,
+    pub partition: u32,
+    pub partition_count: u32,
+}
+
+fn empty_error() -> omen_error {
+    // SAFETY: all-zero bytes are a valid, empty error record.
+    unsafe { MaybeUninit::zeroed().assume_init() }
+}
+
+fn check(status: Status, error: &omen_error) -> EngineResult<()> {
+    if status == omen_status::OMEN_OK { Ok(()) } else { Err(EngineError::from_abi(status, error)) }
+}

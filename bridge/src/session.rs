@@ -1,0 +1,236 @@
+//! The engine proper: one runtime, one memory pool, one prepared session; and planning.
+//!
+//! ```text
+//!   text -> parse -> only one query? -> logical plan (names from the host) -> bind parameters
+//!        -> optimise (filters go to the host) -> physical plan -> stream
+//! ```
+//!
+//! Planning runs on the caller's thread, execution on the caller's thread too where a plan has
+//! one partition, else on the runtime's workers. The session's functions and rules are made once;
+//! each statement copies the session (some tens of microseconds) because the catalog and the
+//! start time are part of it.
+//!
+//! Invariants: nothing but a query is planned (checked in the text's tree and again in the plan);
+//! no catalog, file format, object store or table factory exists that a statement could reach, so
+//! only the host's tables can be read. `Engine` is kept alive by every stream it made, and it is
+//! dropped, joining the workers, only on a thread of the caller's.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::config::{ConfigNonZeroUsize, Dialect};
+use datafusion::common::datatype::DataTypeExt;
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{SessionState, SessionStateDefaults, TaskContext};
+use datafusion::logical_expr::planner::TypePlanner;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{
+    DataType as SqlType, Ident, Query, Statement as SqlStatement, TimezoneInfo, Visit, Visitor,
+};
+use tokio::runtime::Runtime;
+
+use crate::abi::{omen_engine_options, omen_engine_statement, omen_status};
+use crate::catalog::{StatementCatalog, CATALOG, SCHEMA};
+use crate::error::{EngineError, EngineResult};
+use crate::host::Host;
+use crate::value;
+
+/// The pool's size where the options leave it open.
+const MEMORY_BYTES_DEFAULT: u64 = 1 << 30;
+
+/// Deep plans recurse; tokio's own 2 MiB are too small for them.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Levels of nesting the parser takes; the planner behind it grows its stack as needed.
+const NESTING_MAX: usize = 256;
+
+/// Names this many consumers when memory runs out.
+const CONSUMERS_NAMED: std::num::NonZeroUsize = std::num::NonZeroUsize::new(3).unwrap();
+
+/// A running engine. Shared by the instance handle and every stream.
+pub struct Engine {
+    state: SessionState,
+    pub task_context: Arc<TaskContext>,
+    host: Arc<Host>,
+    /// Last, so that it is dropped last.
+    pub runtime: Runtime,
+}
+
+/// A parameter: how it is declared and its value.
+pub struct Parameter {
+    pub sql_type: SqlType,
+    pub value: ScalarValue,
+}
+
+impl Engine {
+    /// Starts the runtime and prepares the session.
+    pub fn start(host: Arc<Host>, options: &omen_engine_options) -> EngineResult<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let threads = if options.thread_count == 0 { cores } else { options.thread_count as usize };
+        let memory =
+            if options.memory_bytes_max == 0 { MEMORY_BYTES_DEFAULT } else { options.memory_bytes_max };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_stack_size(STACK_BYTES)
+            .thread_name("omen-engine")
+            .enable_all()
+            .build()
+            .map_err(|error| EngineError::internal(format!("no runtime: {error}")))?;
+        let state = new_state(threads, memory as usize)?;
+        let task_context = state.task_ctx();
+        Ok(Self { state, task_context, host, runtime })
+    }
+
+    /// Plans one query against `statement`'s tables.
+    ///
+    /// # Safety
+    /// `statement` is a live handle of the host until this returns.
+    pub unsafe fn plan(
+        &self,
+        statement: *mut omen_engine_statement,
+        sql: &str,
+        parameters: Vec<Parameter>,
+    ) -> EngineResult<Arc<dyn ExecutionPlan>> {
+        let parsed = parse(&self.state, sql)?;
+        // SAFETY: the guard is dropped at the end of this function.
+        let (catalog, _guard) = unsafe {
+            StatementCatalog::new(Arc::clone(&self.host), statement, self.state.table_functions())
+        };
+        let mut state = self.state.clone();
+        state.register_catalog_list(Arc::new(catalog));
+        state.mark_start_execution();
+        self.runtime.block_on(async {
+            let plan = bind(&state, parsed, parameters).await?;
+            let plan = state.optimize(&plan)?;
+            Ok(state.query_planner().create_physical_plan(&plan, &state).await?)
+        })
+    }
+}
+
+/// A session with functions and rules and nothing else.
+fn new_state(threads: usize, memory_bytes_max: usize) -> EngineResult<SessionState> {
+    let pool = TrackConsumersPool::new(FairSpillPool::new(memory_bytes_max), CONSUMERS_NAMED);
+    let environment = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
+    let mut config = SessionConfig::new()
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_information_schema(false)
+        .with_target_partitions(threads)
+        .with_batch_size(8192);
+    let options = config.options_mut();
+    options.sql_parser.dialect = Dialect::PostgreSQL;
+    options.sql_parser.enable_ident_normalization = true;
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.recursion_limit = ConfigNonZeroUsize::try_new(NESTING_MAX)?;
+    options.execution.time_zone = Some("UTC".into());
+    // Small inputs then stay on one partition and on the caller's thread.
+    options.execution.use_row_number_estimates_to_optimize_partitioning = true;
+    let table_functions = SessionStateDefaults::default_table_functions();
+    Ok(SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(environment)
+        .with_expr_planners(SessionStateDefaults::default_expr_planners())
+        .with_scalar_functions(SessionStateDefaults::default_scalar_functions())
+        .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
+        .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+        .with_window_functions(SessionStateDefaults::default_window_functions())
+        .with_table_function_list(table_functions)
+        .with_type_planner(Arc::new(CoreTypes))
+        .build())
+}
+
+/// SQL's type names as the core's types, where DataFusion's own choice differs.
+#[derive(Debug)]
+struct CoreTypes;
+
+impl TypePlanner for CoreTypes {
+    fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
+        let data_type = match sql_type {
+            SqlType::Timestamp(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+                value::TIMESTAMP
+            }
+            SqlType::Timestamp(None | Some(6), TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => {
+                value::timestamptz()
+            }
+            SqlType::Bytea => DataType::BinaryView,
+            SqlType::Uuid => DataType::FixedSizeBinary(16),
+            _ => return Ok(None),
+        };
+        Ok(Some(data_type.into_nullable_field_ref()))
+    }
+}
+
+/// The one query in `sql`.
+fn parse(state: &SessionState, sql: &str) -> EngineResult<Box<Query>> {
+    let dialect = state.config().options().sql_parser.dialect;
+    if sql.trim().is_empty() {
+        return Err(EngineError::new(omen_status::OMEN_SYNTAX_ERROR, "the statement is empty"));
+    }
+    let statement = match state.sql_to_statement(sql, &dialect)? {
+        Statement::Statement(statement) => *statement,
+        _ => return Err(only_queries()),
+    };
+    let SqlStatement::Query(query) = statement else { return Err(only_queries()) };
+    match query.visit(&mut LockFinder) {
+        ControlFlow::Continue(()) => Ok(query),
+        ControlFlow::Break(()) => Err(EngineError::unsupported("row locks are not supported here")),
+    }
+}
+
+fn only_queries() -> EngineError {
+    EngineError::unsupported("the SQL engine runs queries only")
+}
+
+/// Finds FOR UPDATE and its kin, which DataFusion's planner would drop in silence.
+struct LockFinder;
+
+impl Visitor for LockFinder {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if query.locks.is_empty() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+}
+
+/// The logical plan with every parameter replaced by its value.
+async fn bind(
+    state: &SessionState,
+    query: Box<Query>,
+    parameters: Vec<Parameter>,
+) -> EngineResult<LogicalPlan> {
+    let query = SqlStatement::Query(query);
+    let (types, values): (Vec<_>, Vec<_>) =
+        parameters.into_iter().map(|parameter| (parameter.sql_type, parameter.value)).unzip();
+    let has_parameters = !values.is_empty();
+    // A PREPARE tells the planner the parameters' types before it types what uses them.
+    let statement = if has_parameters {
+        SqlStatement::Prepare {
+            name: Ident::new("statement"),
+            data_types: types,
+            statement: Box::new(query),
+        }
+    } else {
+        query
+    };
+    let plan = state.statement_to_plan(Statement::Statement(Box::new(statement))).await?;
+    let plan = if has_parameters { plan.with_param_values(values)? } else { plan };
+    let options =
+        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    options.verify_plan(&plan)?;
+    if let Some(name) = plan.get_parameter_names()?.into_iter().min() {
+        return Err(EngineError::new(
+            omen_status::OMEN_INVALID_ARGUMENT,
+            format!("there is no value for parameter {name}"),
+        ));
+    }
+    Ok(plan)
+}

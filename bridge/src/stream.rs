@@ -1,0 +1,208 @@
+//! A query's result as an Arrow C stream.
+//!
+//! Ownership: the stream owns the plan's stream and shares the engine, so it works and can be
+//! released after the engine was closed; batches own only their buffers and outlive both.
+//! Releasing drops the plan's stream, which cancels the tasks behind it. Columns leave in the
+//! core's types (`value::result_type`) and start at offset 0.
+//!
+//! arrow-rs has an exporter too, but it lets panics through `extern "C"` (an abort) and knows
+//! nothing of SQLSTATEs.
+
+use std::ffi::{c_char, c_int, c_void, CString};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, StructArray,
+};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::{cast_with_options, CastOptions};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{displayable, execute_stream, ExecutionPlan};
+use futures::StreamExt;
+
+use crate::abi::{ArrowArray, ArrowArrayStream, ArrowSchema};
+use crate::error::{EngineError, EngineResult};
+use crate::session::Engine;
+use crate::value;
+
+/// A result on its way out. Fields drop in order: the stream before the engine's runtime.
+struct ResultStream {
+    /// None once it has ended or failed.
+    stream: Option<SendableRecordBatchStream>,
+    schema: SchemaRef,
+    failure: Option<Failure>,
+    engine: Arc<Engine>,
+}
+
+/// What every call after a failure repeats.
+struct Failure {
+    errno: c_int,
+    text: CString,
+}
+
+/// Starts `plan` and gives its result as a C stream.
+pub fn run(engine: &Arc<Engine>, plan: Arc<dyn ExecutionPlan>) -> EngineResult<ArrowArrayStream> {
+    let schema = result_schema(&plan.schema())?;
+    // The tasks of a plan with several partitions are spawned here.
+    let _runtime = engine.runtime.enter();
+    let stream = execute_stream(plan, Arc::clone(&engine.task_context))?;
+    Ok(export(engine, stream, schema))
+}
+
+/// The plan's text, one row a line.
+pub fn explain(engine: &Arc<Engine>, plan: &dyn ExecutionPlan) -> EngineResult<ArrowArrayStream> {
+    let text = displayable(plan).indent(false).to_string();
+    let lines = StringArray::from_iter_values(text.lines());
+    let field = Field::new("QUERY PLAN", DataType::Utf8, false);
+    let schema = Arc::new(Schema::new(vec![field]));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(lines)])?;
+    let batches = futures::stream::iter([Ok(batch)]);
+    let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), batches));
+    Ok(export(engine, stream, schema))
+}
+
+/// The schema in the core's types; 0A000 where a column has no such type.
+fn result_schema(schema: &Schema) -> EngineResult<SchemaRef> {
+    let convert = |field: &Arc<Field>| match value::result_type(field.data_type()) {
+        Some(data_type) => Ok(Field::new(field.name(), data_type, field.is_nullable())),
+        None => Err(EngineError::unsupported(format!(
+            "column \"{}\" has the type {}, which results can't have",
+            field.name(),
+            field.data_type()
+        ))),
+    };
+    let fields = schema.fields().iter().map(convert).collect::<EngineResult<Vec<_>>>()?;
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+fn export(
+    engine: &Arc<Engine>,
+    stream: SendableRecordBatchStream,
+    schema: SchemaRef,
+) -> ArrowArrayStream {
+    let result =
+        ResultStream { stream: Some(stream), schema, failure: None, engine: Arc::clone(engine) };
+    ArrowArrayStream {
+        get_schema: Some(get_schema),
+        get_next: Some(get_next),
+        get_last_error: Some(get_last_error),
+        release: Some(release),
+        private_data: Box::into_raw(Box::new(result)).cast::<c_void>(),
+    }
+}
+
+impl ResultStream {
+    /// Blocks until there is a batch, an end or an error.
+    fn next(&mut self) -> EngineResult<Option<RecordBatch>> {
+        let Some(stream) = &mut self.stream else { return Ok(None) };
+        match self.engine.runtime.block_on(stream.next()) {
+            Some(batch) => Ok(Some(in_core_types(batch?, &self.schema)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Drops the plan's stream inside the runtime, as some of DataFusion's streams expect.
+    fn end(&mut self) {
+        let _runtime = self.engine.runtime.enter();
+        self.stream = None;
+    }
+
+    /// Runs `step` with panics and errors turned into what the C caller gets.
+    fn guarded(&mut self, step: impl FnOnce(&mut Self) -> EngineResult<()>) -> c_int {
+        if self.failure.is_none() {
+            let outcome = catch_unwind(AssertUnwindSafe(|| step(self)))
+                .unwrap_or_else(|payload| Err(EngineError::from_panic(payload.as_ref())));
+            if let Err(error) = outcome {
+                self.failure = Some(Failure { errno: error.errno(), text: error.to_stream_text() });
+                // A stream that panicked may do so again when dropped.
+                let _ = catch_unwind(AssertUnwindSafe(|| self.end()));
+            }
+        }
+        self.failure.as_ref().map_or(0, |failure| failure.errno)
+    }
+}
+
+/// A batch's columns in the types of `schema`, at offset 0.
+fn in_core_types(batch: RecordBatch, schema: &SchemaRef) -> EngineResult<RecordBatch> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let convert = |(column, field): (&ArrayRef, &Arc<Field>)| -> EngineResult<ArrayRef> {
+        let column = if column.data_type() == field.data_type() {
+            Arc::clone(column)
+        } else {
+            cast_with_options(column, field.data_type(), &options)?
+        };
+        Ok(at_offset_zero(column))
+    };
+    let columns = batch.columns().iter().zip(schema.fields()).map(convert);
+    let columns = columns.collect::<EngineResult<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}
+
+/// A slice of any other type only moves pointers; one of bits keeps an offset, so it is copied.
+fn at_offset_zero(column: ArrayRef) -> ArrayRef {
+    let Some(bits) = column.as_boolean_opt() else { return column };
+    if bits.values().offset() == 0 {
+        return column;
+    }
+    let values = BooleanBuffer::new(bits.values().sliced(), 0, bits.len());
+    Arc::new(BooleanArray::new(values, bits.nulls().cloned()))
+}
+
+/// The stream behind a C handle.
+///
+/// # Safety
+/// `stream` was made by `export` and not released; one thread uses it at a time.
+unsafe fn result_of<'a>(stream: *mut ArrowArrayStream) -> &'a mut ResultStream {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *(*stream).private_data.cast::<ResultStream>() }
+}
+
+unsafe extern "C" fn get_schema(stream: *mut ArrowArrayStream, out: *mut ArrowSchema) -> c_int {
+    // SAFETY: the C stream interface's rules for its caller; `out` holds nothing to drop.
+    let result = unsafe { result_of(stream) };
+    result.guarded(|result| {
+        let schema = ArrowSchema::try_from(result.schema.as_ref())?;
+        unsafe { out.write(schema) };
+        Ok(())
+    })
+}
+
+unsafe extern "C" fn get_next(stream: *mut ArrowArrayStream, out: *mut ArrowArray) -> c_int {
+    // SAFETY: the C stream interface's rules for its caller; `out` holds nothing to drop.
+    let result = unsafe { result_of(stream) };
+    result.guarded(|result| {
+        let array = match result.next()? {
+            Some(batch) => ArrowArray::new(&StructArray::from(batch).to_data()),
+            None => {
+                result.end();
+                ArrowArray::empty()
+            }
+        };
+        unsafe { out.write(array) };
+        Ok(())
+    })
+}
+
+unsafe extern "C" fn get_last_error(stream: *mut ArrowArrayStream) -> *const c_char {
+    // SAFETY: the C stream interface's rules for its caller.
+    let result = unsafe { result_of(stream) };
+    result.failure.as_ref().map_or(std::ptr::null(), |failure| failure.text.as_ptr())
+}
+
+unsafe extern "C" fn release(stream: *mut ArrowArrayStream) {
+    // SAFETY: the C stream interface's rules for its caller; the box is taken back once, because
+    // the release function is cleared.
+    unsafe {
+        (*stream).release = None;
+        let mut result = Box::from_raw((*stream).private_data.cast::<ResultStream>());
+        (*stream).private_data = std::ptr::null_mut();
+        let _ = catch_unwind(AssertUnwindSafe(move || {
+            result.end();
+            drop(result);
+        }));
+    }
+}
