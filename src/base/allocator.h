@@ -24,6 +24,11 @@ struct allocator {
 /* No limit, no planned failure, nothing used. */
 void allocator_init(struct allocator *allocator, size_t bytes_max);
 
+/* An allocator of its own life, NULL where the system is out of memory. allocator_retire gives it
+ * up: it goes once every block is back, whenever and by whatever thread that is. */
+struct allocator *allocator_create(size_t bytes_max) __attribute__((warn_unused_result));
+void allocator_retire(struct allocator *allocator); /* NULL does nothing */
+
 /* `bytes` uninitialised bytes aligned to 64, or NULL where the budget or the system is
  * exhausted. bytes = 0 gives NULL. Thread-safe. */
 void *allocator_alloc(struct allocator *allocator, size_t bytes) __attribute__((warn_unused_result));

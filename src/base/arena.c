@@ -60,6 +60,19 @@ char *arena_copy_text(struct arena *arena, const char *text, size_t length)
     return copy;
 }
 
+void arena_reset(struct arena *arena)
+{
+    struct arena_block *kept = arena->blocks;
+    if (kept == NULL)
+        return;
+    while (kept->next != NULL) {
+        struct arena_block *block = kept->next;
+        kept->next = block->next;
+        allocator_free(arena->allocator, block, block->bytes);
+    }
+    arena->used = sizeof *kept;
+}
+
 void arena_release(struct arena *arena)
 {
     while (arena->blocks != NULL) {

@@ -25,6 +25,10 @@ void *arena_alloc(struct arena *arena, size_t bytes) __attribute__((warn_unused_
 char *arena_copy_text(struct arena *arena, const char *text, size_t length)
     __attribute__((warn_unused_result));
 
+/* Forgets what was allocated and keeps the newest (largest) block, so that refilling an arena as
+ * before takes no allocation. */
+void arena_reset(struct arena *arena);
+
 /* Gives back every block. The arena is empty and usable again. */
 void arena_release(struct arena *arena);
 

@@ -1,0 +1,134 @@
+/* database.c - opening, closing, creating tables. */
+#include "store/database.h"
+
+#include <string.h>
+
+#include "column/utf8.h"
+
+enum { MAINTAIN_ROWS_DEFAULT = 1 << 20 };
+
+static void database_free(struct database *database)
+{
+    struct allocator *allocator = database->allocator;
+    catalog_destroy(database->catalog);
+    txn_manager_destroy(database->manager);
+    mutex_destroy(&database->engine_lock);
+    allocator_free(allocator, database->engine_path, database->engine_path_bytes);
+    allocator_free(allocator, database, sizeof *database);
+    allocator_retire(allocator);
+}
+
+static omen_status database_fill(struct database *database,
+                                 const struct database_options *options)
+{
+    database->engine_memory_bytes_max = options->engine_memory_bytes_max;
+    database->engine_thread_count = options->engine_thread_count;
+    database->file_access = options->file_access;
+    if (options->engine_path != NULL) {
+        database->engine_path_bytes = strlen(options->engine_path) + 1;
+        database->engine_path =
+            allocator_alloc(database->allocator, database->engine_path_bytes);
+        if (database->engine_path == NULL)
+            return OMEN_OUT_OF_MEMORY;
+        memcpy(database->engine_path, options->engine_path, database->engine_path_bytes);
+    }
+    OMEN_TRY(txn_manager_create(database->allocator, &database->manager));
+    return catalog_create(database->allocator, &database->catalog);
+}
+
+omen_status database_open(const struct os *os, const struct database_options *options,
+                          struct database **out, omen_error *error)
+{
+    *out = NULL;
+    struct allocator *allocator = allocator_create(options->memory_bytes_max);
+    if (allocator == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    struct database *database = allocator_alloc_zeroed(allocator, sizeof *database);
+    if (database == NULL) {
+        allocator_retire(allocator);
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    }
+    database->allocator = allocator;
+    database->os = os;
+    atomic_init(&database->references, 1);
+    mutex_init(&database->engine_lock);
+    omen_status status = database_fill(database, options);
+    if (status != OMEN_OK) {
+        database_free(database);
+        return error_set_default(error, status);
+    }
+    *out = database;
+    return OMEN_OK;
+}
+
+struct database *database_retain(struct database *database)
+{
+    atomic_fetch_add_explicit(&database->references, 1, memory_order_relaxed);
+    return database;
+}
+
+void database_release(struct database *database)
+{
+    if (database == NULL)
+        return;
+    /* Release pairs with the acquire of whoever comes last: all use lies before the free. */
+    if (atomic_fetch_sub_explicit(&database->references, 1, memory_order_acq_rel) == 1)
+        database_free(database);
+}
+
+omen_status database_close(struct database *database)
+{
+    if (atomic_load_explicit(&database->connection_count, memory_order_acquire) > 0)
+        return OMEN_OBJECT_IN_USE;
+    if (database->engine_close != NULL)
+        database->engine_close(database);
+    catalog_destroy(database->catalog);
+    database->catalog = NULL;
+    database_release(database);
+    return OMEN_OK;
+}
+
+static omen_status check_name(const char *name, omen_error *error)
+{
+    size_t length = strlen(name);
+    if (length == 0)
+        return error_set(error, OMEN_INVALID_TABLE, "a table needs a name");
+    if (length > SCHEMA_NAME_BYTES_MAX)
+        return error_set(error, OMEN_NAME_TOO_LONG, "identifier \"%.64s...\" is longer than %d bytes",
+                         name, SCHEMA_NAME_BYTES_MAX);
+    if (!utf8_is_valid((const uint8_t *)name, length))
+        return error_set(error, OMEN_INVALID_ENCODING, "a table name is not valid UTF-8");
+    return OMEN_OK;
+}
+
+omen_status database_create_table(struct database *database, const char *name,
+                                  struct schema *schema, omen_error *error)
+{
+    struct table *table = NULL;
+    OMEN_TRY(check_name(name, error));
+    omen_status status =
+        table_create(database->allocator, database->manager, name, schema, &table);
+    if (status != OMEN_OK)
+        return error_set_default(error, status);
+    status = catalog_add(database->catalog, table, error);
+    table_release(table);
+    return status;
+}
+
+omen_status database_maintain(struct database *database, uint64_t rows_max, bool *more)
+{
+    struct table **tables;
+    size_t count;
+    *more = false;
+    OMEN_TRY(catalog_list(database->catalog, &tables, &count));
+    struct maintain_report report = {0};
+    omen_status status = OMEN_OK;
+    uint64_t share = rows_max == 0 ? MAINTAIN_ROWS_DEFAULT : rows_max;
+    for (size_t i = 0; i < count && status == OMEN_OK; i++) {
+        report.more = false;
+        status = table_maintain(tables[i], share, &report);
+        *more = *more || report.more;
+    }
+    catalog_list_release(database->catalog, tables, count);
+    return status;
+}

@@ -1,0 +1,79 @@
+/* database.h - one open database: memory, operating system, time, tables, and the engine's place.
+ *
+ *   omen_database, connections, streams and rows  --- references --->  struct database
+ *                                                                       |-- allocator (shared)
+ *                                                                       |-- txn_manager
+ *                                                                       |-- catalog --> tables
+ *                                                                       `-- engine (src/query)
+ *
+ * Whatever reaches the user and may outlive the close holds a reference, because registered
+ * snapshots live in the transaction manager. Exported Arrow batches hold only row groups: for
+ * them the allocator outlives the database (allocator_retire).
+ *
+ * Concurrency: thread-safe. The fields are set at open and never change, except the engine's,
+ * which `engine_lock` guards, and the counts.
+ */
+#ifndef OMEN_STORE_DATABASE_H
+#define OMEN_STORE_DATABASE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/allocator.h"
+#include "base/status.h"
+#include "os/os.h"
+#include "os/thread.h"
+#include "store/catalog.h"
+#include "txn/txn.h"
+
+struct database_options {
+    uint64_t memory_bytes_max;        /* 0 = no limit */
+    uint64_t engine_memory_bytes_max; /* 0 = the engine's default */
+    uint32_t engine_thread_count;     /* 0 = one per core */
+    const char *engine_path;          /* copied; NULL = the default place */
+    bool file_access;
+};
+
+struct database {
+    atomic_uint references;
+    atomic_uint connection_count;
+    struct allocator *allocator;
+    const struct os *os;
+    struct txn_manager *manager;
+    struct catalog *catalog;
+    uint64_t engine_memory_bytes_max;
+    uint32_t engine_thread_count;
+    bool file_access;
+    char *engine_path; /* NULL where none was given */
+    size_t engine_path_bytes;
+
+    struct mutex engine_lock;
+    void *engine;                      /* src/query's; NULL until first needed */
+    void (*engine_close)(struct database *database); /* set with it */
+};
+
+/* A database in memory with one reference. `os` outlives it. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status database_open(const struct os *os,
+                                          const struct database_options *options,
+                                          struct database **out, omen_error *error);
+
+struct database *database_retain(struct database *database);
+
+/* The last release, from any thread, frees what is left. NULL does nothing. */
+void database_release(struct database *database);
+
+/* Stops the engine, forgets the tables and releases the opener's reference. OBJECT_IN_USE, and
+ * nothing happens, while connections are open. */
+OMEN_MUST_CHECK omen_status database_close(struct database *database);
+
+/* Creates an empty table and lists it. Errors: DUPLICATE_TABLE, NAME_TOO_LONG, INVALID_TABLE for
+ * an empty name, INVALID_ENCODING, OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status database_create_table(struct database *database, const char *name,
+                                                  struct schema *schema, omen_error *error);
+
+/* A bounded step of maintenance over all tables, `rows_max` rows at most. */
+OMEN_MUST_CHECK omen_status database_maintain(struct database *database, uint64_t rows_max,
+                                              bool *more);
+
+#endif
