@@ -1,0 +1,272 @@
+/* txn.c - snapshot slots, the watermark, and the commit pipeline.
+ *
+ *   manager: published | shares | writer lock, last | slots: [chunk of 64] -> [chunk] -> ...
+ *   slot:    one cache line; 0 = free, else the registered timestamp
+ *
+ * Chunks are only ever added, so a slot can be read and released without a lock.
+ *
+ * Why no registered snapshot is missed. A reader stores P into its slot and then reads
+ * `published` again; it keeps P only if that still says P. Whoever looks for snapshots reads
+ * `published` first (W) and the slots after. All four accesses are sequentially consistent. If
+ * P < W, the reader's second read came before the store of W, so its slot was written before
+ * that, and the search sees it. Later readers get at least W. A slot may for a moment hold an
+ * older value than its owner will keep: the watermark is then too low, which only delays, so
+ * nobody may rely on it rising steadily.
+ *
+ * Sharing puts an old timestamp into a new slot, which the argument does not cover: a search
+ * could pass the new slot before the store and the old one after its release. So a share counts
+ * itself between its store and its return, and a search that sees the count move starts again.
+ *
+ * Source: Diaconu et al., Hekaton (SIGMOD 2013), section 3, for timestamps and watermark.
+ */
+#include "txn/txn.h"
+
+#include <stdatomic.h>
+
+#include "base/assert.h"
+#include "os/thread.h"
+
+enum { CHUNK_SLOTS = 64 };
+
+struct snapshot_slot {
+    _Alignas(64) _Atomic uint64_t timestamp;
+};
+
+struct snapshot_chunk {
+    struct snapshot_slot slots[CHUNK_SLOTS];
+    _Atomic(struct snapshot_chunk *) next; /* release; pairs with the acquire in chunk_next */
+};
+
+struct txn_manager {
+    struct snapshot_chunk first; /* holds the alignment */
+    _Alignas(64) _Atomic uint64_t published;
+    _Atomic uint64_t shares;
+    _Alignas(64) struct mutex writer;
+    uint64_t last;         /* newest timestamp given out; guarded by writer */
+    struct mutex growth;   /* guards the making of chunks */
+    struct allocator *allocator;
+};
+
+omen_status txn_manager_create(struct allocator *allocator, struct txn_manager **out)
+{
+    *out = NULL;
+    struct txn_manager *manager = allocator_alloc_zeroed(allocator, sizeof *manager);
+    if (manager == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    manager->allocator = allocator;
+    mutex_init(&manager->writer);
+    mutex_init(&manager->growth);
+    manager->last = 1;
+    atomic_store(&manager->published, 1);
+    *out = manager;
+    return OMEN_OK;
+}
+
+static struct snapshot_chunk *chunk_next(const struct snapshot_chunk *chunk)
+{
+    return atomic_load_explicit(&chunk->next, memory_order_acquire);
+}
+
+void txn_manager_destroy(struct txn_manager *manager)
+{
+    if (manager == NULL)
+        return;
+    OMEN_ASSERT(txn_snapshot_count(manager) == 0);
+    struct snapshot_chunk *chunk = chunk_next(&manager->first);
+    while (chunk != NULL) {
+        struct snapshot_chunk *next = chunk_next(chunk);
+        allocator_free(manager->allocator, chunk, sizeof *chunk);
+        chunk = next;
+    }
+    mutex_destroy(&manager->writer);
+    mutex_destroy(&manager->growth);
+    allocator_free(manager->allocator, manager, sizeof *manager);
+}
+
+/* --- snapshots --- */
+
+/* Where this thread starts to look for a free slot, so that threads keep to lines of their own. */
+static uint32_t slot_hint(void)
+{
+    static _Thread_local char marker;
+    uint64_t mixed = (uint64_t)(uintptr_t)&marker * UINT64_C(0x9E3779B97F4A7C15);
+    return (uint32_t)(mixed >> 58);
+}
+
+_Static_assert(CHUNK_SLOTS == 1 << (64 - 58), "the hint covers a chunk");
+
+static struct snapshot_slot *claim_in_chunk(struct snapshot_chunk *chunk, uint64_t timestamp)
+{
+    uint32_t hint = slot_hint();
+    for (uint32_t i = 0; i < CHUNK_SLOTS; i++) {
+        struct snapshot_slot *slot = &chunk->slots[(hint + i) % CHUNK_SLOTS];
+        uint64_t expected = 0;
+        if (atomic_load_explicit(&slot->timestamp, memory_order_relaxed) == 0 &&
+            atomic_compare_exchange_strong(&slot->timestamp, &expected, timestamp))
+            return slot;
+    }
+    return NULL;
+}
+
+/* Adds a chunk unless somebody did meanwhile; false where memory is exhausted. */
+static bool grow_slots(struct txn_manager *manager, struct snapshot_chunk *last)
+{
+    mutex_lock(&manager->growth);
+    bool grown = chunk_next(last) != NULL;
+    if (!grown) {
+        struct snapshot_chunk *chunk = allocator_alloc_zeroed(manager->allocator, sizeof *chunk);
+        if (chunk != NULL) {
+            atomic_store_explicit(&last->next, chunk, memory_order_release);
+            grown = true;
+        }
+    }
+    mutex_unlock(&manager->growth);
+    return grown;
+}
+
+/* A slot of the caller's own that holds `timestamp`, or NULL. */
+static struct snapshot_slot *claim_slot(struct txn_manager *manager, uint64_t timestamp)
+{
+    struct snapshot_chunk *chunk = &manager->first;
+    for (;;) {
+        struct snapshot_slot *slot = claim_in_chunk(chunk, timestamp);
+        if (slot != NULL)
+            return slot;
+        if (chunk_next(chunk) == NULL && !grow_slots(manager, chunk))
+            return NULL;
+        chunk = chunk_next(chunk);
+    }
+}
+
+omen_status snapshot_acquire(struct txn_manager *manager, struct snapshot *out)
+{
+    *out = (struct snapshot){0};
+    uint64_t timestamp = atomic_load(&manager->published);
+    struct snapshot_slot *slot = claim_slot(manager, timestamp);
+    if (slot == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    for (;;) {
+        uint64_t now = atomic_load(&manager->published);
+        if (now == timestamp)
+            break;
+        timestamp = now;
+        atomic_store(&slot->timestamp, timestamp);
+    }
+    *out = (struct snapshot){.timestamp = timestamp, .slot = slot};
+    return OMEN_OK;
+}
+
+omen_status snapshot_share(struct txn_manager *manager, const struct snapshot *held,
+                           struct snapshot *out)
+{
+    *out = (struct snapshot){0};
+    OMEN_ASSERT(held->slot != NULL);
+    struct snapshot_slot *slot = claim_slot(manager, held->timestamp);
+    if (slot == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    atomic_fetch_add(&manager->shares, 1);
+    *out = (struct snapshot){.timestamp = held->timestamp, .slot = slot};
+    return OMEN_OK;
+}
+
+void snapshot_release(struct snapshot *snapshot)
+{
+    if (snapshot->slot == NULL)
+        return;
+    /* Release: what was read under the snapshot happens before the slot is seen free. */
+    atomic_store_explicit(&snapshot->slot->timestamp, 0, memory_order_release);
+    snapshot->slot = NULL;
+}
+
+uint64_t txn_published(const struct txn_manager *manager)
+{
+    return atomic_load(&manager->published);
+}
+
+/* The oldest registered snapshot in [begin, end), or `end`. */
+static uint64_t oldest_between(const struct txn_manager *manager, uint64_t begin, uint64_t end)
+{
+    for (;;) {
+        uint64_t shares = atomic_load(&manager->shares);
+        uint64_t oldest = end;
+        const struct snapshot_chunk *chunk = &manager->first;
+        for (; chunk != NULL; chunk = chunk_next(chunk)) {
+            for (uint32_t i = 0; i < CHUNK_SLOTS; i++) {
+                uint64_t timestamp = atomic_load(&chunk->slots[i].timestamp);
+                if (timestamp != 0 && timestamp >= begin && timestamp < oldest)
+                    oldest = timestamp;
+            }
+        }
+        if (atomic_load(&manager->shares) == shares)
+            return oldest;
+    }
+}
+
+uint64_t txn_watermark(const struct txn_manager *manager)
+{
+    uint64_t published = atomic_load(&manager->published);
+    return oldest_between(manager, 0, published);
+}
+
+uint32_t txn_snapshot_count(const struct txn_manager *manager)
+{
+    uint32_t count = 0;
+    const struct snapshot_chunk *chunk = &manager->first;
+    for (; chunk != NULL; chunk = chunk_next(chunk))
+        for (uint32_t i = 0; i < CHUNK_SLOTS; i++)
+            count += atomic_load(&chunk->slots[i].timestamp) != 0;
+    return count;
+}
+
+bool txn_lifetime_readable(const struct txn_manager *manager, uint64_t begin, uint64_t end)
+{
+    if (end > atomic_load(&manager->published))
+        return true;
+    return oldest_between(manager, begin, end) != end;
+}
+
+/* --- writing --- */
+
+void txn_writer_lock(struct txn_manager *manager)
+{
+    mutex_lock(&manager->writer);
+}
+
+void txn_writer_unlock(struct txn_manager *manager)
+{
+    mutex_unlock(&manager->writer);
+}
+
+uint64_t txn_next_timestamp(struct txn_manager *manager)
+{
+    return ++manager->last;
+}
+
+void txn_publish(struct txn_manager *manager, uint64_t timestamp)
+{
+    OMEN_ASSERT(timestamp == manager->last);
+    /* Pairs with the reads in snapshot_acquire: who sees it sees all that was stamped. */
+    atomic_store(&manager->published, timestamp);
+}
+
+omen_status txn_commit(struct txn_manager *manager, const struct txn_participant *participants,
+                       size_t count, uint64_t *timestamp, omen_error *error)
+{
+    for (size_t i = 0; i < count; i++)
+        OMEN_TRY(participants[i].ops->validate(participants[i].self, error));
+    for (size_t i = 0; i < count; i++) {
+        omen_status status = participants[i].ops->reserve(participants[i].self, error);
+        if (status != OMEN_OK) {
+            while (i-- > 0)
+                participants[i].ops->abort(participants[i].self);
+            return status;
+        }
+    }
+    uint64_t now = txn_next_timestamp(manager);
+    for (size_t i = 0; i < count; i++)
+        participants[i].ops->apply(participants[i].self, now);
+    txn_publish(manager, now);
+    if (timestamp != NULL)
+        *timestamp = now;
+    return OMEN_OK;
+}
