@@ -1,0 +1,163 @@
+/* table.c - the life of a table, and point reads.
+ *
+ * A point read goes from the key to the newest row id, checks the lifetime there, and follows
+ * `previous` for an older snapshot. It holds the table's lock until the version it found is
+ * pinned by a reference to its group: until then maintenance might drop the group.
+ */
+#include <string.h>
+
+#include "column/key.h"
+#include "table/table_private.h"
+
+omen_status table_create(struct allocator *allocator, struct txn_manager *manager,
+                         const char *name, struct schema *schema, struct table **out)
+{
+    *out = NULL;
+    size_t name_length = strlen(name);
+    if (name_length > SCHEMA_NAME_BYTES_MAX)
+        return OMEN_NAME_TOO_LONG;
+    struct table *table = allocator_alloc_zeroed(allocator, sizeof *table);
+    if (table == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    omen_status status = index_create(allocator, schema->key_kind, &table->index);
+    if (status != OMEN_OK) {
+        allocator_free(allocator, table, sizeof *table);
+        return status;
+    }
+    table->allocator = allocator;
+    table->manager = manager;
+    table->schema = schema_retain(schema);
+    atomic_init(&table->references, 1);
+    memcpy(table->name, name, name_length + 1);
+    rwlock_init(&table->lock);
+    mutex_init(&table->maintenance);
+    atomic_init(&table->group_number_next, 1); /* 0 is GROUP_NUMBER_NONE */
+    atomic_init(&table->hidden_key_next, 1);
+    *out = table;
+    return OMEN_OK;
+}
+
+struct table *table_retain(struct table *table)
+{
+    atomic_fetch_add_explicit(&table->references, 1, memory_order_relaxed);
+    return table;
+}
+
+void table_release(struct table *table)
+{
+    /* Release and acquire: all use of the table happens before its end. */
+    if (table == NULL ||
+        atomic_fetch_sub_explicit(&table->references, 1, memory_order_acq_rel) != 1)
+        return;
+    while (table->first != NULL) {
+        struct group_entry *next = table->first->next;
+        group_entry_destroy(table, table->first);
+        table->first = next;
+    }
+    for (size_t i = 0; i < table->chunk_count; i++)
+        allocator_free(table->allocator, table->chunks[i], sizeof *table->chunks[i]);
+    allocator_free(table->allocator, table->chunks, table->chunk_count * sizeof *table->chunks);
+    deleted_keys_destroy(&table->deleted, table->allocator);
+    index_destroy(table->index);
+    rwlock_destroy(&table->lock);
+    mutex_destroy(&table->maintenance);
+    schema_release(table->schema);
+    allocator_free(table->allocator, table, sizeof *table);
+}
+
+struct schema *table_schema(const struct table *table)
+{
+    return table->schema;
+}
+
+const char *table_name(const struct table *table)
+{
+    return table->name;
+}
+
+uint64_t table_row_count_estimate(const struct table *table)
+{
+    return atomic_load_explicit(&table->rows, memory_order_relaxed);
+}
+
+/* --- point reads --- */
+
+void row_ref_release(struct row_ref *row)
+{
+    row_group_release(row->group);
+    *row = (struct row_ref){0};
+}
+
+omen_status table_get_encoded(struct table *table, const struct read_view *view,
+                              struct index_key key, struct row_ref *out)
+{
+    *out = (struct row_ref){0};
+    atomic_fetch_add_explicit(&table->point_reads, 1, memory_order_relaxed);
+    rwlock_read_lock(&table->lock);
+    uint64_t row_id = index_lookup(table->index, key);
+    bool found = version_resolve(table, row_id, view->snapshot, out);
+    rwlock_read_unlock(&table->lock);
+    return found ? OMEN_OK : OMEN_NOT_FOUND;
+}
+
+omen_status table_get(struct table *table, const struct read_view *view, const omen_value *key,
+                      struct arena *scratch, struct row_ref *out)
+{
+    *out = (struct row_ref){0};
+    const struct schema *schema = table->schema;
+    omen_value checked[SCHEMA_KEY_COLUMNS_MAX];
+    for (uint32_t i = 0; i < schema->key_count; i++) {
+        checked[i] = key[i];
+        omen_status status =
+            schema_check_value(schema, schema->key_columns[i], &checked[i], NULL);
+        if (status == OMEN_TYPE_MISMATCH || status == OMEN_OUT_OF_MEMORY)
+            return status;
+        if (status != OMEN_OK)
+            return OMEN_NOT_FOUND; /* a value that no row can hold */
+    }
+    struct index_key encoded;
+    omen_status status = key_encode(schema, checked, scratch, &encoded, NULL);
+    if (status == OMEN_LIMIT_EXCEEDED)
+        return OMEN_NOT_FOUND;
+    OMEN_TRY(status);
+    return table_get_encoded(table, view, encoded, out);
+}
+
+/* --- facts --- */
+
+static void count_group(const struct group_entry *entry, struct table_stats *out)
+{
+    const struct row_group *group = entry->group;
+    if (entry->valid_until != TIMESTAMP_INFINITY)
+        out->groups_retired++;
+    else if (row_group_state_of(group) == ROW_GROUP_OPEN)
+        out->groups_open++;
+    else if (row_group_state_of(group) == ROW_GROUP_SEALED)
+        out->groups_sealed++;
+    else
+        out->groups_frozen++;
+    size_t column_bytes = row_group_column_bytes(group);
+    out->column_bytes += column_bytes;
+    out->lifetime_bytes += row_group_bytes(group) - column_bytes;
+    out->bytes += row_group_bytes(group) + sizeof *entry +
+                  (entry->map != NULL ? sizeof *entry->map : 0);
+    if (entry->valid_until == TIMESTAMP_INFINITY)
+        out->dead_rows += row_group_ended_count(group) + row_group_unbegun_count(group);
+}
+
+void table_stats_of(struct table *table, struct table_stats *out)
+{
+    *out = (struct table_stats){0};
+    struct index_stats index_stats;
+    rwlock_read_lock(&table->lock);
+    for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next)
+        count_group(entry, out);
+    index_stats_of(table->index, &index_stats);
+    rwlock_read_unlock(&table->lock);
+    out->index_bytes = index_stats.bytes;
+    out->bytes += index_stats.bytes + sizeof *table;
+    out->rows_estimate = table_row_count_estimate(table);
+    out->point_reads = atomic_load_explicit(&table->point_reads, memory_order_relaxed);
+    out->scans = atomic_load_explicit(&table->scans, memory_order_relaxed);
+    out->index_scans = atomic_load_explicit(&table->index_scans, memory_order_relaxed);
+}

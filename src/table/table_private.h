@@ -1,0 +1,236 @@
+/* table_private.h - what the files of src/table share.
+ *
+ *   table ── index (key -> newest row id)
+ *     │
+ *     ├─ directory: group number -> entry      [chunk of 256] [chunk of 256] ...
+ *     ├─ list of entries in the order of their rows:  first <-> ... <-> last
+ *     │     entry: group (its present form), [valid_from, valid_until), slot map, counters
+ *     ├─ open: the entry that small commits append to
+ *     └─ deleted: (row id, end) of keys whose index entry may go, oldest first
+ *
+ * Locks, in the order they are taken: maintenance (one table_maintain at a time), the manager's
+ * writer lock (one writer of rows, lifetimes and everything here), `lock` (readers-writer).
+ *
+ * `lock` is held for writing only while index entries, the directory or the list change, and for
+ * reading by a point lookup until the visible version is pinned and by a view while it captures
+ * its groups. Only the holder of the writer lock changes anything, so that holder reads without
+ * taking `lock`.
+ */
+#ifndef OMEN_TABLE_TABLE_PRIVATE_H
+#define OMEN_TABLE_TABLE_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "base/allocator.h"
+#include "base/arena.h"
+#include "index/index.h"
+#include "os/thread.h"
+#include "table/table.h"
+
+enum {
+    DIRECTORY_CHUNK_ENTRIES = 256,
+    LOOKUP_BATCH = 64,            /* keys looked up, or entries changed, at once */
+    OPEN_CAPACITY_MIN = 1024,
+    GROUP_NUMBER_NONE = 0,        /* of a private group that will never be attached */
+};
+
+/* --- compacted groups --- */
+
+/* Where the rows of a compacted group went: those of `copied` lie, in slot order, from
+ * `target_first` on in group `target`. rank[w] counts the bits before word w. */
+struct slot_map {
+    uint64_t target;
+    uint32_t target_first;
+    uint64_t copied[ROW_GROUP_ROWS / 64];
+    uint16_t rank[ROW_GROUP_ROWS / 64];
+};
+
+/* One group of the table. Fields change only under the writer lock; those marked * also only
+ * under `lock` held for writing, because readers look at them. */
+struct group_entry {
+    struct row_group *group; /* * present form; grown and frozen forms replace it */
+    uint64_t number;
+    uint64_t valid_from;     /* * views at a snapshot in [valid_from, valid_until) capture it */
+    uint64_t valid_until;    /* * TIMESTAMP_INFINITY until compacted */
+    struct slot_map *map;    /* where the rows went; NULL until compacted */
+    uint32_t repointed;      /* slots of a compacted group whose entries have been repointed */
+    uint32_t erasures;       /* queued deleted keys whose row lies here */
+    uint64_t last_end;       /* newest end stamped here */
+    uint64_t counted_at;     /* watermark at which `reclaimable` was counted */
+    uint32_t reclaimable;    /* dead rows that nobody can read any more */
+    struct group_entry *next, *previous; /* * */
+};
+
+struct directory_chunk {
+    uint32_t used;
+    struct group_entry *entries[DIRECTORY_CHUNK_ENTRIES];
+};
+
+/* --- deleted keys --- */
+
+struct deleted_key {
+    uint64_t row_id; /* the version that ended */
+    uint64_t end;
+};
+
+struct deleted_chunk {
+    struct deleted_chunk *next;
+    struct deleted_key keys[255];
+};
+
+/* A queue in commit order. Room is reserved before a commit applies, so that pushing cannot
+ * fail. */
+struct deleted_keys {
+    struct deleted_chunk *head, *tail;
+    size_t first;    /* of the head chunk */
+    size_t count;
+    size_t capacity; /* slots of all chunks */
+};
+
+bool deleted_keys_reserve(struct deleted_keys *queue, struct allocator *allocator, size_t extra);
+void deleted_keys_push(struct deleted_keys *queue, struct deleted_key key);
+const struct deleted_key *deleted_keys_peek(const struct deleted_keys *queue); /* or NULL */
+void deleted_keys_pop(struct deleted_keys *queue, struct allocator *allocator);
+void deleted_keys_destroy(struct deleted_keys *queue, struct allocator *allocator);
+
+/* --- the table --- */
+
+struct table {
+    struct allocator *allocator;
+    struct txn_manager *manager;
+    struct schema *schema;
+    atomic_uint references;
+    char name[SCHEMA_NAME_BYTES_MAX + 1];
+
+    struct rwlock lock;
+    struct index *index;
+    struct directory_chunk **chunks;
+    size_t chunk_count;
+    struct group_entry *first, *last;
+
+    struct group_entry *open; /* guarded by the writer lock, as is what follows */
+    struct deleted_keys deleted;
+    struct mutex maintenance;
+
+    _Atomic uint64_t group_number_next;
+    _Atomic int64_t hidden_key_next;
+    _Atomic uint64_t rows;
+    _Atomic uint64_t point_reads, scans, index_scans; /* relaxed */
+};
+
+/* --- groups (table_groups.c) --- */
+
+/* The entry of a group, or NULL where there is none (any more). Under `lock` or as the writer. */
+static inline struct group_entry *directory_find(const struct table *table, uint64_t number)
+{
+    uint64_t chunk = number / DIRECTORY_CHUNK_ENTRIES;
+    if (chunk >= table->chunk_count || table->chunks[chunk] == NULL)
+        return NULL;
+    return table->chunks[chunk]->entries[number % DIRECTORY_CHUNK_ENTRIES];
+}
+
+uint64_t group_number_take(struct table *table);
+
+/* Makes `group` (retained) part of the table, before `before` or last where that is NULL.
+ * Takes `lock`. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status group_attach(struct table *table, struct row_group *group,
+                                         struct group_entry *before, uint64_t valid_from,
+                                         struct group_entry **out);
+
+/* As group_attach for an entry prepared by group_entry_create; cannot fail; `lock` is held. */
+OMEN_MUST_CHECK omen_status group_entry_create(struct table *table, struct row_group *group,
+                                               struct group_entry **out);
+void group_link(struct table *table, struct group_entry *entry, struct group_entry *before);
+void group_entry_destroy(struct table *table, struct group_entry *entry);
+
+/* Takes the group out of the table. Nothing may lead to its rows any more. Takes `lock`. */
+void group_detach(struct table *table, struct group_entry *entry);
+
+/* Puts another form of the same group in its place; takes over the caller's reference.
+ * Takes `lock`. */
+void group_swap(struct table *table, struct group_entry *entry, struct row_group *group);
+
+/* The row's newest copy: `row_id` itself unless its group has been compacted. As the writer. */
+uint64_t row_id_canonical(const struct table *table, uint64_t row_id);
+
+/* The new id of a row of a compacted group, ROW_ID_NONE where it was not copied. */
+uint64_t slot_map_find(const struct slot_map *map, uint32_t slot);
+
+/* Shared end of a row: TIMESTAMP_INFINITY where live. As the writer; the group exists. */
+uint64_t row_end(const struct table *table, uint64_t row_id);
+
+/* The version that the snapshot sees, from `row_id` along `previous`; retained into `out`.
+ * False where it sees none. Under `lock` or as the writer. */
+bool version_resolve(const struct table *table, uint64_t row_id, uint64_t snapshot,
+                     struct row_ref *out);
+
+/* --- write sets (table_write.c gathers, table_commit.c commits) --- */
+
+/* A row that the set ends. */
+struct write_target {
+    uint64_t row_id;   /* its newest copy */
+    uint64_t stale_id; /* an older copy that the index still leads to, or ROW_ID_NONE */
+    bool key_freed;    /* deleted, or moved to another key */
+};
+
+/* Where a run of the set's rows lies in the table. */
+struct placement {
+    struct group_entry *entry;
+    uint32_t first, count;
+    bool attached; /* the private group itself became part of the table */
+};
+
+struct write_set {
+    struct table *table;
+    struct row_group **groups; /* private rows in the order they came */
+    size_t group_count, group_capacity;
+    struct write_target *targets;
+    size_t target_count, target_capacity;
+    uint32_t *buckets; /* open addressing: position in targets + 1; 0 = free */
+    size_t bucket_count;
+    uint64_t row_count;
+    bool committed;
+
+    /* From here on: during a commit. */
+    struct arena keys_arena;
+    struct index_key *keys; /* byte keys of all rows; word keys are made on the fly */
+    size_t keys_capacity;
+    uint64_t *replaced;     /* what each index entry held before */
+    size_t replaced_capacity;
+    size_t put_count;       /* entries put so far */
+    struct placement *placements;
+    size_t placement_count, placement_capacity;
+};
+
+extern const struct txn_participant_ops write_set_ops;
+
+bool write_set_targets(const struct write_set *set, uint64_t row_id);
+uint64_t write_set_private_rows(const struct write_set *set);
+
+/* Frees what only a commit needs. */
+void write_set_forget_commit(struct write_set *set);
+
+/* Grows an array of `width`-byte elements to at least `needed`; false where memory is out. */
+bool array_reserve(struct allocator *allocator, void **array, size_t *capacity, size_t needed,
+                   size_t width);
+
+/* Fills `error` with the duplicate key of this row and gives DUPLICATE_KEY. */
+omen_status duplicate_key_error(const struct table *table, const struct row_group *group,
+                                uint32_t slot, omen_error *error);
+
+/* --- views (table_view.c) and scans --- */
+
+struct view_group {
+    struct row_group *group;
+    uint32_t row_count;
+};
+
+struct table_view {
+    struct table *table;
+    struct snapshot snapshot;
+    atomic_uint references;
+    size_t group_count, group_capacity;
+    struct view_group groups[];
+};
+
+#endif

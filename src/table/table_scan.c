@@ -1,0 +1,333 @@
+/* table_scan.c - views, and scans over them.
+ *
+ *   view:   snapshot (registered), groups captured once under the table's lock
+ *   scan:   groups of its share -> windows of 8,192 slots -> vectors of 1,024
+ *
+ * A group, then a vector, is skipped by its zone map. A window of which every row is wanted is
+ * exported as it lies, without a copy. Of any other window one selection is made, visible AND
+ * passing the filter, before a column of the output is touched; the selected rows are gathered,
+ * across windows and groups, into batches of up to 8,192 rows.
+ *
+ * A scan whose predicates fix the whole key asks the index instead. It reads through the table
+ * as it is now, which gives the same rows: its snapshot is registered, so their versions exist.
+ *
+ * Concurrency: a view is shared by any number of scans on any threads; a scan has one user at a
+ * time. What it hands out holds its own references.
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "column/key.h"
+#include "table/table_scan.h"
+
+/* --- views --- */
+
+/* Groups that a view at this snapshot captures. */
+static bool entry_valid(const struct group_entry *entry, uint64_t snapshot)
+{
+    return entry->valid_from <= snapshot && snapshot < entry->valid_until;
+}
+
+omen_status table_view_open(struct table *table, const struct snapshot *snapshot,
+                            struct table_view **out)
+{
+    *out = NULL;
+    rwlock_read_lock(&table->lock);
+    size_t capacity = 0;
+    for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next)
+        capacity += entry_valid(entry, snapshot->timestamp);
+    struct table_view *view = allocator_alloc(
+        table->allocator, sizeof *view + capacity * sizeof view->groups[0]);
+    if (view != NULL) {
+        *view = (struct table_view){.group_capacity = capacity};
+        for (const struct group_entry *entry = table->first; entry != NULL;
+             entry = entry->next) {
+            uint32_t row_count = row_group_row_count(entry->group);
+            if (entry_valid(entry, snapshot->timestamp) && row_count > 0)
+                view->groups[view->group_count++] = (struct view_group){
+                    .group = row_group_retain(entry->group), .row_count = row_count};
+        }
+    }
+    rwlock_read_unlock(&table->lock);
+    if (view == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    view->table = table_retain(table);
+    atomic_init(&view->references, 1);
+    omen_status status = snapshot_share(table->manager, snapshot, &view->snapshot);
+    if (status != OMEN_OK) {
+        table_view_release(view);
+        return status;
+    }
+    *out = view;
+    return OMEN_OK;
+}
+
+struct table_view *table_view_retain(struct table_view *view)
+{
+    atomic_fetch_add_explicit(&view->references, 1, memory_order_relaxed);
+    return view;
+}
+
+void table_view_release(struct table_view *view)
+{
+    if (view == NULL ||
+        atomic_fetch_sub_explicit(&view->references, 1, memory_order_acq_rel) != 1)
+        return;
+    struct table *table = view->table;
+    for (size_t i = 0; i < view->group_count; i++)
+        row_group_release(view->groups[i].group);
+    snapshot_release(&view->snapshot);
+    allocator_free(table->allocator, view,
+                   sizeof *view + view->group_capacity * sizeof view->groups[0]);
+    table_release(table);
+}
+
+struct table *table_view_table(const struct table_view *view)
+{
+    return view->table;
+}
+
+/* --- opening --- */
+
+static omen_status check_columns(const struct schema *schema, const struct scan_spec *spec,
+                                 omen_error *error)
+{
+    for (uint32_t i = 0; i < spec->column_count; i++)
+        if (spec->columns[i] >= schema->stored_count)
+            return error_set(error, OMEN_INVALID_ARGUMENT, "no column number %u",
+                             spec->columns[i]);
+    if (spec->partition_count == 0 || spec->partition >= spec->partition_count)
+        return error_set(error, OMEN_INVALID_ARGUMENT, "partition %u of %u", spec->partition,
+                         spec->partition_count);
+    return OMEN_OK;
+}
+
+static omen_status scan_init(struct scan *scan, const struct scan_spec *spec, omen_error *error)
+{
+    struct table_view *view = scan->view;
+    struct table *table = view->table;
+    OMEN_TRY(check_columns(table->schema, spec, error));
+    OMEN_TRY(filter_create(table->allocator, table->schema, spec->predicates,
+                           spec->predicate_count, &scan->filter, error));
+    scan->filtered = spec->predicate_count > 0;
+    if (spec->column_count > 0) {
+        size_t bytes = spec->column_count * sizeof *scan->columns;
+        scan->columns = allocator_alloc(table->allocator, bytes);
+        if (scan->columns == NULL)
+            return error_set_default(error, OMEN_OUT_OF_MEMORY);
+        memcpy(scan->columns, spec->columns, bytes);
+        scan->column_count = spec->column_count;
+    }
+    scan->remaining = spec->limit;
+    scan->group = view->group_count * spec->partition / spec->partition_count;
+    scan->group_end = view->group_count * (spec->partition + (size_t)1) / spec->partition_count;
+    if (filter_is_empty(scan->filter)) {
+        scan->group = scan->group_end;
+        return OMEN_OK;
+    }
+    if (!spec->key_lookup)
+        return OMEN_OK;
+    omen_status status = scan_keys_collect(scan, spec);
+    return status == OMEN_OK ? OMEN_OK : error_set_default(error, status);
+}
+
+omen_status table_scan_open(struct table_view *view, const struct scan_spec *spec,
+                            struct scan **out, omen_error *error)
+{
+    *out = NULL;
+    struct table *table = view->table;
+    struct scan *scan = allocator_alloc(table->allocator, sizeof *scan);
+    if (scan == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    memset(scan, 0, offsetof(struct scan, slots));
+    scan->view = table_view_retain(view);
+    arena_init(&scan->keys_arena, table->allocator);
+    omen_status status = scan_init(scan, spec, error);
+    if (status != OMEN_OK) {
+        table_scan_close(scan);
+        return status;
+    }
+    atomic_fetch_add_explicit(scan->counters.by_index ? &table->index_scans : &table->scans, 1,
+                              memory_order_relaxed);
+    *out = scan;
+    return OMEN_OK;
+}
+
+void table_scan_close(struct scan *scan)
+{
+    if (scan == NULL)
+        return;
+    struct table_view *view = scan->view;
+    struct allocator *allocator = view->table->allocator;
+    batch_builder_destroy(scan->builder);
+    filter_destroy(scan->filter);
+    arena_release(&scan->keys_arena);
+    allocator_free(allocator, scan->columns, scan->column_count * sizeof *scan->columns);
+    allocator_free(allocator, scan, sizeof *scan);
+    table_view_release(view);
+}
+
+void table_scan_counters(const struct scan *scan, struct scan_counters *out)
+{
+    *out = scan->counters;
+}
+
+/* --- windows --- */
+
+/* Steps to the next group of the share that its zone map does not rule out. */
+static bool enter_group(struct scan *scan)
+{
+    while (scan->group < scan->group_end) {
+        const struct view_group *current = &scan->view->groups[scan->group];
+        if (scan->entered)
+            return true;
+        scan->counters.groups++;
+        if (!filter_prunes(scan->filter, current->group, -1)) {
+            scan->entered = true;
+            scan->window = 0;
+            scan->wholly_visible = row_group_wholly_visible(
+                current->group, current->row_count, scan->view->snapshot.timestamp);
+            return true;
+        }
+        scan->counters.groups_pruned++;
+        scan->group++;
+    }
+    return false;
+}
+
+static void leave_window(struct scan *scan)
+{
+    scan->window += BATCH_ROWS;
+    if (scan->window >= scan->view->groups[scan->group].row_count) {
+        scan->group++;
+        scan->entered = false;
+    }
+}
+
+/* The wanted slots of one vector, appended to the window's. */
+static void select_vector(struct scan *scan, const struct view_group *current, uint32_t vector)
+{
+    uint64_t selection[VECTOR_ROWS / 64];
+    scan->counters.vectors++;
+    if (scan->filtered && filter_prunes(scan->filter, current->group, (int32_t)vector)) {
+        scan->counters.vectors_pruned++;
+        return;
+    }
+    uint32_t selected =
+        row_group_select_visible(current->group, vector, current->row_count,
+                                 scan->view->snapshot.timestamp, selection);
+    if (selected > 0 && scan->filtered)
+        selected = filter_apply(scan->filter, current->group, vector, selection);
+    if (selected == 0)
+        return;
+    uint32_t base = vector * VECTOR_ROWS;
+    for (uint32_t word = 0; word < VECTOR_ROWS / 64; word++) {
+        for (uint64_t bits = selection[word]; bits != 0; bits &= bits - 1)
+            scan->slots[scan->slot_count++] =
+                (uint16_t)(base + word * 64 + (uint32_t)__builtin_ctzll(bits));
+    }
+}
+
+/* Loads the window at the scan's position: its wanted slots, or `whole`. */
+static void load_window(struct scan *scan)
+{
+    const struct view_group *current = &scan->view->groups[scan->group];
+    uint32_t rows = (uint32_t)size_min(BATCH_ROWS, current->row_count - scan->window);
+    scan->slot_count = scan->slot_next = 0;
+    scan->window_rows = rows;
+    scan->loaded = true;
+    if (scan->wholly_visible && !scan->filtered) {
+        scan->counters.vectors += (rows + VECTOR_ROWS - 1) / VECTOR_ROWS;
+        scan->whole = true;
+        return;
+    }
+    uint32_t first = scan->window / VECTOR_ROWS;
+    uint32_t end = (scan->window + rows + VECTOR_ROWS - 1) / VECTOR_ROWS;
+    for (uint32_t vector = first; vector < end; vector++)
+        select_vector(scan, current, vector);
+    scan->whole = scan->slot_count == rows;
+}
+
+static void unload_window(struct scan *scan)
+{
+    scan->loaded = false;
+    scan->whole = false;
+    leave_window(scan);
+}
+
+/* --- batches --- */
+
+static void delivered(struct scan *scan, uint64_t rows)
+{
+    scan->counters.rows += rows;
+    if (scan->remaining != UINT64_MAX)
+        scan->remaining -= rows;
+}
+
+static omen_status deliver_gathered(struct scan *scan, struct ArrowArray *out)
+{
+    uint32_t rows = batch_builder_row_count(scan->builder);
+    OMEN_TRY(batch_builder_finish(scan->builder, out));
+    scan->gathered = 0;
+    delivered(scan, rows);
+    return OMEN_OK;
+}
+
+static omen_status deliver_whole_window(struct scan *scan, struct ArrowArray *out)
+{
+    const struct view_group *current = &scan->view->groups[scan->group];
+    uint32_t rows = (uint32_t)size_min(scan->window_rows, scan->remaining);
+    OMEN_TRY(row_group_export(current->group, scan->window, rows, scan->columns,
+                              scan->column_count, out));
+    delivered(scan, rows);
+    unload_window(scan);
+    return OMEN_OK;
+}
+
+omen_status scan_gather(struct scan *scan, const struct row_group *group, const uint16_t *slots,
+                        uint32_t count)
+{
+    struct table *table = scan->view->table;
+    if (scan->builder == NULL)
+        OMEN_TRY(batch_builder_create(table->allocator, table->schema, scan->columns,
+                                      scan->column_count, BATCH_ROWS, &scan->builder));
+    OMEN_TRY(batch_builder_add(scan->builder, group, slots, count));
+    scan->gathered += count;
+    return OMEN_OK;
+}
+
+/* Gathers what fits of the loaded window; unloads it when all is gathered. */
+static omen_status gather_window(struct scan *scan, uint64_t wanted)
+{
+    uint32_t count = (uint32_t)size_min(scan->slot_count - scan->slot_next,
+                                        wanted - scan->gathered);
+    if (count > 0)
+        OMEN_TRY(scan_gather(scan, scan->view->groups[scan->group].group,
+                             scan->slots + scan->slot_next, count));
+    scan->slot_next += count;
+    if (scan->slot_next == scan->slot_count)
+        unload_window(scan);
+    return OMEN_OK;
+}
+
+omen_status table_scan_next(struct scan *scan, struct ArrowArray *out)
+{
+    memset(out, 0, sizeof *out);
+    if (scan->counters.by_index)
+        OMEN_TRY(scan_keys_gather(scan));
+    for (;;) {
+        uint64_t wanted = size_min(BATCH_ROWS, scan->remaining);
+        bool more = !scan->counters.by_index && scan->gathered < wanted && enter_group(scan);
+        if (more && !scan->loaded)
+            load_window(scan);
+        /* Rows in hand go first, where no more fit or a whole window comes next. */
+        if (scan->gathered > 0 && (!more || scan->whole))
+            return deliver_gathered(scan, out);
+        if (!more)
+            return OMEN_END_OF_DATA;
+        if (scan->whole)
+            return deliver_whole_window(scan, out);
+        OMEN_TRY(gather_window(scan, wanted));
+    }
+}
