@@ -43,7 +43,9 @@ fn status_table(header: &str) -> String {
     let mut rows = String::new();
     for line in header.lines().filter_map(|line| line.trim().strip_prefix("X(")) {
         let mut fields = line.split(',').map(str::trim);
-        if let (Some(_), Some(number), Some(sqlstate)) = (fields.next(), fields.next(), fields.next()) {
+        if let (Some(_), Some(number), Some(sqlstate)) =
+            (fields.next(), fields.next(), fields.next())
+        {
             if number.parse::<u32>().is_ok() {
                 rows.push_str(&format!("    ({number}, {sqlstate}),\n"));
             }

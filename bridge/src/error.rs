@@ -183,7 +183,9 @@ fn classify(error: &DataFusionError) -> EngineError {
     use omen_status::*;
     let plain = |status| EngineError::new(status, message_of(error));
     match error {
-        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => classify(inner),
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            classify(inner)
+        }
         DataFusionError::Shared(inner) => classify(inner),
         DataFusionError::Collection(errors) => match errors.first() {
             Some(first) => classify(first),
@@ -327,7 +329,8 @@ const CAST_TEXTS: &[TextRule] = &[
 ];
 
 fn classify_text(text: &str, rules: &[TextRule], otherwise: Status) -> EngineError {
-    let status = rules.iter().find(|(part, _)| text.contains(part)).map_or(otherwise, |rule| rule.1);
+    let status =
+        rules.iter().find(|(part, _)| text.contains(part)).map_or(otherwise, |rule| rule.1);
     EngineError::new(status, clean(text))
 }
 

@@ -43,7 +43,8 @@ impl Host {
     /// `host` points at an `omen_engine_host` whose functions keep the header's promises.
     pub unsafe fn new(host: *const omen_engine_host) -> EngineResult<Arc<Self>> {
         // SAFETY: the caller's promise; the first two fields are in every version.
-        let host = unsafe { host.as_ref() }.ok_or_else(|| EngineError::internal("no host given"))?;
+        let host =
+            unsafe { host.as_ref() }.ok_or_else(|| EngineError::internal("no host given"))?;
         if host.abi_version != OMEN_ENGINE_ABI_VERSION
             || (host.struct_bytes as usize) < std::mem::size_of::<omen_engine_host>()
         {
@@ -76,7 +77,10 @@ impl Host {
         let mut error = empty_error();
         // SAFETY: the handle is live (caller), the rest is ours and outlives the call.
         let status = unsafe {
-            call!(self, table_resolve(statement, name.as_ptr().cast(), name.len(), &mut raw, &mut error))
+            call!(
+                self,
+                table_resolve(statement, name.as_ptr().cast(), name.len(), &mut raw, &mut error)
+            )
         };
         check(status, &error)?;
         let raw = NonNull::new(raw).ok_or_else(|| EngineError::internal("no table was given"))?;
@@ -150,7 +154,8 @@ impl HostTable {
         let Some(abi) = AbiPredicates::new(predicates) else { return false };
         abi.rows.iter().all(|predicate| {
             // SAFETY: the handle is live, the predicate is borrowed for the call.
-            let answer = unsafe { call!(self.host, predicate_support(self.raw.as_ptr(), predicate)) };
+            let answer =
+                unsafe { call!(self.host, predicate_support(self.raw.as_ptr(), predicate)) };
             answer == omen_engine_support::OMEN_ENGINE_EXACT
         })
     }
@@ -171,8 +176,9 @@ impl HostTable {
         let mut stream = ArrowArrayStream::empty();
         let mut error = empty_error();
         // SAFETY: the handle is live, the scan is borrowed for the call, the stream is ours.
-        let status =
-            unsafe { call!(self.host, scan_open(self.raw.as_ptr(), &scan, &mut stream, &mut error)) };
+        let status = unsafe {
+            call!(self.host, scan_open(self.raw.as_ptr(), &scan, &mut stream, &mut error))
+        };
         check(status, &error)?;
         Ok(stream)
     }
@@ -206,5 +212,9 @@ fn empty_error() -> omen_error {
 }
 
 fn check(status: Status, error: &omen_error) -> EngineResult<()> {
-    if status == omen_status::OMEN_OK { Ok(()) } else { Err(EngineError::from_abi(status, error)) }
+    if status == omen_status::OMEN_OK {
+        Ok(())
+    } else {
+        Err(EngineError::from_abi(status, error))
+    }
 }

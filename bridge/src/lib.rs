@@ -29,8 +29,9 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 
 use abi::{
-    omen_engine, omen_engine_host, omen_engine_instance, omen_engine_options, omen_engine_statement,
-    omen_error, omen_status, omen_value, ArrowArrayStream, Status, OMEN_ENGINE_ABI_VERSION,
+    omen_engine, omen_engine_host, omen_engine_instance, omen_engine_options,
+    omen_engine_statement, omen_error, omen_status, omen_value, ArrowArrayStream, Status,
+    OMEN_ENGINE_ABI_VERSION,
 };
 use error::{EngineError, EngineResult};
 use host::Host;

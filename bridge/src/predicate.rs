@@ -143,7 +143,11 @@ impl fmt::Display for Values<'_> {
             let comma = if index == 0 { "" } else { ", " };
             write!(f, "{comma}{value}")?;
         }
-        if self.0.len() > SHOWN { write!(f, ", ... {} values", self.0.len()) } else { Ok(()) }
+        if self.0.len() > SHOWN {
+            write!(f, ", ... {} values", self.0.len())
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -87,9 +87,8 @@ impl TableScan {
 
     /// Whether the predicates leave a list of keys, which the host looks up in its index.
     fn is_by_key(&self) -> bool {
-        let fixed = |key: &u32| {
-            self.predicates.iter().any(|one| one.column == *key && one.fixes_column())
-        };
+        let fixed =
+            |key: &u32| self.predicates.iter().any(|one| one.column == *key && one.fixes_column());
         !self.table.key_columns.is_empty() && self.table.key_columns.iter().all(fixed)
     }
 
@@ -108,7 +107,11 @@ impl TableScan {
 }
 
 impl DataSource for TableScan {
-    fn open(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn open(
+        &self,
+        partition: usize,
+        _context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         Ok(Box::pin(TableStream {
             metrics: BaselineMetrics::new(&self.metrics, partition),
             scan: self.clone(),
@@ -118,7 +121,8 @@ impl DataSource for TableScan {
     }
 
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
-        let columns: Vec<_> = self.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let columns: Vec<_> =
+            self.schema.fields().iter().map(|field| field.name().as_str()).collect();
         let predicates: Vec<_> =
             self.predicates.iter().map(|one| one.describe(&self.table.schema)).collect();
         let access = if self.is_by_key() { "index" } else { "scan" };
@@ -178,11 +182,12 @@ impl DataSource for TableScan {
     }
 }
 
-/// One partition of a scan as DataFusion polls it.
+/// One partition of a scan as DataFusion polls it. Fields drop in order: the host's stream before
+/// the table it reads.
 struct TableStream {
+    state: StreamState,
     scan: TableScan,
     partition: u32,
-    state: StreamState,
     metrics: BaselineMetrics,
 }
 
@@ -275,7 +280,11 @@ fn last_error(stream: &mut ArrowArrayStream) -> EngineError {
     // SAFETY: the text is borrowed until the stream's next call and copied before.
     let text = unsafe {
         let text = stream.get_last_error.map_or(std::ptr::null(), |last| last(stream));
-        if text.is_null() { "".into() } else { CStr::from_ptr(text).to_string_lossy() }
+        if text.is_null() {
+            "".into()
+        } else {
+            CStr::from_ptr(text).to_string_lossy()
+        }
     };
     EngineError::from_stream_text(&text)
 }
@@ -306,7 +315,8 @@ fn check_shape(array: &ArrowArray, schema: &Schema) -> EngineResult<()> {
             DataType::Utf8View | DataType::BinaryView => child.n_buffers >= 3,
             _ => child.n_buffers == 2,
         };
-        let long_enough = array.length.checked_add(array.offset).is_some_and(|end| child.length >= end);
+        let long_enough =
+            array.length.checked_add(array.offset).is_some_and(|end| child.length >= end);
         if !sane(child) || !buffers || !long_enough {
             return Err(malformed());
         }

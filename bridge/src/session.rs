@@ -76,8 +76,11 @@ impl Engine {
     pub fn start(host: Arc<Host>, options: &omen_engine_options) -> EngineResult<Self> {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let threads = if options.thread_count == 0 { cores } else { options.thread_count as usize };
-        let memory =
-            if options.memory_bytes_max == 0 { MEMORY_BYTES_DEFAULT } else { options.memory_bytes_max };
+        let memory = if options.memory_bytes_max == 0 {
+            MEMORY_BYTES_DEFAULT
+        } else {
+            options.memory_bytes_max
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_stack_size(STACK_BYTES)
@@ -155,9 +158,10 @@ struct CoreTypes;
 impl TypePlanner for CoreTypes {
     fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
         let data_type = match sql_type {
-            SqlType::Timestamp(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
-                value::TIMESTAMP
-            }
+            SqlType::Timestamp(
+                None | Some(6),
+                TimezoneInfo::None | TimezoneInfo::WithoutTimeZone,
+            ) => value::TIMESTAMP,
             SqlType::Timestamp(None | Some(6), TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => {
                 value::timestamptz()
             }
@@ -197,7 +201,11 @@ impl Visitor for LockFinder {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        if query.locks.is_empty() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if query.locks.is_empty() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     }
 }
 

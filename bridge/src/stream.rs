@@ -13,7 +13,8 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, StructArray,
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringArray,
+    StructArray,
 };
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{cast_with_options, CastOptions};
@@ -55,7 +56,7 @@ pub fn run(engine: &Arc<Engine>, plan: Arc<dyn ExecutionPlan>) -> EngineResult<A
 /// The plan's text, one row a line.
 pub fn explain(engine: &Arc<Engine>, plan: &dyn ExecutionPlan) -> EngineResult<ArrowArrayStream> {
     let text = displayable(plan).indent(false).to_string();
-    let lines = StringArray::from_iter_values(text.lines());
+    let lines = StringArray::from(text.lines().collect::<Vec<_>>());
     let field = Field::new("QUERY PLAN", DataType::Utf8, false);
     let schema = Arc::new(Schema::new(vec![field]));
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(lines)])?;

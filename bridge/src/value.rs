@@ -100,7 +100,11 @@ pub unsafe fn scalar_of(value: &omen_value) -> EngineResult<ScalarValue> {
     }
     // SAFETY: the type says which member is set; the caller's promise covers the bytes.
     unsafe {
-        let (data, length) = if present { (value.as_.bytes.data, value.as_.bytes.length) } else { (std::ptr::null(), 0) };
+        let (data, length) = if present {
+            (value.as_.bytes.data, value.as_.bytes.length)
+        } else {
+            (std::ptr::null(), 0)
+        };
         let bytes = || if length == 0 { &[][..] } else { std::slice::from_raw_parts(data, length) };
         Ok(match id {
             OMEN_TYPE_BOOLEAN => ScalarValue::Boolean(member!(value.as_.boolean)),
@@ -110,8 +114,9 @@ pub unsafe fn scalar_of(value: &omen_value) -> EngineResult<ScalarValue> {
             OMEN_TYPE_REAL => ScalarValue::Float32(member!(canonical_f32(value.as_.f32_))),
             OMEN_TYPE_DOUBLE => ScalarValue::Float64(member!(canonical_f64(value.as_.f64_))),
             OMEN_TYPE_DECIMAL => ScalarValue::Decimal128(
-                member!((i128::from(value.as_.decimal.high) << 64)
-                    | i128::from(value.as_.decimal.low)),
+                member!(
+                    (i128::from(value.as_.decimal.high) << 64) | i128::from(value.as_.decimal.low)
+                ),
                 value.type_.precision,
                 value.type_.scale,
             ),
@@ -127,15 +132,11 @@ pub unsafe fn scalar_of(value: &omen_value) -> EngineResult<ScalarValue> {
             }
             OMEN_TYPE_BYTEA => ScalarValue::BinaryView(present.then(|| bytes().to_vec())),
             OMEN_TYPE_DATE => ScalarValue::Date32(member!(value.as_.i32_)),
-            OMEN_TYPE_TIMESTAMP => {
-                ScalarValue::TimestampMicrosecond(member!(value.as_.i64_), None)
-            }
+            OMEN_TYPE_TIMESTAMP => ScalarValue::TimestampMicrosecond(member!(value.as_.i64_), None),
             OMEN_TYPE_TIMESTAMPTZ => {
                 ScalarValue::TimestampMicrosecond(member!(value.as_.i64_), Some(Arc::from("UTC")))
             }
-            OMEN_TYPE_UUID => {
-                ScalarValue::FixedSizeBinary(16, member!(value.as_.uuid.to_vec()))
-            }
+            OMEN_TYPE_UUID => ScalarValue::FixedSizeBinary(16, member!(value.as_.uuid.to_vec())),
             other => return Err(EngineError::internal(format!("type number {other} is unknown"))),
         })
     }
@@ -146,7 +147,8 @@ pub unsafe fn scalar_of(value: &omen_value) -> EngineResult<ScalarValue> {
 pub fn value_of(scalar: &ScalarValue) -> Option<omen_value> {
     use omen_type_id::*;
     use omen_value__bindgen_ty_1 as As;
-    let bytes = |bytes: &[u8]| As { bytes: omen_bytes { data: bytes.as_ptr(), length: bytes.len() } };
+    let bytes =
+        |bytes: &[u8]| As { bytes: omen_bytes { data: bytes.as_ptr(), length: bytes.len() } };
     let (id, as_) = match scalar {
         ScalarValue::Boolean(Some(v)) => (OMEN_TYPE_BOOLEAN, As { boolean: *v }),
         ScalarValue::Int16(Some(v)) => (OMEN_TYPE_SMALLINT, As { i16_: *v }),
@@ -191,18 +193,27 @@ pub fn exact_literal(literal: &ScalarValue, data_type: &DataType) -> Option<Scal
             Some(BinaryView(v.clone()))
         }
         // The zone is how an instant is shown, not part of it.
-        (TimestampMicrosecond(v, Some(_)), DataType::Timestamp(TimeUnit::Microsecond, Some(zone))) => {
-            Some(TimestampMicrosecond(*v, Some(zone.clone())))
-        }
+        (
+            TimestampMicrosecond(v, Some(_)),
+            DataType::Timestamp(TimeUnit::Microsecond, Some(zone)),
+        ) => Some(TimestampMicrosecond(*v, Some(zone.clone()))),
         (value, wanted) => (value.data_type() == *wanted).then(|| value.clone()),
     }
 }
 
 /// The form in which the core stores floats: adding zero turns -0.0 into 0.0.
 fn canonical_f32(value: f32) -> f32 {
-    if value.is_nan() { f32::NAN } else { value + 0.0 }
+    if value.is_nan() {
+        f32::NAN
+    } else {
+        value + 0.0
+    }
 }
 
 fn canonical_f64(value: f64) -> f64 {
-    if value.is_nan() { f64::NAN } else { value + 0.0 }
+    if value.is_nan() {
+        f64::NAN
+    } else {
+        value + 0.0
+    }
 }

@@ -1,0 +1,526 @@
+/* fake_host.c - the fake core: rows, predicates, Arrow C arrays. See fake_host.h. */
+#include "fake_host.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { COLUMN_ID, COLUMN_NAME, COLUMN_AMOUNT, COLUMN_FLAG, COLUMN_COUNT };
+enum { BATCH_ROWS = 4096, CHILD_BUFFERS_MAX = 4 };
+
+enum table_kind {
+    KIND_SMALL,
+    KIND_BIG,
+    KIND_FAILING,
+    KIND_FAILING_BIG,
+    KIND_UNOPENABLE,
+    KIND_WRONG_COLUMNS,
+    KIND_SHORT_BATCH,
+    KIND_NULL_FORMAT,
+    KIND_NULL_BUFFERS,
+    KIND_COUNT,
+};
+
+static const char *const kind_names[KIND_COUNT] = {
+    "t",          "big",           "failing",     "failing_big", "unopenable",
+    "wrong_columns", "short_batch", "null_format", "null_buffers",
+};
+
+static const char *const column_formats[COLUMN_COUNT] = {"l", "vu", "l", "b"};
+static const char *const column_names[COLUMN_COUNT] = {"id", "name", "amount", "flag"};
+
+struct row {
+    int64_t id;
+    const char *name; /* NULL: SQL NULL */
+    bool has_amount;
+    int64_t amount;
+    bool has_flag;
+    bool flag;
+};
+
+static const struct row small_rows[] = {
+    {INT64_MIN, "", true, -1, true, false},
+    {-7, "minus seven", false, 0, true, true},
+    {1, "one", true, 10, true, true},
+    {2, NULL, true, 20, false, false},
+    {5, "five", true, 50, true, false},
+    {6, FAKE_NAME_LONG, false, 0, true, true},
+    {42, "42", true, 42, false, false},
+    {INT64_MAX, "largest", true, 7, true, true},
+};
+enum { SMALL_ROWS = sizeof small_rows / sizeof *small_rows };
+
+struct omen_engine_table {
+    atomic_int references;
+    enum table_kind kind;
+    omen_engine_table_info info;
+};
+
+struct stream {
+    omen_engine_table *table;
+    uint32_t columns[COLUMN_COUNT * 4];
+    uint32_t column_count;
+    omen_predicate predicates[16];
+    uint32_t predicate_count;
+    uint64_t rows_left;
+    int64_t next;
+    int64_t step;
+    int batches;
+    char error[128];
+};
+
+struct fake_host fake_host;
+static const uint32_t key_columns[] = {COLUMN_ID};
+
+void fake_host_reset(void)
+{
+    fake_host.scan_count = 0;
+    fake_host.predicate_count = 0;
+    fake_host.column_count = 0;
+    fake_host.partition_count = 0;
+    fake_host.partitions_seen = 0;
+    fake_host.limit = -1;
+    fake_host.rows_delivered = 0;
+    fake_host.resolve_count = 0;
+}
+
+omen_engine_statement *fake_host_statement(void)
+{
+    static char statement;
+    return (omen_engine_statement *)(void *)&statement;
+}
+
+static omen_status fail(omen_error *error, omen_status status, const char *sqlstate,
+                        const char *message)
+{
+    if (error != NULL) {
+        error->status = status;
+        error->position = 0;
+        snprintf(error->sqlstate, sizeof error->sqlstate, "%s", sqlstate);
+        snprintf(error->message, sizeof error->message, "%s", message);
+    }
+    return status;
+}
+
+/* --- tables ----------------------------------------------------------------------------------- */
+
+static bool is_big(enum table_kind kind)
+{
+    return kind == KIND_BIG || kind == KIND_FAILING_BIG;
+}
+
+static omen_status table_resolve(omen_engine_statement *statement, const char *name,
+                                 size_t name_length, omen_engine_table **out, omen_error *error)
+{
+    *out = NULL;
+    fake_host.resolve_count++;
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        if (strlen(kind_names[kind]) != name_length ||
+            memcmp(kind_names[kind], name, name_length) != 0)
+            continue;
+        omen_engine_table *table = calloc(1, sizeof *table);
+        table->references = 1;
+        table->kind = (enum table_kind)kind;
+        table->info = (omen_engine_table_info){
+            .name = kind_names[kind],
+            .key_columns = key_columns,
+            .key_column_count = 1,
+            .row_count_estimate = is_big(table->kind) ? FAKE_BIG_ROWS : SMALL_ROWS,
+        };
+        fake_host.tables_alive++;
+        *out = table;
+        return OMEN_OK;
+    }
+    char message[128];
+    char copy[64];
+    snprintf(copy, sizeof copy, "%.*s", (int)name_length, name);
+    snprintf(message, sizeof message, FAKE_UNDEFINED_MESSAGE, copy);
+    return fail(error, OMEN_UNDEFINED_TABLE, "42P01", message);
+}
+
+static omen_engine_table *table_retain(omen_engine_table *table)
+{
+    table->references++;
+    return table;
+}
+
+static void table_release(omen_engine_table *table)
+{
+    if (table != NULL && --table->references == 0) {
+        fake_host.tables_alive--;
+        free(table);
+    }
+}
+
+static const omen_engine_table_info *table_info(const omen_engine_table *table)
+{
+    return &table->info;
+}
+
+/* --- schemas: one block for the children, formats and names are static ------------------------- */
+
+static void child_schema_release(struct ArrowSchema *schema)
+{
+    schema->release = NULL;
+}
+
+static void schema_release(struct ArrowSchema *schema)
+{
+    for (int64_t i = 0; i < schema->n_children; i++) {
+        if (schema->children[i]->release != NULL)
+            schema->children[i]->release(schema->children[i]);
+    }
+    free(schema->children);
+    free(schema->private_data);
+    schema->release = NULL;
+}
+
+static void make_schema(const uint32_t *columns, uint32_t count, struct ArrowSchema *out)
+{
+    struct ArrowSchema *children = calloc(count + 1, sizeof *children);
+    struct ArrowSchema **pointers = calloc(count + 1, sizeof *pointers);
+    for (uint32_t i = 0; i < count; i++) {
+        children[i] = (struct ArrowSchema){
+            .format = column_formats[columns[i]],
+            .name = column_names[columns[i]],
+            .flags = columns[i] == COLUMN_ID ? 0 : ARROW_FLAG_NULLABLE,
+            .release = child_schema_release,
+        };
+        pointers[i] = &children[i];
+    }
+    *out = (struct ArrowSchema){
+        .format = "+s",
+        .name = "",
+        .n_children = count,
+        .children = pointers,
+        .release = schema_release,
+        .private_data = children,
+    };
+}
+
+static omen_status table_schema(const omen_engine_table *table, struct ArrowSchema *out,
+                                omen_error *error)
+{
+    static const uint32_t all[] = {COLUMN_ID, COLUMN_NAME, COLUMN_AMOUNT, COLUMN_FLAG};
+    make_schema(all, COLUMN_COUNT, out);
+    if (table->kind == KIND_NULL_FORMAT)
+        out->children[1]->format = NULL;
+    return OMEN_OK;
+}
+
+/* --- rows and predicates ----------------------------------------------------------------------- */
+
+static int64_t row_count(enum table_kind kind)
+{
+    return is_big(kind) ? FAKE_BIG_ROWS : SMALL_ROWS;
+}
+
+/* Row `index`; `name` is room for a computed name. */
+static struct row row_at(enum table_kind kind, int64_t index, char name[48])
+{
+    if (!is_big(kind))
+        return small_rows[index];
+    snprintf(name, 48, "name of row %lld", (long long)index);
+    return (struct row){index, name, true, index % 1000, true, index % 2 == 0};
+}
+
+static bool row_passes(const struct row *row, const omen_predicate *predicate)
+{
+    bool present = true;
+    int64_t value = row->id;
+    switch (predicate->column) {
+    case COLUMN_NAME:
+        present = row->name != NULL;
+        break;
+    case COLUMN_AMOUNT:
+        present = row->has_amount;
+        value = row->amount;
+        break;
+    case COLUMN_FLAG:
+        present = row->has_flag;
+        value = row->flag;
+        break;
+    }
+    if (predicate->op == OMEN_IS_NULL || predicate->op == OMEN_IS_NOT_NULL)
+        return present == (predicate->op == OMEN_IS_NOT_NULL);
+    if (!present)
+        return false;
+    for (size_t i = 0; i < predicate->value_count; i++) {
+        const omen_value *given = &predicate->values[i];
+        int64_t other = predicate->column == COLUMN_FLAG ? given->as.boolean : given->as.i64;
+        bool passes = (predicate->op == OMEN_NE && value != other) ||
+                      (predicate->op == OMEN_LT && value < other) ||
+                      (predicate->op == OMEN_LE && value <= other) ||
+                      (predicate->op == OMEN_GT && value > other) ||
+                      (predicate->op == OMEN_GE && value >= other) ||
+                      ((predicate->op == OMEN_EQ || predicate->op == OMEN_IN) && value == other);
+        if (passes)
+            return true;
+    }
+    return false;
+}
+
+static omen_engine_support predicate_support(const omen_engine_table *table,
+                                             const omen_predicate *predicate)
+{
+    if (predicate->op == OMEN_IS_NULL || predicate->op == OMEN_IS_NOT_NULL)
+        return OMEN_ENGINE_EXACT;
+    if (predicate->column == COLUMN_NAME)
+        return OMEN_ENGINE_UNSUPPORTED;
+    omen_type_id wanted = predicate->column == COLUMN_FLAG ? OMEN_TYPE_BOOLEAN : OMEN_TYPE_BIGINT;
+    for (size_t i = 0; i < predicate->value_count; i++) {
+        if (predicate->values[i].type.id != wanted || predicate->values[i].is_null)
+            abort(); /* the header promises values of the column's own type */
+    }
+    return OMEN_ENGINE_EXACT;
+}
+
+/* --- batches ----------------------------------------------------------------------------------- */
+
+/* A child owns up to three buffers and the text heap's length. */
+struct child {
+    struct ArrowArray array;
+    const void *buffers[CHILD_BUFFERS_MAX];
+    int64_t heap_length;
+};
+
+static void child_release(struct ArrowArray *array)
+{
+    struct child *child = array->private_data;
+    for (int i = 0; i < 3; i++)
+        free((void *)(uintptr_t)child->buffers[i]);
+    array->release = NULL;
+}
+
+static void array_release(struct ArrowArray *array)
+{
+    for (struct child *child = array->private_data; child->array.private_data != NULL; child++) {
+        if (child->array.release != NULL)
+            child->array.release(&child->array);
+    }
+    free(array->children);
+    free(array->private_data);
+    array->release = NULL;
+    fake_host.arrays_alive--;
+}
+
+static void set_bit(uint8_t *bits, int64_t index)
+{
+    bits[index / 8] = (uint8_t)(bits[index / 8] | 1u << (index % 8));
+}
+
+/* One 16-byte view; long texts go to the heap. */
+static void put_view(uint8_t *view, const char *text, char *heap, int64_t *heap_length)
+{
+    int32_t length = (int32_t)strlen(text);
+    memcpy(view, &length, 4);
+    if (length <= 12) {
+        memcpy(view + 4, text, (size_t)length);
+        return;
+    }
+    int32_t buffer = 0;
+    int32_t offset = (int32_t)*heap_length;
+    memcpy(view + 4, text, 4);
+    memcpy(view + 8, &buffer, 4);
+    memcpy(view + 12, &offset, 4);
+    memcpy(heap + offset, text, (size_t)length);
+    *heap_length += length;
+}
+
+static void make_child(struct child *child, uint32_t column, const struct row *rows,
+                       int64_t row_count_batch)
+{
+    size_t count = (size_t)row_count_batch;
+    uint8_t *validity = calloc(count / 8 + 1, 1);
+    uint8_t *values = calloc(count + 1, 16);
+    char *heap = column == COLUMN_NAME ? calloc(count + 1, 40) : NULL;
+    int64_t nulls = 0;
+    for (int64_t i = 0; i < row_count_batch; i++) {
+        const struct row *row = &rows[i];
+        bool present = column == COLUMN_ID || (column == COLUMN_NAME && row->name != NULL) ||
+                       (column == COLUMN_AMOUNT && row->has_amount) ||
+                       (column == COLUMN_FLAG && row->has_flag);
+        if (!present) {
+            nulls++;
+            continue;
+        }
+        set_bit(validity, i);
+        if (column == COLUMN_NAME)
+            put_view(values + 16 * i, row->name, heap, &child->heap_length);
+        else if (column == COLUMN_FLAG && row->flag)
+            set_bit(values, i);
+        else if (column != COLUMN_FLAG)
+            memcpy(values + 8 * i, column == COLUMN_ID ? &row->id : &row->amount, 8);
+    }
+    child->buffers[0] = validity;
+    child->buffers[1] = values;
+    child->buffers[2] = heap;
+    child->buffers[3] = &child->heap_length;
+    child->array = (struct ArrowArray){
+        .length = row_count_batch,
+        .null_count = nulls,
+        .n_buffers = column == COLUMN_NAME ? 4 : 2,
+        .buffers = child->buffers,
+        .release = child_release,
+        .private_data = child,
+    };
+}
+
+static void make_batch(const struct stream *stream, const struct row *rows, int64_t count,
+                       struct ArrowArray *out)
+{
+    static const void *no_validity[1] = {NULL};
+    /* One more than used: array_release stops at the first that was not made. */
+    struct child *children = calloc(stream->column_count + 1, sizeof *children);
+    struct ArrowArray **pointers = calloc(stream->column_count + 1, sizeof *pointers);
+    for (uint32_t i = 0; i < stream->column_count; i++) {
+        make_child(&children[i], stream->columns[i], rows, count);
+        pointers[i] = &children[i].array;
+    }
+    *out = (struct ArrowArray){
+        .length = count,
+        .n_buffers = 1,
+        .n_children = stream->column_count,
+        .buffers = no_validity,
+        .children = pointers,
+        .release = array_release,
+        .private_data = children,
+    };
+    fake_host.arrays_alive++;
+    if (stream->table->kind == KIND_SHORT_BATCH && stream->column_count > 0)
+        out->n_children--;
+    if (stream->table->kind == KIND_NULL_BUFFERS && stream->column_count > 0)
+        children[0].array.buffers = NULL;
+}
+
+/* --- streams ----------------------------------------------------------------------------------- */
+
+static int stream_get_schema(struct ArrowArrayStream *self, struct ArrowSchema *out)
+{
+    struct stream *stream = self->private_data;
+    make_schema(stream->columns, stream->column_count, out);
+    if (stream->table->kind == KIND_WRONG_COLUMNS && stream->column_count > 0)
+        out->children[0]->format = "g";
+    return 0;
+}
+
+static bool row_wanted(const struct stream *stream, const struct row *row)
+{
+    for (uint32_t i = 0; i < stream->predicate_count; i++) {
+        if (!row_passes(row, &stream->predicates[i]))
+            return false;
+    }
+    return true;
+}
+
+static int stream_get_next(struct ArrowArrayStream *self, struct ArrowArray *out)
+{
+    struct stream *stream = self->private_data;
+    enum table_kind kind = stream->table->kind;
+    memset(out, 0, sizeof *out);
+    if ((kind == KIND_FAILING || kind == KIND_FAILING_BIG) && stream->batches == 1) {
+        snprintf(stream->error, sizeof stream->error, "XX001 page 7 of segment 3 is damaged");
+        return EIO;
+    }
+    struct row *rows = calloc(BATCH_ROWS, sizeof *rows);
+    char(*names)[48] = calloc(BATCH_ROWS, sizeof *names);
+    int64_t count = 0;
+    int64_t end = row_count(kind);
+    for (; stream->next < end && count < BATCH_ROWS && stream->rows_left > 0;
+         stream->next += stream->step) {
+        rows[count] = row_at(kind, stream->next, names[count]);
+        if (row_wanted(stream, &rows[count])) {
+            count++;
+            stream->rows_left--;
+        }
+    }
+    if (count > 0) {
+        make_batch(stream, rows, count, out);
+        stream->batches++;
+        fake_host.rows_delivered += count;
+    }
+    free(names);
+    free(rows);
+    return 0;
+}
+
+static const char *stream_get_last_error(struct ArrowArrayStream *self)
+{
+    struct stream *stream = self->private_data;
+    return stream->error[0] == '\0' ? NULL : stream->error;
+}
+
+static void stream_release(struct ArrowArrayStream *self)
+{
+    struct stream *stream = self->private_data;
+    for (uint32_t i = 0; i < stream->predicate_count; i++)
+        free((void *)(uintptr_t)stream->predicates[i].values);
+    table_release(stream->table);
+    free(stream);
+    self->release = NULL;
+    fake_host.streams_alive--;
+}
+
+static void copy_predicates(struct stream *stream, const omen_engine_scan *scan)
+{
+    stream->predicate_count = scan->predicate_count;
+    for (uint32_t i = 0; i < scan->predicate_count; i++) {
+        const omen_predicate *from = &scan->predicates[i];
+        stream->predicates[i] = *from;
+        omen_value *values = calloc(from->value_count + 1, sizeof *values);
+        if (from->value_count > 0)
+            memcpy(values, from->values, from->value_count * sizeof *values);
+        stream->predicates[i].values = values;
+    }
+}
+
+static omen_status scan_open(omen_engine_table *table, const omen_engine_scan *scan,
+                             struct ArrowArrayStream *out, omen_error *error)
+{
+    fake_host.scan_count++;
+    fake_host.predicate_count = (int)scan->predicate_count;
+    fake_host.column_count = (int)scan->column_count;
+    fake_host.partition_count = (int)scan->partition_count;
+    fake_host.partitions_seen += scan->partition > 0;
+    fake_host.limit = scan->limit == UINT64_MAX ? -1 : (long long)scan->limit;
+    if (table->kind == KIND_UNOPENABLE)
+        return fail(error, OMEN_IO_ERROR, "58030", "the disk is gone");
+    struct stream *stream = calloc(1, sizeof *stream);
+    if (scan->column_count > sizeof stream->columns / sizeof *stream->columns ||
+        scan->predicate_count > sizeof stream->predicates / sizeof *stream->predicates)
+        abort();
+    stream->table = table_retain(table);
+    stream->column_count = scan->column_count;
+    if (scan->column_count > 0)
+        memcpy(stream->columns, scan->columns, scan->column_count * sizeof *scan->columns);
+    copy_predicates(stream, scan);
+    stream->rows_left = scan->limit;
+    stream->next = scan->partition;
+    stream->step = scan->partition_count;
+    *out = (struct ArrowArrayStream){
+        .get_schema = stream_get_schema,
+        .get_next = stream_get_next,
+        .get_last_error = stream_get_last_error,
+        .release = stream_release,
+        .private_data = stream,
+    };
+    fake_host.streams_alive++;
+    return OMEN_OK;
+}
+
+const omen_engine_host *fake_host_functions(void)
+{
+    static const omen_engine_host functions = {
+        .abi_version = OMEN_ENGINE_ABI_VERSION,
+        .struct_bytes = sizeof(omen_engine_host),
+        .table_resolve = table_resolve,
+        .table_retain = table_retain,
+        .table_release = table_release,
+        .table_info = table_info,
+        .table_schema = table_schema,
+        .predicate_support = predicate_support,
+        .scan_open = scan_open,
+    };
+    return &functions;
+}

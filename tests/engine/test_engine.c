@@ -1,0 +1,400 @@
+/* A SQL engine seen from the core: right answers, exact predicates, errors, ownership.
+ *
+ * The first group holds for every engine, the stub too; the second for DataFusion. Without an
+ * engine (OMENDB_ENGINE unset or not loadable) the program is skipped.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine_driver.h"
+#include "fake_host.h"
+
+static const omen_engine *engine;
+
+static int open_engine(void **state)
+{
+    driver_open(0, 2);
+    return 0;
+}
+
+static int close_engine(void **state)
+{
+    driver_close();
+    return 0;
+}
+
+static void expect_pushed(const char *sql, int predicate_count, const char *answer)
+{
+    expect(sql, answer);
+    if (fake_host.predicate_count != predicate_count)
+        fail_msg("%s: %d predicates were pushed, not %d", sql, fake_host.predicate_count,
+                 predicate_count);
+}
+
+/* --- every engine ------------------------------------------------------------------------------ */
+
+static void test_all_rows(void **state)
+{
+    expect("SELECT * FROM t",
+           "-9223372036854775808||-1|false\n-7|minus seven|NULL|true\n1|one|10|true\n"
+           "2|NULL|20|NULL\n5|five|50|false\n6|" FAKE_NAME_LONG "|NULL|true\n42|42|42|NULL\n"
+           "9223372036854775807|largest|7|true");
+    expect("SELECT count(*) FROM t", "8");
+    expect("SELECT count(*) FROM big", "200000");
+}
+
+static void test_host_errors(void **state)
+{
+    expect_error("SELECT * FROM missing", "42P01", "relation \"missing\" does not exist");
+    expect_error("SELECT * FROM unopenable", "58030", "the disk is gone");
+    expect_error("SELECT count(*) FROM failing", "XX001", "page 7 of segment 3 is damaged");
+    expect_error("SELECT * FROM failing_big", "XX001", "page 7 of segment 3 is damaged");
+}
+
+static void test_only_queries(void **state)
+{
+    expect_error("DROP TABLE t", "0A000", "");
+    expect_error("SET omen.route = 'scan'", "0A000", "");
+    expect_error("EXPLAIN SELECT * FROM t", "0A000", "");
+    assert_int_equal(fake_host.scan_count, 0);
+}
+
+static void test_explain_runs_nothing(void **state)
+{
+    const char *plan = driver_explain("SELECT count(*) FROM t");
+    assert_true(strlen(plan) > 0);
+    assert_int_equal(fake_host.scan_count, 0);
+}
+
+/* Batches and even the stream outlive the engine. */
+static void test_release_after_close(void **state)
+{
+    struct ArrowArrayStream stream;
+    struct ArrowArray first;
+    struct ArrowSchema schema;
+    const char *sql = "SELECT * FROM big";
+    omen_error error;
+    assert_int_equal(engine->query(driver_instance(), fake_host_statement(), sql, strlen(sql), NULL,
+                                   0, &stream, &error),
+                     OMEN_OK);
+    assert_int_equal(stream.get_next(&stream, &first), 0);
+    assert_true(first.length > 0);
+    driver_close_early();
+    assert_int_equal(stream.get_schema(&stream, &schema), 0);
+    assert_int_equal(schema.n_children, 4);
+    schema.release(&schema);
+    struct ArrowArray second;
+    assert_int_equal(stream.get_next(&stream, &second), 0);
+    assert_non_null(second.release);
+    stream.release(&stream);
+    assert_int_equal(fake_host.streams_alive, 0);
+    assert_int_equal(fake_host.tables_alive, 0);
+    assert_true(fake_host.arrays_alive > 0);
+    assert_int_equal(second.children[0]->length, second.length);
+    assert_true(((const int64_t *)first.children[0]->buffers[1])[0] >= 0);
+    second.release(&second);
+    first.release(&first);
+    assert_int_equal(fake_host.arrays_alive, 0);
+}
+
+static void test_close_nothing(void **state)
+{
+    engine->close(NULL);
+    assert_non_null(engine->name());
+}
+
+/* --- DataFusion -------------------------------------------------------------------------------- */
+
+static void test_pushed_predicates(void **state)
+{
+    expect_pushed("SELECT name FROM t WHERE id = 5", 1, "five");
+    assert_int_equal(fake_host.column_count, 1);
+    expect_pushed("SELECT name FROM t WHERE 5 = id", 1, "five");
+    expect_pushed("SELECT id FROM t WHERE 5 > id AND id > -8 ORDER BY id", 2, "-7\n1\n2");
+    expect_pushed("SELECT id FROM t WHERE id BETWEEN 2 AND 6 ORDER BY id", 2, "2\n5\n6");
+    expect_pushed("SELECT id FROM t WHERE id IN (42, 5) ORDER BY id", 1, "5\n42");
+    expect_pushed("SELECT id FROM t WHERE id IN (42, 5, 6, 77, 1) ORDER BY id", 1, "1\n5\n6\n42");
+    expect_pushed("SELECT id FROM t WHERE id = 5 OR id = 6 ORDER BY id", 1, "5\n6");
+    expect_pushed("SELECT id FROM t WHERE NOT id = 5 AND id > 4 ORDER BY id", 2,
+                  "6\n42\n9223372036854775807");
+    expect_pushed("SELECT id FROM t WHERE amount IS NULL ORDER BY id", 1, "-7\n6");
+    expect_pushed("SELECT count(*) FROM t WHERE amount IS NOT NULL", 1, "6");
+    expect_pushed("SELECT count(*) FROM t WHERE name IS NULL", 1, "1");
+    expect_pushed("SELECT id FROM t WHERE flag AND id > 1 ORDER BY id", 2,
+                  "6\n9223372036854775807");
+    expect_pushed("SELECT id FROM t WHERE NOT flag ORDER BY id", 1, "-9223372036854775808\n5");
+    expect_pushed("SELECT id FROM t WHERE amount <> 10 AND id < 10 ORDER BY id", 2,
+                  "-9223372036854775808\n2\n5");
+    expect_pushed("SELECT count(*) FROM t WHERE id = 5", 1, "1");
+    assert_int_equal(fake_host.column_count, 0);
+}
+
+/* Literals of other types: whatever is pushed, the answer is PostgreSQL's. */
+static void test_unconvertible_literals(void **state)
+{
+    expect_pushed("SELECT id FROM t WHERE id = 42.5", 0, "");
+    expect("SELECT id FROM t WHERE id = 42.0", "42");
+    expect("SELECT id FROM t WHERE id = '42'", "42");
+    expect("SELECT id FROM t WHERE id < '5' AND id > '-7' ORDER BY id", "1\n2");
+    expect("SELECT id FROM t WHERE id > 5.5 AND id < 42.5 ORDER BY id", "6\n42");
+    expect("SELECT id FROM t WHERE id IN (5, NULL)", "5");
+    expect("SELECT id FROM t WHERE id IN (5, 6, 7, 8, NULL) ORDER BY id", "5\n6");
+    expect("SELECT id FROM t WHERE id NOT IN (5, NULL)", "");
+    expect("SELECT id FROM t WHERE id NOT IN (5, 6, 7, 8, NULL)", "");
+    expect("SELECT id FROM t WHERE id = NULL", "");
+    expect("SELECT id FROM t WHERE id = 5 AND id = 6", "");
+    expect("SELECT id FROM t WHERE id = 5 AND id IN (6, 7, 8, 9)", "");
+    expect("SELECT count(*) FROM t WHERE NOT id = 5", "7");
+    expect("SELECT count(*) FROM t WHERE id < 9223372036854775808", "8");
+    expect("SELECT count(*) FROM t WHERE id = 9223372036854775808", "0");
+    expect("SELECT count(*) FROM t WHERE id > -99999999999999999999", "8");
+    expect("SELECT id FROM t WHERE id = 9223372036854775807", "9223372036854775807");
+    expect("SELECT id FROM t WHERE id = -9223372036854775808", "-9223372036854775808");
+    expect_pushed("SELECT id FROM t WHERE id = amount", 0, "42");
+    expect_pushed("SELECT id FROM t WHERE id + 1 = 6", 0, "5");
+    expect_pushed("SELECT id FROM t WHERE name = '42'", 0, "42");
+    expect("SELECT id FROM t WHERE id = 5 AND name = 'x'", "");
+    expect_pushed("SELECT id FROM t WHERE id = 5 AND name = 'five'", 1, "5");
+    expect("SELECT id FROM t WHERE id = 5 OR name = 'one' ORDER BY id", "1\n5");
+    expect("SELECT id FROM t WHERE amount = 10 OR amount IS NULL ORDER BY id", "-7\n1\n6");
+    expect_error("SELECT id FROM t WHERE id = 'x'", "22P02", "");
+}
+
+static void test_projections(void **state)
+{
+    expect("SELECT amount, id FROM t WHERE id = 5", "50|5");
+    expect("SELECT id AS c0, id AS c1 FROM t WHERE id = 5", "5|5");
+    expect("SELECT name FROM t WHERE id = 6", FAKE_NAME_LONG);
+    expect("SELECT count(*) FROM t", "8");
+    assert_int_equal(fake_host.column_count, 0);
+    expect("SELECT 1 FROM t WHERE id > 5", "1\n1\n1");
+    expect("SELECT count(name), count(amount), sum(amount) FROM t", "7|6|128");
+    expect("SELECT min(id), max(id) FROM t", "-9223372036854775808|9223372036854775807");
+    expect("SELECT DISTINCT flag FROM t ORDER BY flag", "false\ntrue\nNULL");
+    expect("SELECT a.id FROM t a JOIN t b ON a.id = b.amount ORDER BY 1", "42");
+    expect("SELECT ID FROM T WHERE Id = 5", "5");
+    expect("SELECT x.n FROM (SELECT name AS n FROM t WHERE id = 5) x", "five");
+    expect("WITH w AS (SELECT id FROM t WHERE id > 5) SELECT count(*) FROM w", "3");
+    expect("SELECT count(*) FROM generate_series(1, 10)", "10");
+    /* One table version a statement, however often it is named. */
+    expect("SELECT count(*) FROM t a, t b WHERE a.id = 5 AND b.id IN (SELECT id FROM t)", "8");
+    assert_int_equal(fake_host.resolve_count, 1);
+}
+
+static void test_limit(void **state)
+{
+    expect("SELECT count(*) FROM (SELECT id FROM big LIMIT 10) x", "10");
+    assert_int_equal(fake_host.limit, 10);
+    assert_true(fake_host.rows_delivered <= 40);
+    expect("SELECT count(*) FROM (SELECT id FROM big LIMIT 10 OFFSET 199995) x", "5");
+    expect("SELECT id FROM t WHERE id > 0 ORDER BY id LIMIT 2", "1\n2");
+    expect("SELECT count(*) FROM (SELECT id FROM t WHERE name <> '' LIMIT 3) x", "3");
+    assert_int_equal(fake_host.limit, -1);
+    expect("SELECT count(*) FROM (SELECT id FROM t LIMIT 0) x", "0");
+}
+
+static void test_partitions(void **state)
+{
+    expect("SELECT count(*), sum(id), min(id), max(id) FROM big", "200000|19999900000|0|199999");
+    assert_int_equal(fake_host.partition_count, 2);
+    assert_true(fake_host.partitions_seen > 0);
+    expect_pushed("SELECT name FROM big WHERE id = 123456", 1, "name of row 123456");
+    assert_int_equal(fake_host.partition_count, 1);
+    expect_pushed("SELECT count(*) FROM big WHERE id IN (1, 2, 3, 4, 1000000)", 1, "4");
+    assert_int_equal(fake_host.partition_count, 1);
+    expect("SELECT count(*) FROM t", "8");
+    assert_int_equal(fake_host.partition_count, 1);
+    expect("SELECT amount, count(*) FROM big WHERE amount < 3 GROUP BY amount ORDER BY amount",
+           "0|200\n1|200\n2|200");
+    expect("SELECT count(*) FROM big a JOIN big b ON a.id = b.amount", "200000");
+}
+
+static void test_parameters(void **state)
+{
+    omen_value five = {.type = {.id = OMEN_TYPE_BIGINT}, .as.i64 = 5};
+    omen_value small = {.type = {.id = OMEN_TYPE_INTEGER}, .as.i32 = 5};
+    omen_value none = {.type = {.id = OMEN_TYPE_BIGINT}, .is_null = true};
+    omen_value untyped = {.is_null = true};
+    omen_value text = {.type = {.id = OMEN_TYPE_TEXT},
+                       .as.bytes = {(const uint8_t *)"five", strlen("five")}};
+    omen_value half = {.type = {.id = OMEN_TYPE_DOUBLE}, .as.f64 = 42.5};
+    omen_value both[] = {five, text};
+    assert_string_equal(driver_run_with("SELECT name FROM t WHERE id = $1", &five, 1), "five");
+    assert_int_equal(fake_host.predicate_count, 1);
+    assert_string_equal(driver_run_with("SELECT name FROM t WHERE id = $1", &small, 1), "five");
+    assert_int_equal(fake_host.predicate_count, 1);
+    assert_string_equal(driver_run_with("SELECT name FROM t WHERE id = $1", &none, 1), "");
+    assert_string_equal(driver_run_with("SELECT name FROM t WHERE id = $1", &untyped, 1), "");
+    assert_string_equal(driver_run_with("SELECT name FROM t WHERE id = $1", &half, 1), "");
+    assert_string_equal(
+        driver_run_with("SELECT id FROM t WHERE name = $2 AND id = $1", both, 2), "5");
+    assert_string_equal(driver_run_with("SELECT $1 + 1, $2 || '!', $1", both, 2), "6|five!|5");
+    assert_string_equal(driver_run_with("SELECT sum($1) FROM t", &five, 1), "40");
+    expect_error("SELECT name FROM t WHERE id = $1", "22023", "$1");
+}
+
+static omen_value decimal_of(int64_t unscaled, uint8_t precision, int8_t scale)
+{
+    return (omen_value){
+        .type = {.id = OMEN_TYPE_DECIMAL, .precision = precision, .scale = scale},
+        .as.decimal = {(uint64_t)unscaled, unscaled < 0 ? -1 : 0},
+    };
+}
+
+static void test_types(void **state)
+{
+    omen_value values[] = {
+        decimal_of(-12345, 10, 2),
+        {.type = {.id = OMEN_TYPE_DATE}, .as.i32 = -1},
+        {.type = {.id = OMEN_TYPE_TIMESTAMP}, .as.i64 = -1},
+        {.type = {.id = OMEN_TYPE_TIMESTAMPTZ}, .as.i64 = 1},
+        {.type = {.id = OMEN_TYPE_BOOLEAN}, .as.boolean = true},
+        {.type = {.id = OMEN_TYPE_SMALLINT}, .as.i16 = -3},
+        {.type = {.id = OMEN_TYPE_DOUBLE}, .as.f64 = 0.5},
+    };
+    assert_string_equal(driver_run_with("SELECT $1, $2, $3, $4, $5, $6, $7", values, 7),
+                        "-12345(10,2)|-1|-1|1|true|-3|0.5");
+    expect("SELECT TIMESTAMP '1970-01-01 00:00:01'", "1000000");
+    expect("SELECT TIMESTAMPTZ '1970-01-01 02:00:00+02'", "0");
+    expect("SELECT DATE '1969-12-31'", "-1");
+    expect("SELECT 42.50", "4250(4,2)");
+    expect("SELECT NULL", "NULL");
+    expect("SELECT upper(name) FROM t WHERE id = 5", "FIVE");
+    expect("SELECT row_number() OVER (ORDER BY id) FROM t WHERE id BETWEEN 1 AND 2", "1\n2");
+    expect("SELECT now() IS NOT NULL", "true");
+    expect_error("SELECT INTERVAL '1 day'", "0A000", "type");
+}
+
+static void test_planning_errors(void **state)
+{
+    expect_error("SELECT nothing FROM t", "42703", "column \"nothing\" does not exist");
+    expect_error("SELECT id FROM t a, t b", "42702", "");
+    expect_error("SELECT no_such_function(id) FROM t", "42883", "no_such_function");
+    expect_error("SELECT id, count(*) FROM t", "42803", "");
+    expect_error("SELEC id FROM t", "42601", "");
+    expect_error("SELECT id FROM t WHERE", "42601", "");
+    expect_error("", "42601", "empty");
+    expect_error("SELECT id FROM t; SELECT id FROM t", "0A000", "");
+    expect_error("SELECT * FROM elsewhere.t", "42P01", "");
+    expect_error("SELECT * FROM 'file.parquet'", "42P01", "");
+    expect_error("SELECT id FROM t WHERE name", "42804", "");
+    expect_error("SELECT (SELECT id FROM t)", "21000", "");
+    /* The stream's names are quoted back; nothing of the text is lost. */
+    expect_error("SELECT * FROM \"Missing\"", "42P01", "relation \"Missing\" does not exist");
+}
+
+static void test_refused_statements(void **state)
+{
+    expect_error("INSERT INTO t SELECT * FROM t", "0A000", "");
+    expect_error("DELETE FROM t", "0A000", "");
+    expect_error("CREATE TABLE x AS SELECT 1", "0A000", "");
+    expect_error("SELECT id INTO x FROM t", "0A000", "");
+    expect_error("COPY t TO 'x.csv'", "0A000", "");
+    expect_error("SHOW TABLES", "0A000", "");
+    expect_error("CREATE EXTERNAL TABLE x STORED AS CSV LOCATION 'x.csv'", "0A000", "");
+    expect_error("SELECT id FROM t FOR UPDATE", "0A000", "row locks");
+    expect_error("SELECT * FROM (SELECT id FROM t FOR SHARE) x", "0A000", "row locks");
+    expect_error("WITH w AS (DELETE FROM t RETURNING id) SELECT * FROM w", "0A000", "");
+    expect_error("EXECUTE x", "0A000", "");
+    assert_int_equal(fake_host.scan_count, 0);
+}
+
+static void test_running_errors(void **state)
+{
+    expect_error("SELECT 1 / 0", "22012", "division by zero");
+    expect_error("SELECT id / (id - id) FROM t", "22012", "division by zero");
+    expect_error("SELECT CAST('abc' AS BIGINT)", "22P02", "abc");
+    expect_error("SELECT CAST(name AS BIGINT) FROM t WHERE id = 5", "22P02", "five");
+    expect_error("SELECT CAST(id AS SMALLINT) FROM t WHERE id = 9223372036854775807", "22003", "");
+    expect_error("SELECT DATE '2020-13-45'", "22007", "");
+    expect_error("SELECT count(*) FROM failing_big a JOIN t b ON a.id = b.id", "XX001", "page 7");
+}
+
+/* Panics inside the engine, and a host that breaks its promises, end the statement only. */
+static void test_panics_and_malformed_streams(void **state)
+{
+    expect_error("SELECT * FROM null_format", "XX000", "panicked");
+    expect_error("SELECT * FROM null_buffers", "XX000", "panicked");
+    expect_error("SELECT a.id FROM null_buffers a JOIN big b ON a.id = b.id", "XX000", "panicked");
+    expect_error("SELECT * FROM short_batch", "XX000", "malformed");
+    expect_error("SELECT * FROM wrong_columns", "XX000", "other columns");
+    expect("SELECT name FROM t WHERE id = 5", "five");
+}
+
+static void test_explain_text(void **state)
+{
+    const char *plan = driver_explain("SELECT name FROM t WHERE id = 5");
+    assert_non_null(strstr(plan, "table=t, columns=[name], predicates=[id = 5], access=index"));
+    plan = driver_explain("SELECT name FROM t WHERE amount > 5");
+    assert_non_null(strstr(plan, "columns=[name], predicates=[amount > 5], access=scan"));
+    plan = driver_explain("SELECT id FROM t WHERE name = 'x'");
+    assert_non_null(strstr(plan, "columns=[id, name], predicates=[], access=scan"));
+    assert_non_null(strstr(plan, "FilterExec"));
+    plan = driver_explain("SELECT * FROM t a JOIN big b ON a.id = b.id WHERE b.id IN (1, 2)");
+    assert_non_null(strstr(plan, "predicates=[id IN (1, 2)], access=index"));
+    assert_int_equal(fake_host.scan_count, 0);
+}
+
+static void test_memory_limit(void **state)
+{
+    driver_close_early();
+    driver_open(4 << 20, 2);
+    expect_error("SELECT count(*) FROM (SELECT DISTINCT a.name, b.name AS other FROM big a "
+                 "JOIN big b ON a.name = b.name) x",
+                 "53200", "");
+    expect("SELECT count(*) FROM t", "8");
+}
+
+/* Releasing a stream in the middle cancels what runs behind it. */
+static void test_cancel(void **state)
+{
+    for (int i = 0; i < 20; i++) {
+        struct ArrowArrayStream stream;
+        struct ArrowArray batch;
+        const char *sql = "SELECT a.name FROM big a JOIN big b ON a.amount = b.amount";
+        omen_error error;
+        assert_int_equal(engine->query(driver_instance(), fake_host_statement(), sql, strlen(sql),
+                                       NULL, 0, &stream, &error),
+                         OMEN_OK);
+        if (i % 2 == 1) {
+            assert_int_equal(stream.get_next(&stream, &batch), 0);
+            batch.release(&batch);
+        }
+        stream.release(&stream);
+    }
+}
+
+#define WITH_ENGINE(test) cmocka_unit_test_setup_teardown(test, open_engine, close_engine)
+
+int main(int argument_count, char **arguments)
+{
+    engine = driver_load(argument_count > 1 ? arguments[1] : NULL);
+    if (engine == NULL) {
+        fprintf(stderr, "skipped: OMENDB_ENGINE names no engine\n");
+        return 77;
+    }
+    const struct CMUnitTest every_engine[] = {
+        WITH_ENGINE(test_all_rows),       WITH_ENGINE(test_host_errors),
+        WITH_ENGINE(test_only_queries),   WITH_ENGINE(test_explain_runs_nothing),
+        WITH_ENGINE(test_release_after_close), cmocka_unit_test(test_close_nothing),
+    };
+    const struct CMUnitTest datafusion[] = {
+        WITH_ENGINE(test_pushed_predicates), WITH_ENGINE(test_unconvertible_literals),
+        WITH_ENGINE(test_projections),       WITH_ENGINE(test_limit),
+        WITH_ENGINE(test_partitions),        WITH_ENGINE(test_parameters),
+        WITH_ENGINE(test_types),             WITH_ENGINE(test_planning_errors),
+        WITH_ENGINE(test_refused_statements), WITH_ENGINE(test_running_errors),
+        WITH_ENGINE(test_panics_and_malformed_streams),
+        WITH_ENGINE(test_explain_text),      WITH_ENGINE(test_memory_limit),
+        WITH_ENGINE(test_cancel),
+    };
+    int failed = cmocka_run_group_tests(every_engine, NULL, NULL);
+    if (strncmp(engine->name(), "stub", 4) != 0)
+        failed += cmocka_run_group_tests(datafusion, NULL, NULL);
+    return failed;
+}
