@@ -18,9 +18,9 @@
  * rows share a bit that a reader might be looking at; a completed vector is packed once into
  * Arrow bitmaps.
  *
- * Strings. Views of 16 bytes as Arrow's utf8_view. OPEN and SEALED: the view's buffer index is a
- * chunk of the group's heap; chunks never move. FROZEN: each window of 8,192 slots has one heap
- * of its own and its views have buffer index 0, so that one exported batch carries one buffer.
+ * Strings. Views of 16 bytes as Arrow's utf8_view. Each window of 8,192 slots has a heap of its
+ * own; a view's buffer index is a chunk of that heap, and chunks never move. FROZEN: every window
+ * has one chunk, so that one exported batch carries one buffer.
  *
  * Concurrency: one writer (append, stamps), any number of readers. A reader learns of slots
  * through a row count it read under the table's lock or through a row id from the index. Groups
@@ -98,6 +98,7 @@ uint64_t row_group_number(const struct row_group *group);
 enum row_group_state row_group_state_of(const struct row_group *group);
 uint32_t row_group_capacity(const struct row_group *group);
 uint32_t row_group_row_count(const struct row_group *group); /* slots appended; acquire */
+uint32_t row_group_packed_count(const struct row_group *group); /* of those, in completed vectors */
 uint64_t row_group_max_begin(const struct row_group *group); /* over stamped slots; 0 if frozen */
 uint32_t row_group_ended_count(const struct row_group *group);   /* slots with an end */
 uint32_t row_group_unbegun_count(const struct row_group *group); /* slots with begin = 0 */
@@ -148,6 +149,11 @@ OMEN_MUST_CHECK omen_status row_group_prepare_ends(struct row_group *group);
 void row_group_stamp_begin(struct row_group *group, uint32_t first, uint32_t count,
                            uint64_t timestamp);
 void row_group_stamp_end(struct row_group *group, uint32_t slot, uint64_t timestamp);
+
+/* Brings the ends of a frozen group that is not shared yet up to those of the sealed group it was
+ * made from: for stamps that came while it was being made. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status row_group_copy_ends(const struct row_group *source,
+                                                struct row_group *target);
 
 /* Whether a reader at `snapshot` sees the slot. */
 bool row_group_visible(const struct row_group *group, uint32_t slot, uint64_t snapshot);

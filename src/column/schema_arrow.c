@@ -9,7 +9,6 @@
  * Source: https://arrow.apache.org/docs/format/CDataInterface.html
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "column/decimal.h"
