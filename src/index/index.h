@@ -117,6 +117,15 @@ bool index_previous(struct index_cursor *cursor, struct index_entry *entry);
 
 void index_stats_of(const struct index *index, struct index_stats *stats);
 
+/* Where a lookup of a key ends, for tests and figures. */
+struct index_probe {
+    uint32_t depth;          /* nodes from root to leaf, the leaf included */
+    uint32_t block_distance; /* blocks between the predicted one and the one that decides */
+};
+
+/* Traces the lookup of `key`; false where the index has no model (INDEX_BYTES). */
+bool index_probe_of(const struct index *index, struct index_key key, struct index_probe *probe);
+
 /* Checks every invariant of the structure. CORRUPTED with a message where one is broken. */
 OMEN_MUST_CHECK omen_status index_validate(const struct index *index, omen_error *error);
 

@@ -1,0 +1,292 @@
+/* alex.c - the index as a whole: life, point writes, cursors, statistics. See alex.h. */
+#include "index/alex.h"
+
+#include "base/assert.h"
+#include "index/alex_private.h"
+
+omen_status alex_init(struct alex *alex, struct allocator *allocator)
+{
+    *alex = (struct alex){.search = alex_search_select()};
+    node_heap_init(&alex->heap, allocator);
+    struct alex_builder builder = {.alex = alex};
+    if (!alex_build_subtree(&builder, (struct alex_run){0}, &alex->root))
+        return OMEN_OUT_OF_MEMORY;
+    alex->first = builder.first;
+    alex->last = builder.last;
+    return OMEN_OK;
+}
+
+void alex_release(struct alex *alex)
+{
+    alex_free_inners(alex, &alex->root);
+    while (alex->first != NULL) {
+        struct alex_leaf *leaf = alex->first;
+        alex->first = leaf->next;
+        alex_leaf_free(alex, leaf);
+    }
+    allocator_free(alex->heap.allocator, alex->scratch,
+                   alex->scratch_entries * 2 * sizeof *alex->scratch);
+    node_heap_release(&alex->heap);
+}
+
+omen_status alex_bulk_load(struct alex *alex, const struct index_key *keys,
+                           const uint64_t *row_ids, size_t count)
+{
+    if (alex->stats.entries != 0)
+        return OMEN_INVALID_ARGUMENT;
+    for (size_t at = 1; at < count; at++) {
+        if (keys[at].word <= keys[at - 1].word)
+            return OMEN_INVALID_ARGUMENT;
+    }
+    if (count == 0)
+        return OMEN_OK;
+    struct allocator *allocator = alex->heap.allocator;
+    uint64_t *words = allocator_alloc(allocator, count * sizeof *words);
+    if (words == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    for (size_t at = 0; at < count; at++)
+        words[at] = keys[at].word;
+    struct alex_builder builder = {.alex = alex, .fill = FILL_DENSE};
+    struct alex_entry root;
+    bool built = alex_build_subtree(&builder, (struct alex_run){words, row_ids, count}, &root);
+    allocator_free(allocator, words, count * sizeof *words);
+    if (!built) {
+        alex_builder_abandon(&builder);
+        return OMEN_OUT_OF_MEMORY;
+    }
+    alex_free_inners(alex, &alex->root);
+    for (struct alex_leaf *leaf = alex->first; leaf != NULL;) {
+        struct alex_leaf *next = leaf->next;
+        alex_leaf_free(alex, leaf);
+        leaf = next;
+    }
+    alex->root = root;
+    alex->first = builder.first;
+    alex->last = builder.last;
+    alex->stats.entries = count;
+    alex->rebuilt_entries = count;
+    return OMEN_OK;
+}
+
+struct alex_leaf *alex_leaf_of(const struct alex *alex, uint64_t key)
+{
+    const struct alex_entry *entry = &alex->root;
+    while (entry->kind == ALEX_INNER)
+        entry = entry_descend(entry, key);
+    return entry->child;
+}
+
+struct alex_leaf *alex_path_to(const struct alex *alex, uint64_t key, struct alex_path *path)
+{
+    path->length = 0;
+    const struct alex_entry *entry = &alex->root;
+    while (entry->kind == ALEX_INNER) {
+        if (path->length == DEPTH_MAX)
+            return NULL;
+        path->nodes[path->length] = entry->child;
+        path->slots[path->length] = entry_slot(entry, key);
+        path->length++;
+        entry = entry_descend(entry, key);
+    }
+    return entry->child;
+}
+
+/* The slot of `key` in the block, or BLOCK_SLOTS. */
+static unsigned block_find(const struct alex_block *block, uint64_t key)
+{
+    unsigned found = BLOCK_SLOTS;
+    for (unsigned slot = BLOCK_SLOTS; slot-- > 0;)
+        found = block->keys[slot] == key ? slot : found;
+    return found < BLOCK_SLOTS && block->row_ids[found] != ROW_ID_NONE ? found : BLOCK_SLOTS;
+}
+
+/* The leaf and place of a key; slot = BLOCK_SLOTS where it is absent. */
+struct place {
+    struct alex_leaf *leaf;
+    uint32_t block;
+    unsigned slot;
+};
+
+static struct place find_place(const struct alex *alex, uint64_t key)
+{
+    struct place place = {.leaf = alex_leaf_of(alex, key)};
+    __builtin_prefetch(place.leaf, 1);
+    place.block = leaf_locate(place.leaf, key);
+    place.slot = block_find(&place.leaf->blocks[place.block], key);
+    return place;
+}
+
+omen_status alex_put(struct alex *alex, uint64_t key, uint64_t row_id, uint64_t *replaced)
+{
+    OMEN_DCHECK((row_id & ROW_ID_OCCUPIED) != 0);
+    if (replaced != NULL)
+        *replaced = ROW_ID_NONE;
+    struct place place = find_place(alex, key);
+    if (place.slot < BLOCK_SLOTS) {
+        uint64_t *held = &place.leaf->blocks[place.block].row_ids[place.slot];
+        if (replaced != NULL)
+            *replaced = *held;
+        *held = row_id;
+        return OMEN_OK;
+    }
+    if (!leaf_insert(place.leaf, place.block, key, row_id))
+        OMEN_TRY(alex_grow(alex, key, row_id));
+    alex->stats.entries++;
+    return OMEN_OK;
+}
+
+bool alex_repoint(struct alex *alex, uint64_t key, uint64_t expected, uint64_t row_id)
+{
+    struct place place = find_place(alex, key);
+    if (place.slot == BLOCK_SLOTS)
+        return false;
+    uint64_t *held = &place.leaf->blocks[place.block].row_ids[place.slot];
+    if (*held != expected)
+        return false;
+    *held = row_id;
+    return true;
+}
+
+bool alex_erase(struct alex *alex, uint64_t key)
+{
+    struct place place = find_place(alex, key);
+    if (place.slot == BLOCK_SLOTS)
+        return false;
+    leaf_remove(place.leaf, place.block, place.slot);
+    alex->stats.entries--;
+    if (leaf_is_sparse(place.leaf))
+        alex_shrink(alex, key);
+    return true;
+}
+
+/* ---- cursors: a leaf and the number of slots before the position ---- */
+
+void alex_seek(const struct alex *alex, const uint64_t *key, struct index_cursor *cursor)
+{
+    cursor->node = alex->first;
+    cursor->position = 0;
+    if (key == NULL)
+        return;
+    const struct alex_leaf *leaf = alex_leaf_of(alex, *key);
+    uint32_t at = leaf_locate(leaf, *key);
+    const struct alex_block *block = &leaf->blocks[at];
+    unsigned count = block_entries(block);
+    unsigned rank = 0;
+    while (rank < count && block->keys[rank] < *key)
+        rank++;
+    cursor->node = leaf;
+    cursor->position = (size_t)at * BLOCK_SLOTS + rank;
+}
+
+void alex_seek_last(const struct alex *alex, const uint64_t *key, struct index_cursor *cursor)
+{
+    if (key == NULL) {
+        cursor->node = alex->last;
+        cursor->position = (size_t)alex->last->block_count * BLOCK_SLOTS;
+        return;
+    }
+    alex_seek(alex, key, cursor);
+    const struct alex_leaf *leaf = cursor->node;
+    const struct alex_block *block = &leaf->blocks[cursor->position / BLOCK_SLOTS];
+    unsigned slot = (unsigned)(cursor->position % BLOCK_SLOTS);
+    if (cursor->position < (size_t)leaf->block_count * BLOCK_SLOTS &&
+        block->row_ids[slot] != ROW_ID_NONE && block->keys[slot] == *key)
+        cursor->position++;
+}
+
+static void take_entry(const struct alex_block *block, unsigned slot, struct index_entry *entry)
+{
+    entry->key = index_key_word(block->keys[slot]);
+    entry->row_id = block->row_ids[slot];
+}
+
+bool alex_next(struct index_cursor *cursor, struct index_entry *entry)
+{
+    const struct alex_leaf *leaf = cursor->node;
+    size_t position = cursor->position;
+    for (;;) {
+        for (; position < (size_t)leaf->block_count * BLOCK_SLOTS;
+             position = position / BLOCK_SLOTS * BLOCK_SLOTS + BLOCK_SLOTS) {
+            const struct alex_block *block = &leaf->blocks[position / BLOCK_SLOTS];
+            unsigned slot = (unsigned)(position % BLOCK_SLOTS);
+            if (block->row_ids[slot] == ROW_ID_NONE)
+                continue;
+            take_entry(block, slot, entry);
+            cursor->node = leaf;
+            cursor->position = position + 1;
+            return true;
+        }
+        if (leaf->next == NULL)
+            break;
+        leaf = leaf->next;
+        position = 0;
+    }
+    cursor->node = leaf;
+    cursor->position = (size_t)leaf->block_count * BLOCK_SLOTS;
+    return false;
+}
+
+bool alex_previous(struct index_cursor *cursor, struct index_entry *entry)
+{
+    const struct alex_leaf *leaf = cursor->node;
+    size_t position = cursor->position;
+    for (;;) {
+        while (position > 0) {
+            const struct alex_block *block = &leaf->blocks[(position - 1) / BLOCK_SLOTS];
+            unsigned before = (unsigned)((position - 1) % BLOCK_SLOTS) + 1;
+            unsigned count = block_entries(block);
+            position = (position - 1) / BLOCK_SLOTS * BLOCK_SLOTS;
+            if (count == 0)
+                continue;
+            unsigned slot = (before < count ? before : count) - 1;
+            take_entry(block, slot, entry);
+            cursor->node = leaf;
+            cursor->position = position + slot;
+            return true;
+        }
+        if (leaf->previous == NULL)
+            break;
+        leaf = leaf->previous;
+        position = (size_t)leaf->block_count * BLOCK_SLOTS;
+    }
+    cursor->node = leaf;
+    cursor->position = 0;
+    return false;
+}
+
+/* ---- statistics ---- */
+
+static uint64_t depth_below(const struct alex_entry *entry)
+{
+    if (entry->kind != ALEX_INNER)
+        return 1;
+    const struct alex_inner *inner = entry->child;
+    uint64_t deepest = 0;
+    for (uint32_t slot = 0; slot < inner->slot_count; slot++) {
+        if (slot > 0 && inner->entries[slot].child == inner->entries[slot - 1].child)
+            continue;
+        uint64_t depth = depth_below(&inner->entries[slot]);
+        deepest = depth > deepest ? depth : deepest;
+    }
+    return deepest + 1;
+}
+
+void alex_stats_of(const struct alex *alex, struct index_stats *stats)
+{
+    *stats = alex->stats;
+    stats->depth_max = depth_below(&alex->root);
+    stats->bytes = alex->heap.bytes + alex->scratch_entries * 2 * sizeof *alex->scratch;
+}
+
+bool alex_probe_of(const struct alex *alex, uint64_t key, struct index_probe *probe)
+{
+    struct alex_path path;
+    const struct alex_leaf *leaf = alex_path_to(alex, key, &path);
+    if (leaf == NULL)
+        return false;
+    uint32_t at = leaf_locate(leaf, key);
+    uint32_t predicted = leaf->kind == ALEX_SORTED ? at : leaf_predict(leaf, key);
+    probe->depth = path.length + 1;
+    probe->block_distance = at > predicted ? at - predicted : predicted - at;
+    return true;
+}
