@@ -28,7 +28,8 @@ static inline uint64_t random_next(struct random *random)
 /* Uniform in [0, bound); bound > 0. The bias is below bound / 2^64. */
 static inline uint64_t random_below(struct random *random, uint64_t bound)
 {
-    return (uint64_t)(((unsigned __int128)random_next(random) * bound) >> 64);
+    __extension__ typedef unsigned __int128 wide;
+    return (uint64_t)(((wide)random_next(random) * bound) >> 64);
 }
 
 /* Uniform in [0, 1). */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "column/decimal.h"
 #include "table/table_private.h"
 
 struct text {
@@ -32,8 +33,7 @@ static void text_add_string(struct text *text, const char *string)
 
 static void add_decimal(struct text *text, const omen_value *value)
 {
-    unsigned __int128 magnitude =
-        (unsigned __int128)(uint64_t)value->as.decimal.high << 64 | value->as.decimal.low;
+    wide_unsigned magnitude = (wide_unsigned)decimal_to_integer(value->as.decimal);
     bool negative = value->as.decimal.high < 0;
     if (negative)
         magnitude = -magnitude;

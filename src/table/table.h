@@ -164,6 +164,10 @@ struct maintain_report {
     bool more; /* another step would find work now */
 };
 
+/* Closes the open group: later rows go to a new one, and this one can be frozen before it is full
+ * (a checkpoint, an idle table, tests). Takes the writer lock. Cannot fail. */
+void table_seal_open(struct table *table);
+
 /* One bounded step: erases index entries of rows deleted before the watermark, freezes sealed
  * groups, compacts groups with too many dead rows, repoints the index, drops dead groups. At most
  * about `rows_max` rows are touched. Takes the writer lock. Adds to `report` (may be NULL).

@@ -143,11 +143,12 @@ omen_status scan_keys_gather(struct scan *scan)
             uint16_t slot = (uint16_t)rows[done].slot;
             status = scan_gather(scan, rows[done].group, &slot, 1);
             if (status != OMEN_OK)
-                break;
+                break; /* looked up again by the next call */
         }
         scan->key_next += done;
         for (size_t i = 0; i < count; i++)
             row_ref_release(&rows[i]);
     }
-    return status;
+    /* Too much text for one batch: what is in hand goes first. */
+    return status == OMEN_LIMIT_EXCEEDED && scan->gathered > 0 ? OMEN_OK : status;
 }

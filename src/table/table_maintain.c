@@ -466,6 +466,16 @@ static omen_status rewrite_once(struct step *step, bool *found)
 
 /* --- the step --- */
 
+void table_seal_open(struct table *table)
+{
+    txn_writer_lock(table->manager);
+    if (table->open != NULL && row_group_row_count(table->open->group) > 0) {
+        row_group_seal(table->open->group);
+        table->open = NULL;
+    }
+    txn_writer_unlock(table->manager);
+}
+
 static bool has_work(struct step *step)
 {
     struct table *table = step->table;

@@ -270,6 +270,7 @@ static omen_status deliver_gathered(struct scan *scan, struct ArrowArray *out)
     uint32_t rows = batch_builder_row_count(scan->builder);
     OMEN_TRY(batch_builder_finish(scan->builder, out));
     scan->gathered = 0;
+    scan->full = false;
     delivered(scan, rows);
     return OMEN_OK;
 }
@@ -302,9 +303,20 @@ static omen_status gather_window(struct scan *scan, uint64_t wanted)
 {
     uint32_t count = (uint32_t)size_min(scan->slot_count - scan->slot_next,
                                         wanted - scan->gathered);
-    if (count > 0)
-        OMEN_TRY(scan_gather(scan, scan->view->groups[scan->group].group,
-                             scan->slots + scan->slot_next, count));
+    while (count > 0) {
+        omen_status status = scan_gather(scan, scan->view->groups[scan->group].group,
+                                         scan->slots + scan->slot_next, count);
+        if (status == OMEN_OK)
+            break;
+        if (status != OMEN_LIMIT_EXCEEDED || (count == 1 && scan->gathered == 0))
+            return status;
+        /* Too much text for one batch: fewer rows, and those in hand go first. */
+        if (count == 1) {
+            scan->full = true;
+            return OMEN_OK;
+        }
+        count /= 2;
+    }
     scan->slot_next += count;
     if (scan->slot_next == scan->slot_count)
         unload_window(scan);
@@ -322,7 +334,7 @@ omen_status table_scan_next(struct scan *scan, struct ArrowArray *out)
         if (more && !scan->loaded)
             load_window(scan);
         /* Rows in hand go first, where no more fit or a whole window comes next. */
-        if (scan->gathered > 0 && (!more || scan->whole))
+        if (scan->gathered > 0 && (!more || scan->whole || scan->full))
             return deliver_gathered(scan, out);
         if (!more)
             return OMEN_END_OF_DATA;

@@ -26,6 +26,7 @@ struct scan {
 
     struct batch_builder *builder;
     uint64_t gathered; /* rows in it */
+    bool full;         /* it takes no more text */
 
     struct arena keys_arena;
     struct index_key *keys; /* by_index: distinct, ascending; in the arena */

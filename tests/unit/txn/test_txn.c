@@ -239,7 +239,7 @@ static void test_r5_5_no_registered_snapshot_is_missed(void **state)
     pthread_t threads[3];
     for (int i = 0; i < 3; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, reader_main, &race), 0);
-    for (int i = 0; i < 30000; i++) {
+    for (int i = 0; i < 200000; i++) {
         commit_nothing(fixture.manager);
         uint64_t watermark = txn_watermark(fixture.manager);
         if (watermark > race.acted_on)
