@@ -460,7 +460,7 @@ static omen_status import_text(const struct import *import)
     for (uint32_t i = 0; i < import->count; i++) {
         if (slot_is_null(import, i))
             continue;
-        omen_bytes bytes;
+        omen_bytes bytes = {NULL, 0};
         if (!(view ? load_view(import, import->at + i, &bytes)
                    : load_by_offset(import, import->at + i, &bytes)))
             return name_row(import, i, bad_array(import, "a string lies outside its buffer"));
