@@ -7,7 +7,9 @@
 //!                 | provider.rs what may be pushed down        (predicate.rs, value.rs)
 //!                 | scan.rs     batches in, as Arrow C streams
 //!   stream      <-| stream.rs   result out, as an Arrow C stream
+//!                 | coercion.rs types where PostgreSQL's rules differ
 //!                 | error.rs    every error as a SQLSTATE
+//!                 | limits.rs   how deep a statement may be
 //! ```
 //!
 //! `unsafe` is confined to the boundary: here, `host.rs`, `catalog.rs` (one handle), `value.rs`
@@ -15,8 +17,10 @@
 
 mod abi;
 mod catalog;
+mod coercion;
 mod error;
 mod host;
+mod limits;
 mod predicate;
 mod provider;
 mod scan;
@@ -40,6 +44,7 @@ use session::{Engine, Parameter};
 /// What `name` says; the version is Cargo.toml's exact requirement.
 const NAME: &std::ffi::CStr = c"DataFusion 55.2.0";
 
+/// What `omen_engine_entry` gives out.
 static ENGINE: omen_engine = omen_engine {
     abi_version: OMEN_ENGINE_ABI_VERSION,
     struct_bytes: std::mem::size_of::<omen_engine>() as u32,
@@ -65,7 +70,7 @@ pub extern "C" fn omen_engine_entry(abi_version: u32) -> *const omen_engine {
 /// # Safety
 /// `error` is NULL or valid for writing.
 unsafe fn guarded(error: *mut omen_error, body: impl FnOnce() -> EngineResult<()>) -> Status {
-    let outcome = catch_unwind(AssertUnwindSafe(body))
+    let outcome = catch_unwind(AssertUnwindSafe(|| limits::with_stack(body)))
         .unwrap_or_else(|payload| Err(EngineError::from_panic(payload.as_ref())));
     match outcome {
         Ok(()) => omen_status::OMEN_OK,
@@ -120,6 +125,7 @@ unsafe extern "C" fn query(
     // SAFETY: the header's promises about the arguments; `out` holds nothing to drop.
     unsafe {
         guarded(error, || {
+            out.write(ArrowArrayStream::empty());
             let engine = engine_of(engine)?;
             let values = match parameter_count {
                 0 => &[][..],
@@ -148,6 +154,7 @@ unsafe extern "C" fn explain(
     // SAFETY: the header's promises about the arguments; `out` holds nothing to drop.
     unsafe {
         guarded(error, || {
+            out.write(ArrowArrayStream::empty());
             let engine = engine_of(engine)?;
             let plan = engine.plan(statement, text_of(sql, length)?, vec![])?;
             out.write(stream::explain(&engine, plan.as_ref())?);

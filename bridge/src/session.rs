@@ -29,19 +29,23 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{SessionState, SessionStateDefaults, TaskContext};
 use datafusion::logical_expr::planner::TypePlanner;
+use datafusion::logical_expr::registry::FunctionRegistry;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    DataType as SqlType, Ident, Query, Statement as SqlStatement, TimezoneInfo, Visit, Visitor,
+    DataType as SqlType, Ident, ObjectName, Query, Statement as SqlStatement, TimezoneInfo, Visit,
+    Visitor,
 };
 use tokio::runtime::Runtime;
 
 use crate::abi::{omen_engine_options, omen_engine_statement, omen_status};
 use crate::catalog::{StatementCatalog, CATALOG, SCHEMA};
+use crate::coercion::FloatOverDecimal;
 use crate::error::{EngineError, EngineResult};
 use crate::host::Host;
+use crate::limits;
 use crate::value;
 
 /// The pool's size where the options leave it open.
@@ -138,7 +142,7 @@ fn new_state(threads: usize, memory_bytes_max: usize) -> EngineResult<SessionSta
     // Small inputs then stay on one partition and on the caller's thread.
     options.execution.use_row_number_estimates_to_optimize_partitioning = true;
     let table_functions = SessionStateDefaults::default_table_functions();
-    Ok(SessionStateBuilder::new()
+    let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(environment)
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
@@ -148,7 +152,9 @@ fn new_state(threads: usize, memory_bytes_max: usize) -> EngineResult<SessionSta
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(table_functions)
         .with_type_planner(Arc::new(CoreTypes))
-        .build())
+        .build();
+    state.register_function_rewrite(Arc::new(FloatOverDecimal))?;
+    Ok(state)
 }
 
 /// SQL's type names as the core's types, where DataFusion's own choice differs.
@@ -179,14 +185,15 @@ fn parse(state: &SessionState, sql: &str) -> EngineResult<Box<Query>> {
     if sql.trim().is_empty() {
         return Err(EngineError::new(omen_status::OMEN_SYNTAX_ERROR, "the statement is empty"));
     }
+    limits::check_chains(sql)?;
     let statement = match state.sql_to_statement(sql, &dialect)? {
         Statement::Statement(statement) => *statement,
         _ => return Err(only_queries()),
     };
     let SqlStatement::Query(query) = statement else { return Err(only_queries()) };
-    match query.visit(&mut LockFinder) {
+    match query.visit(&mut Inspector::default()) {
         ControlFlow::Continue(()) => Ok(query),
-        ControlFlow::Break(()) => Err(EngineError::unsupported("row locks are not supported here")),
+        ControlFlow::Break(error) => Err(*error),
     }
 }
 
@@ -194,17 +201,31 @@ fn only_queries() -> EngineError {
     EngineError::unsupported("the SQL engine runs queries only")
 }
 
-/// Finds FOR UPDATE and its kin, which DataFusion's planner would drop in silence.
-struct LockFinder;
+/// Finds FOR UPDATE and its kin, which DataFusion's planner would drop in silence, and counts the
+/// relations.
+#[derive(Default)]
+struct Inspector {
+    relation_count: usize,
+}
 
-impl Visitor for LockFinder {
-    type Break = ();
+impl Visitor for Inspector {
+    type Break = Box<EngineError>;
 
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        if query.locks.is_empty() {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
+        match query.locks.is_empty() {
+            true => ControlFlow::Continue(()),
+            false => {
+                let message = "row locks are not supported here";
+                ControlFlow::Break(Box::new(EngineError::unsupported(message)))
+            }
+        }
+    }
+
+    fn pre_visit_relation(&mut self, _relation: &ObjectName) -> ControlFlow<Self::Break> {
+        self.relation_count += 1;
+        match self.relation_count <= limits::RELATION_COUNT_MAX {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(Box::new(limits::too_complex())),
         }
     }
 }

@@ -26,6 +26,7 @@ use futures::StreamExt;
 
 use crate::abi::{ArrowArray, ArrowArrayStream, ArrowSchema};
 use crate::error::{EngineError, EngineResult};
+use crate::limits::with_stack;
 use crate::session::Engine;
 use crate::value;
 
@@ -114,7 +115,7 @@ impl ResultStream {
     /// Runs `step` with panics and errors turned into what the C caller gets.
     fn guarded(&mut self, step: impl FnOnce(&mut Self) -> EngineResult<()>) -> c_int {
         if self.failure.is_none() {
-            let outcome = catch_unwind(AssertUnwindSafe(|| step(self)))
+            let outcome = catch_unwind(AssertUnwindSafe(|| with_stack(|| step(self))))
                 .unwrap_or_else(|payload| Err(EngineError::from_panic(payload.as_ref())));
             if let Err(error) = outcome {
                 self.failure = Some(Failure { errno: error.errno(), text: error.to_stream_text() });
@@ -202,8 +203,10 @@ unsafe extern "C" fn release(stream: *mut ArrowArrayStream) {
         let mut result = Box::from_raw((*stream).private_data.cast::<ResultStream>());
         (*stream).private_data = std::ptr::null_mut();
         let _ = catch_unwind(AssertUnwindSafe(move || {
-            result.end();
-            drop(result);
+            with_stack(|| {
+                result.end();
+                drop(result);
+            })
         }));
     }
 }

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Tables have the first COLUMN_COUNT columns; the table of all types has the rest. */
 enum { COLUMN_ID, COLUMN_NAME, COLUMN_AMOUNT, COLUMN_FLAG, COLUMN_COUNT };
+enum { TYPED_COLUMN_COUNT = 10 };
 enum { BATCH_ROWS = 4096, CHILD_BUFFERS_MAX = 4 };
 
 enum table_kind {
@@ -19,16 +21,38 @@ enum table_kind {
     KIND_SHORT_BATCH,
     KIND_NULL_FORMAT,
     KIND_NULL_BUFFERS,
+    KIND_TYPED,
+    KIND_FICKLE,
     KIND_COUNT,
 };
 
 static const char *const kind_names[KIND_COUNT] = {
-    "t",          "big",           "failing",     "failing_big", "unopenable",
-    "wrong_columns", "short_batch", "null_format", "null_buffers",
+    "t",           "big",         "failing",      "failing_big", "unopenable", "wrong_columns",
+    "short_batch", "null_format", "null_buffers", "typed",       "fickle",
 };
 
-static const char *const column_formats[COLUMN_COUNT] = {"l", "vu", "l", "b"};
-static const char *const column_names[COLUMN_COUNT] = {"id", "name", "amount", "flag"};
+struct column {
+    const char *format;
+    const char *name;
+    omen_type type;
+};
+
+static const struct column columns[COLUMN_COUNT + TYPED_COLUMN_COUNT] = {
+    {"l", "id", {.id = OMEN_TYPE_BIGINT}},
+    {"vu", "name", {.id = OMEN_TYPE_TEXT}},
+    {"l", "amount", {.id = OMEN_TYPE_BIGINT}},
+    {"b", "flag", {.id = OMEN_TYPE_BOOLEAN}},
+    {"s", "small", {.id = OMEN_TYPE_SMALLINT}},
+    {"i", "whole", {.id = OMEN_TYPE_INTEGER}},
+    {"f", "single", {.id = OMEN_TYPE_REAL}},
+    {"g", "ratio", {.id = OMEN_TYPE_DOUBLE}},
+    {"d:10,2", "price", {.id = OMEN_TYPE_DECIMAL, .precision = 10, .scale = 2}},
+    {"vz", "bytes", {.id = OMEN_TYPE_BYTEA}},
+    {"tdD", "day", {.id = OMEN_TYPE_DATE}},
+    {"tsu:", "moment", {.id = OMEN_TYPE_TIMESTAMP}},
+    {"tsu:UTC", "instant", {.id = OMEN_TYPE_TIMESTAMPTZ}},
+    {"w:16", "label", {.id = OMEN_TYPE_UUID}},
+};
 
 struct row {
     int64_t id;
@@ -55,11 +79,12 @@ struct omen_engine_table {
     atomic_int references;
     enum table_kind kind;
     omen_engine_table_info info;
+    atomic_int asked; /* predicates asked about */
 };
 
 struct stream {
     omen_engine_table *table;
-    uint32_t columns[COLUMN_COUNT * 4];
+    uint32_t columns[TYPED_COLUMN_COUNT * 2];
     uint32_t column_count;
     omen_predicate predicates[16];
     uint32_t predicate_count;
@@ -176,15 +201,15 @@ static void schema_release(struct ArrowSchema *schema)
     schema->release = NULL;
 }
 
-static void make_schema(const uint32_t *columns, uint32_t count, struct ArrowSchema *out)
+static void make_schema(const uint32_t *chosen, uint32_t count, struct ArrowSchema *out)
 {
     struct ArrowSchema *children = calloc(count + 1, sizeof *children);
     struct ArrowSchema **pointers = calloc(count + 1, sizeof *pointers);
     for (uint32_t i = 0; i < count; i++) {
         children[i] = (struct ArrowSchema){
-            .format = column_formats[columns[i]],
-            .name = column_names[columns[i]],
-            .flags = columns[i] == COLUMN_ID ? 0 : ARROW_FLAG_NULLABLE,
+            .format = columns[chosen[i]].format,
+            .name = columns[chosen[i]].name,
+            .flags = chosen[i] == COLUMN_ID ? 0 : ARROW_FLAG_NULLABLE,
             .release = child_schema_release,
         };
         pointers[i] = &children[i];
@@ -202,8 +227,11 @@ static void make_schema(const uint32_t *columns, uint32_t count, struct ArrowSch
 static omen_status table_schema(const omen_engine_table *table, struct ArrowSchema *out,
                                 omen_error *error)
 {
-    static const uint32_t all[] = {COLUMN_ID, COLUMN_NAME, COLUMN_AMOUNT, COLUMN_FLAG};
-    make_schema(all, COLUMN_COUNT, out);
+    uint32_t first = table->kind == KIND_TYPED ? COLUMN_COUNT : 0;
+    uint32_t all[TYPED_COLUMN_COUNT];
+    for (uint32_t i = 0; i < TYPED_COLUMN_COUNT; i++)
+        all[i] = first + i;
+    make_schema(all, table->kind == KIND_TYPED ? TYPED_COLUMN_COUNT : COLUMN_COUNT, out);
     if (table->kind == KIND_NULL_FORMAT)
         out->children[1]->format = NULL;
     return OMEN_OK;
@@ -213,6 +241,8 @@ static omen_status table_schema(const omen_engine_table *table, struct ArrowSche
 
 static int64_t row_count(enum table_kind kind)
 {
+    if (kind == KIND_TYPED)
+        return 0;
     return is_big(kind) ? FAKE_BIG_ROWS : SMALL_ROWS;
 }
 
@@ -261,19 +291,70 @@ static bool row_passes(const struct row *row, const omen_predicate *predicate)
     return false;
 }
 
+static uint32_t column_base(const omen_engine_table *table)
+{
+    return table->kind == KIND_TYPED ? COLUMN_COUNT : 0;
+}
+
+/* Aborts where the header's promise is broken: values are of the column's own type, not NULL. */
 static omen_engine_support predicate_support(const omen_engine_table *table,
                                              const omen_predicate *predicate)
 {
+    const omen_type *wanted = &columns[column_base(table) + predicate->column].type;
+    for (size_t i = 0; i < predicate->value_count; i++) {
+        const omen_value *value = &predicate->values[i];
+        if (value->type.id != wanted->id || value->type.precision != wanted->precision ||
+            value->type.scale != wanted->scale || value->is_null)
+            abort();
+    }
+    if (table->kind == KIND_FICKLE && ((omen_engine_table *)(uintptr_t)table)->asked++ > 0)
+        return OMEN_ENGINE_UNSUPPORTED;
     if (predicate->op == OMEN_IS_NULL || predicate->op == OMEN_IS_NOT_NULL)
         return OMEN_ENGINE_EXACT;
-    if (predicate->column == COLUMN_NAME)
-        return OMEN_ENGINE_UNSUPPORTED;
-    omen_type_id wanted = predicate->column == COLUMN_FLAG ? OMEN_TYPE_BOOLEAN : OMEN_TYPE_BIGINT;
-    for (size_t i = 0; i < predicate->value_count; i++) {
-        if (predicate->values[i].type.id != wanted || predicate->values[i].is_null)
-            abort(); /* the header promises values of the column's own type */
+    bool is_name = table->kind != KIND_TYPED && predicate->column == COLUMN_NAME;
+    return is_name ? OMEN_ENGINE_UNSUPPORTED : OMEN_ENGINE_EXACT;
+}
+
+static int describe_value(const omen_value *value, char *out, size_t room)
+{
+    switch (value->type.id) {
+    case OMEN_TYPE_SMALLINT:
+        return snprintf(out, room, " %d", value->as.i16);
+    case OMEN_TYPE_INTEGER:
+    case OMEN_TYPE_DATE:
+        return snprintf(out, room, " %d", value->as.i32);
+    case OMEN_TYPE_REAL:
+        return snprintf(out, room, " %g", (double)value->as.f32);
+    case OMEN_TYPE_DOUBLE:
+        return snprintf(out, room, " %g", value->as.f64);
+    case OMEN_TYPE_DECIMAL:
+        return snprintf(out, room, " %lld/%lld", (long long)value->as.decimal.high,
+                        (long long)value->as.decimal.low);
+    case OMEN_TYPE_BYTEA:
+        return snprintf(out, room, " %.*s", (int)value->as.bytes.length, value->as.bytes.data);
+    case OMEN_TYPE_UUID:
+        return snprintf(out, room, " %02x..%02x", value->as.uuid[0], value->as.uuid[15]);
+    default:
+        return snprintf(out, room, " %lld", (long long)value->as.i64);
     }
-    return OMEN_ENGINE_EXACT;
+}
+
+/* Writes the scan's predicates into predicate_text. */
+static void describe_predicates(const omen_engine_table *table, const omen_engine_scan *scan)
+{
+    static const char *const symbols[] = {"", "=", "<>", "<", "<=", ">", ">=", "in", "null", "not null"};
+    char *out = fake_host.predicate_text;
+    size_t room = sizeof fake_host.predicate_text;
+    size_t used = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < scan->predicate_count; i++) {
+        const omen_predicate *predicate = &scan->predicates[i];
+        used += (size_t)snprintf(out + used, room - used, "%s%s %s", i > 0 ? "; " : "",
+                                 columns[column_base(table) + predicate->column].name,
+                                 symbols[predicate->op]);
+        for (size_t j = 0; j < predicate->value_count; j++)
+            used += (size_t)describe_value(&predicate->values[j], out + used, room - used);
+    }
 }
 
 /* --- batches ----------------------------------------------------------------------------------- */
@@ -484,6 +565,8 @@ static omen_status scan_open(omen_engine_table *table, const omen_engine_scan *s
     fake_host.partition_count = (int)scan->partition_count;
     fake_host.partitions_seen += scan->partition > 0;
     fake_host.limit = scan->limit == UINT64_MAX ? -1 : (long long)scan->limit;
+    if (table->kind == KIND_TYPED)
+        describe_predicates(table, scan);
     if (table->kind == KIND_UNOPENABLE)
         return fail(error, OMEN_IO_ERROR, "58030", "the disk is gone");
     struct stream *stream = calloc(1, sizeof *stream);
@@ -492,8 +575,8 @@ static omen_status scan_open(omen_engine_table *table, const omen_engine_scan *s
         abort();
     stream->table = table_retain(table);
     stream->column_count = scan->column_count;
-    if (scan->column_count > 0)
-        memcpy(stream->columns, scan->columns, scan->column_count * sizeof *scan->columns);
+    for (uint32_t i = 0; i < scan->column_count; i++)
+        stream->columns[i] = column_base(table) + scan->columns[i];
     copy_predicates(stream, scan);
     stream->rows_left = scan->limit;
     stream->next = scan->partition;

@@ -9,6 +9,8 @@
  *   wrong_columns the stream's schema isn't the one asked for
  *   short_batch   batches with too few children
  *   null_format   table_schema gives a column without a format (arrow-rs asserts: a panic)
+ *   typed         no rows, one column of each type; what is pushed is noted in predicate_text
+ *   fickle        as t, but a predicate is EXACT only the first time it is asked about
  *   null_buffers  batches whose children have no buffer array (arrow-rs asserts: a panic)
  * Every other name is undefined.
  *
@@ -37,6 +39,7 @@ struct fake_host {
     atomic_llong limit;         /* of the last scan; -1 = none */
     atomic_llong rows_delivered;
     atomic_int resolve_count;
+    char predicate_text[512]; /* the last scan's, e.g. "price >= 150(10,2); day = -1" */
 
     /* Handed out and not released. */
     atomic_int tables_alive;

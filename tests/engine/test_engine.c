@@ -264,10 +264,96 @@ static void test_types(void **state)
     expect("SELECT DATE '1969-12-31'", "-1");
     expect("SELECT 42.50", "4250(4,2)");
     expect("SELECT NULL", "NULL");
+    /* Floats win over decimals. */
+    expect("SELECT CAST('1e300' AS DOUBLE PRECISION) > 0.5", "true");
+    expect("SELECT CAST('NaN' AS DOUBLE PRECISION) > 0.5", "true");
+    expect("SELECT coalesce(CAST('1e300' AS DOUBLE PRECISION), 0.5)", "1e+300");
+    expect("SELECT CASE WHEN id = 5 THEN CAST(id AS REAL) ELSE 0.5 END FROM t WHERE id IN (5, 6) "
+           "ORDER BY 1", "0.5\n5");
+    expect("SELECT id * 0.5 FROM t WHERE id = 5", "25(22,1)");
     expect("SELECT upper(name) FROM t WHERE id = 5", "FIVE");
     expect("SELECT row_number() OVER (ORDER BY id) FROM t WHERE id BETWEEN 1 AND 2", "1\n2");
     expect("SELECT now() IS NOT NULL", "true");
     expect_error("SELECT INTERVAL '1 day'", "0A000", "type");
+}
+
+static void expect_predicates(const char *condition, const omen_value *parameter,
+                              const char *predicates)
+{
+    char sql[256];
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM typed WHERE %s", condition);
+    assert_string_equal(driver_run_with(sql, parameter, parameter != NULL), "0");
+    if (strcmp(fake_host.predicate_text, predicates) != 0)
+        fail_msg("%s pushes \"%s\", not \"%s\"", condition, fake_host.predicate_text, predicates);
+}
+
+/* The fake host aborts on a value that isn't of its column's type. */
+static void test_predicate_values(void **state)
+{
+    omen_value uuid = {.type = {.id = OMEN_TYPE_UUID}, .as.uuid = {0xAB, [15] = 0xCD}};
+    omen_value bytes = {.type = {.id = OMEN_TYPE_BYTEA}, .as.bytes = {(const uint8_t *)"xyz", 3}};
+    omen_value zero = {.type = {.id = OMEN_TYPE_DOUBLE}, .as.f64 = -0.0};
+    omen_value nan = {.type = {.id = OMEN_TYPE_DOUBLE}, .as.f64 = __builtin_nan("")};
+    omen_value dear = decimal_of(-150, 10, 2);
+    expect_predicates("small = 5", NULL, "small = 5");
+    expect_predicates("small = 70000", NULL, "");
+    expect_predicates("whole IN (1, 2, 3, 4)", NULL, "whole in 1 2 3 4");
+    expect_predicates("whole = 5000000000", NULL, "");
+    expect_predicates("whole = 5.0", NULL, "whole = 5");
+    expect_predicates("whole = 5.5", NULL, "");
+    expect_predicates("ratio > 0.5", NULL, "ratio > 0.5");
+    expect_predicates("ratio = $1", &zero, "ratio = 0");
+    expect_predicates("ratio <= $1", &nan, "ratio <= nan");
+    expect_predicates("ratio IN (0.5, 1, 2, 3.5)", NULL, "ratio in 0.5 1 2 3.5");
+    expect_predicates("ratio BETWEEN 0.5 AND 1.5", NULL, "ratio >= 0.5; ratio <= 1.5");
+    expect_predicates("single = 0.5", NULL, "");
+    expect_predicates("price >= 1.5", NULL, "price >= 0/150");
+    expect_predicates("price = $1", &dear, "price = -1/-150");
+    expect_predicates("price = 1.555", NULL, "");
+    expect_predicates("price = 3", NULL, "price = 0/300");
+    expect_predicates("price = 12345678901.5", NULL, "");
+    expect_predicates("bytes = $1", &bytes, "bytes = xyz");
+    expect_predicates("day = DATE '1969-12-31'", NULL, "day = -1");
+    expect_predicates("day >= '1970-01-03'", NULL, "day >= 2");
+    expect_predicates("moment < TIMESTAMP '1970-01-01 00:00:00.5'", NULL, "moment < 500000");
+    expect_predicates("instant = TIMESTAMPTZ '1970-01-01 02:00:00+02'", NULL, "instant = 0");
+    expect_predicates("label = $1", &uuid, "label = ab..cd");
+    expect_predicates("day IS NULL AND price IS NOT NULL", NULL, "day null; price not null");
+    expect("SELECT * FROM typed", "");
+}
+
+/* A filter that the host took and then no longer takes is applied above the scan. */
+static void test_fickle_host(void **state)
+{
+    expect_pushed("SELECT name FROM fickle WHERE id = 5", 0, "five");
+    expect_pushed("SELECT count(*) FROM fickle WHERE id = 5", 0, "1");
+    expect("SELECT count(*) FROM (SELECT id FROM fickle WHERE id > 5 LIMIT 2) x", "2");
+}
+
+/* `head`, then `count` times `part`, then `tail`. */
+static const char *repeated(const char *head, const char *part, int count, const char *tail)
+{
+    static char sql[1 << 17];
+    size_t used = (size_t)snprintf(sql, sizeof sql, "%s", head);
+    for (int i = 0; i < count; i++)
+        used += (size_t)snprintf(sql + used, sizeof sql - used, "%s", part);
+    assert_true(used + strlen(tail) < sizeof sql);
+    snprintf(sql + used, sizeof sql - used, "%s", tail);
+    return sql;
+}
+
+/* What would overrun the stack is refused, what is merely long is not. */
+static void test_long_statements(void **state)
+{
+    expect(repeated("SELECT count(*) FROM t WHERE id = 1", " OR id = 5", 300, ""), "2");
+    expect(repeated("SELECT count(*) FROM t WHERE id IN (1", ", 5", 20000, ")"), "2");
+    expect("SELECT ((((((((((((((((((((1))))))))))))))))))))", "1");
+    expect_error(repeated("SELECT ", "(", 5000, "1"), "54001", "");
+    expect_error(repeated("SELECT 1", " + 1", 20000, ""), "54001", "");
+    expect_error(repeated("SELECT 1", "+(1", 20000, ""), "54001", "");
+    expect_error(repeated("SELECT ", "- ", 20000, "1"), "54001", "");
+    expect_error(repeated("SELECT 1", " UNION ALL SELECT 1", 3000, ""), "54001", "");
+    expect_error(repeated("SELECT 1 FROM t", ", t", 3000, ""), "54001", "");
 }
 
 static void test_planning_errors(void **state)
@@ -387,7 +473,9 @@ int main(int argument_count, char **arguments)
         WITH_ENGINE(test_pushed_predicates), WITH_ENGINE(test_unconvertible_literals),
         WITH_ENGINE(test_projections),       WITH_ENGINE(test_limit),
         WITH_ENGINE(test_partitions),        WITH_ENGINE(test_parameters),
-        WITH_ENGINE(test_types),             WITH_ENGINE(test_planning_errors),
+        WITH_ENGINE(test_types),             WITH_ENGINE(test_predicate_values),
+        WITH_ENGINE(test_fickle_host),       WITH_ENGINE(test_long_statements),
+        WITH_ENGINE(test_planning_errors),
         WITH_ENGINE(test_refused_statements), WITH_ENGINE(test_running_errors),
         WITH_ENGINE(test_panics_and_malformed_streams),
         WITH_ENGINE(test_explain_text),      WITH_ENGINE(test_memory_limit),
