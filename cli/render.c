@@ -109,18 +109,25 @@ static size_t characters(const char *text)
 /* A printable copy: control characters, which could rearrange the terminal, as \xNN. */
 static char *printable(const char *text, size_t length)
 {
+    static const char hex[] = "0123456789ABCDEF";
     char *copy = malloc(length * 4 + 1);
     if (copy == NULL)
         return NULL;
     char *end = copy;
     for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)text[i];
-        if (byte == '\n')
-            end += sprintf(end, "\\n");
-        else if (byte < 0x20 || byte == 0x7F)
-            end += sprintf(end, "\\x%02X", byte);
-        else
+        if (byte >= 0x20 && byte != 0x7F) {
             *end++ = text[i];
+            continue;
+        }
+        *end++ = '\\';
+        if (byte == '\n') {
+            *end++ = 'n';
+            continue;
+        }
+        *end++ = 'x';
+        *end++ = hex[byte >> 4];
+        *end++ = hex[byte & 15];
     }
     *end = '\0';
     return copy;
