@@ -41,7 +41,7 @@ void node_heap_init(struct node_heap *heap, struct allocator *allocator)
 static unsigned class_of(unsigned granules)
 {
     unsigned log2 = 31u - (unsigned)__builtin_clz(granules);
-    unsigned quarter = log2 >= 2 ? (granules >> (log2 - 2)) & 3 : 0;
+    unsigned quarter = (log2 >= 2 ? granules >> (log2 - 2) : granules << (2 - log2)) & 3;
     return log2 * 4 + quarter;
 }
 
@@ -153,6 +153,7 @@ static void *take_run(struct node_heap *heap, unsigned granules)
     struct node_heap_chunk *chunk = chunk_of(run);
     unsigned granule = granule_of(chunk, run);
     unsigned size = chunk->tags[granule] & ~(unsigned)TAG_FREE;
+    OMEN_ASSERT(size >= granules);
     unlist_run(heap, run, size);
     if (size > granules)
         list_run(heap, chunk, granule + granules, size - granules);
