@@ -41,6 +41,7 @@ struct test {
     wide_integer low, high; /* TEST_RANGE; TEST_NOT_EQUAL: low */
     wide_integer *numbers;  /* TEST_NUMBER_IN: ascending, distinct */
     omen_value *values;     /* TEST_ORDER: one; TEST_VALUE_IN: ascending */
+    uint32_t prefix;        /* TEST_ORDER over text: view_prefix of the operand */
     uint32_t count;         /* of numbers or values */
 };
 
@@ -260,6 +261,8 @@ static void compile_values(struct test *test, const omen_predicate *predicate, u
         value->as.bytes.data = *text;
         *text += value->as.bytes.length;
     }
+    if (test->kind == TEST_ORDER && type_is_view(test->type))
+        test->prefix = bytes_prefix(test->values[0].as.bytes.data, test->values[0].as.bytes.length);
     if (test->kind == TEST_VALUE_IN)
         qsort(test->values, test->count, sizeof *test->values, compare_values);
     *memory += predicate->value_count * sizeof *test->values;
@@ -381,14 +384,25 @@ static omen_value value_at(const struct column *column, uint32_t slot)
     return value;
 }
 
-/* An equality mostly fails on the length or the four bytes kept in the view. */
-static bool text_equals(const struct column *column, uint32_t slot, omen_bytes text)
+/* Whether the text of a slot satisfies a TEST_ORDER. Most rows are decided by the length and the
+ * four bytes that the view itself holds. */
+static inline bool text_satisfies(const struct test *test, const struct column *column,
+                                  uint32_t slot)
 {
     const struct view *view = (const struct view *)column->values + slot;
-    return view->length == text.length &&
-           (text.length == 0 ||
-            (view->as.bytes[0] == text.data[0] &&
-             memcmp(view_data(column, slot, view), text.data, text.length) == 0));
+    omen_bytes text = test->values[0].as.bytes;
+    uint32_t prefix = view_prefix(view);
+    bool equality = test->op == OMEN_EQ || test->op == OMEN_NE;
+    if (prefix != test->prefix)
+        return equality ? test->op == OMEN_NE
+                        : order_satisfies(test->op, prefix < test->prefix ? -1 : 1);
+    if (equality && view->length != text.length)
+        return test->op == OMEN_NE;
+    size_t common = size_min(view->length, text.length);
+    int order = memcmp(view_data(column, slot, view), text.data, common);
+    if (order == 0)
+        order = (view->length > text.length) - (view->length < text.length);
+    return order_satisfies(test->op, order);
 }
 
 /* Whether a slot that has a value passes. */
@@ -404,8 +418,8 @@ static bool test_value(const struct test *test, const struct column *column, uin
     case TEST_NUMBER_IN:
         return number_is_member(test, number_at(column, slot));
     case TEST_ORDER: {
-        if (type_is_view(test->type) && (test->op == OMEN_EQ || test->op == OMEN_NE))
-            return text_equals(column, slot, test->values[0].as.bytes) == (test->op == OMEN_EQ);
+        if (type_is_view(test->type))
+            return text_satisfies(test, column, slot);
         omen_value value = value_at(column, slot);
         return order_satisfies(test->op, value_compare(&value, &test->values[0]));
     }
@@ -488,11 +502,15 @@ static void truth_bits(const struct vector_run *run, const struct column *column
 static void slot_bits(const struct vector_run *run, const struct test *test,
                       const struct column *column, uint64_t *bits)
 {
+    bool text = test->kind == TEST_ORDER && type_is_view(test->type);
     for (uint32_t w = 0; w < run->words; w++) {
         bits[w] = 0;
         for (uint64_t left = run->selection[w]; left != 0; left &= left - 1) {
             uint32_t bit = (uint32_t)__builtin_ctzll(left);
-            bits[w] |= (uint64_t)test_value(test, column, run->first + w * 64 + bit) << bit;
+            uint32_t slot = run->first + w * 64 + bit;
+            bool passes = text ? text_satisfies(test, column, slot)
+                               : test_value(test, column, slot);
+            bits[w] |= (uint64_t)passes << bit;
         }
     }
 }

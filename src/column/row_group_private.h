@@ -182,6 +182,25 @@ static inline bool column_truth(const struct column *column, uint32_t slot)
     return column->truth != NULL ? column->truth[slot] != 0 : bit_get(column->values, slot);
 }
 
+/* The first four bytes of a view's string, zeros where it is shorter, as a number of their order.
+ * Where two prefixes differ, the strings differ the same way: a shorter one that runs out before
+ * the difference has a zero there and is the smaller. */
+static inline uint32_t view_prefix(const struct view *view)
+{
+    uint32_t prefix;
+    memcpy(&prefix, view->as.bytes, sizeof prefix);
+    return __builtin_bswap32(prefix);
+}
+
+/* The same of any string. */
+static inline uint32_t bytes_prefix(const uint8_t *data, size_t length)
+{
+    struct view view = {0};
+    if (length > 0)
+        memcpy(view.as.bytes, data, size_min(length, sizeof(uint32_t)));
+    return view_prefix(&view);
+}
+
 /* The bytes behind a view of the given slot. */
 static inline const uint8_t *view_data(const struct column *column, uint32_t slot,
                                        const struct view *view)

@@ -14,6 +14,9 @@ static int compare_views(const struct column *column, uint32_t left, uint32_t ri
 {
     const struct view *left_view = (const struct view *)column->values + left;
     const struct view *right_view = (const struct view *)column->values + right;
+    uint32_t left_prefix = view_prefix(left_view), right_prefix = view_prefix(right_view);
+    if (left_prefix != right_prefix)
+        return left_prefix < right_prefix ? -1 : 1;
     uint32_t common = (uint32_t)size_min(left_view->length, right_view->length);
     int order = memcmp(view_data(column, left, left_view), view_data(column, right, right_view),
                        common);

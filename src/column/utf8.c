@@ -35,8 +35,27 @@ static size_t sequence_length(const uint8_t *data, size_t available)
     return overlong || too_large ? 0 : 4;
 }
 
+/* Whether all bytes are below 0x80: most text is, and most of it is short. */
+static bool is_ascii(const uint8_t *data, size_t length)
+{
+    uint64_t seen = 0, word;
+    if (length < sizeof word) {
+        for (size_t i = 0; i < length; i++)
+            seen |= data[i];
+        return seen < 0x80;
+    }
+    for (size_t at = 0; at + sizeof word < length; at += sizeof word) {
+        memcpy(&word, data + at, sizeof word);
+        seen |= word;
+    }
+    memcpy(&word, data + length - sizeof word, sizeof word);
+    return ((seen | word) & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool utf8_is_valid(const uint8_t *data, size_t length)
 {
+    if (is_ascii(data, length))
+        return true;
     size_t at = 0;
     while (at < length) {
         uint64_t word;
