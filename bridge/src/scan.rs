@@ -18,6 +18,7 @@ use std::task::{Context, Poll};
 
 use arrow::array::{RecordBatch, RecordBatchOptions, StructArray};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::ffi::from_ffi_and_data_type;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -293,12 +294,13 @@ fn last_error(stream: &mut ArrowArrayStream) -> EngineError {
 fn import(array: ArrowArray, schema: &SchemaRef) -> EngineResult<RecordBatch> {
     check_shape(&array, schema)?;
     let data_type = DataType::Struct(schema.fields().clone());
+    let broken = |error: ArrowError| EngineError::internal(format!("a scan's batch: {error}"));
     // SAFETY: the shape was checked; that buffers are as long as the lengths say is the host's
     // promise, which no consumer of the C data interface can check.
-    let data = unsafe { from_ffi_and_data_type(array, data_type) }?;
+    let data = unsafe { from_ffi_and_data_type(array, data_type) }.map_err(broken)?;
     let options = RecordBatchOptions::new().with_row_count(Some(data.len()));
     let columns = StructArray::from(data).into_parts().1;
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(broken)
 }
 
 /// What arrow-rs takes on trust and would read out of bounds for: counts and lengths.

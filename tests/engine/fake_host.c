@@ -23,12 +23,14 @@ enum table_kind {
     KIND_NULL_BUFFERS,
     KIND_TYPED,
     KIND_FICKLE,
+    KIND_PLAIN,
     KIND_COUNT,
 };
 
 static const char *const kind_names[KIND_COUNT] = {
     "t",           "big",         "failing",      "failing_big", "unopenable", "wrong_columns",
     "short_batch", "null_format", "null_buffers", "typed",       "fickle",
+    "plain",
 };
 
 struct column {
@@ -307,6 +309,8 @@ static omen_engine_support predicate_support(const omen_engine_table *table,
             value->type.scale != wanted->scale || value->is_null)
             abort();
     }
+    if (table->kind == KIND_PLAIN)
+        return OMEN_ENGINE_UNSUPPORTED;
     if (table->kind == KIND_FICKLE && ((omen_engine_table *)(uintptr_t)table)->asked++ > 0)
         return OMEN_ENGINE_UNSUPPORTED;
     if (predicate->op == OMEN_IS_NULL || predicate->op == OMEN_IS_NOT_NULL)
@@ -342,7 +346,9 @@ static int describe_value(const omen_value *value, char *out, size_t room)
 /* Writes the scan's predicates into predicate_text. */
 static void describe_predicates(const omen_engine_table *table, const omen_engine_scan *scan)
 {
-    static const char *const symbols[] = {"", "=", "<>", "<", "<=", ">", ">=", "in", "null", "not null"};
+    static const char *const symbols[] = {
+        "", "=", "<>", "<", "<=", ">", ">=", "in", "null", "not null",
+    };
     char *out = fake_host.predicate_text;
     size_t room = sizeof fake_host.predicate_text;
     size_t used = 0;

@@ -10,6 +10,7 @@
  *   short_batch   batches with too few children
  *   null_format   table_schema gives a column without a format (arrow-rs asserts: a panic)
  *   typed         no rows, one column of each type; what is pushed is noted in predicate_text
+ *   plain         as t, but the host applies no predicate at all
  *   fickle        as t, but a predicate is EXACT only the first time it is asked about
  *   null_buffers  batches whose children have no buffer array (arrow-rs asserts: a panic)
  * Every other name is undefined.

@@ -3,14 +3,18 @@
  * The first group holds for every engine, the stub too; the second for DataFusion. Without an
  * engine (OMENDB_ENGINE unset or not loadable) the program is skipped.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
+#include "base/random.h"
 #include "engine_driver.h"
 #include "fake_host.h"
 
@@ -455,6 +459,108 @@ static void test_cancel(void **state)
     }
 }
 
+static void *run_queries(void *argument)
+{
+    const char *sql = "SELECT amount, count(*) FROM big WHERE amount < 7 GROUP BY amount";
+    int64_t *failures = argument;
+    for (int i = 0; i < 10; i++) {
+        struct ArrowArrayStream stream;
+        struct ArrowArray batch;
+        omen_error error;
+        int64_t row_count = 0;
+        omen_status status = engine->query(driver_instance(), fake_host_statement(), sql,
+                                           strlen(sql), NULL, 0, &stream, &error);
+        *failures += status != OMEN_OK;
+        while (status == OMEN_OK && stream.get_next(&stream, &batch) == 0 && batch.release != NULL) {
+            row_count += batch.length;
+            batch.release(&batch);
+        }
+        if (status == OMEN_OK)
+            stream.release(&stream);
+        *failures += row_count != 7;
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    pthread_t threads[4];
+    int64_t failures[4] = {0};
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, run_queries, &failures[i]), 0);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(failures[i], 0);
+    }
+}
+
+/* --- random filters: the host's and DataFusion's answers are the same --------------------------- */
+
+static struct random generator;
+
+static uint32_t pick(uint32_t bound)
+{
+    return (uint32_t)random_below(&generator, bound);
+}
+
+static const char *random_literal(bool is_flag)
+{
+    static const char *const numbers[] = {
+        "-9223372036854775808", "-7", "1", "5", "6", "42", "9223372036854775807", "7", "10", "50",
+        "NULL", "5.0", "42.5", "'42'", "1e30", "-1", "20", "CAST(6 AS SMALLINT)",
+    };
+    static const char *const flags[] = {"true", "false", "NULL"};
+    return is_flag ? flags[pick(3)] : numbers[pick(18)];
+}
+
+static size_t random_condition(char *out, size_t room)
+{
+    static const char *const operators[] = {"=", "<>", "<", "<=", ">", ">="};
+    static const char *const columns[] = {"id", "amount", "flag"};
+    uint32_t column = pick(3);
+    const char *name = columns[column];
+    const char *first = random_literal(column == 2);
+    const char *second = random_literal(column == 2);
+    const char *not = pick(3) == 0 ? "NOT " : "";
+    const char *operator = operators[pick(6)];
+    switch (pick(6)) {
+    case 0:
+        return (size_t)snprintf(out, room, "%s%s IS NULL", not, name);
+    case 1:
+        return (size_t)snprintf(out, room, "%s%s BETWEEN %s AND %s", not, name, first, second);
+    case 2:
+        return (size_t)snprintf(out, room, "%s%s IN (%s, %s, 2)", not, column == 2 ? "id" : name,
+                                column == 2 ? "6" : first, column == 2 ? "NULL" : second);
+    case 3:
+        return (size_t)snprintf(out, room, "%s%s %s %s", not, first, operator, name);
+    default:
+        return (size_t)snprintf(out, room, "%s%s %s %s", not, name, operator, first);
+    }
+}
+
+static void test_random_filters(void **state)
+{
+    const char *given = getenv("OMEN_SEED");
+    generator = random_seeded(given != NULL ? strtoull(given, NULL, 10) : (uint64_t)time(NULL));
+    print_message("seed %llu (OMEN_SEED)\n", (unsigned long long)generator.state);
+    for (int i = 0; i < 300; i++) {
+        char condition[1024];
+        char sql[1100];
+        char wanted[1024];
+        size_t used = random_condition(condition, sizeof condition);
+        for (uint32_t part = pick(4); part > 0; part--) {
+            used += (size_t)snprintf(condition + used, sizeof condition - used, " %s ",
+                                     pick(2) == 0 ? "AND" : "OR");
+            used += random_condition(condition + used, sizeof condition - used);
+        }
+        snprintf(sql, sizeof sql, "SELECT id FROM plain WHERE %s ORDER BY id", condition);
+        snprintf(wanted, sizeof wanted, "%s", driver_run(sql));
+        assert_int_equal(fake_host.predicate_count, 0);
+        snprintf(sql, sizeof sql, "SELECT id FROM t WHERE %s ORDER BY id", condition);
+        expect(sql, wanted);
+    }
+}
+
 #define WITH_ENGINE(test) cmocka_unit_test_setup_teardown(test, open_engine, close_engine)
 
 int main(int argument_count, char **arguments)
@@ -479,7 +585,8 @@ int main(int argument_count, char **arguments)
         WITH_ENGINE(test_refused_statements), WITH_ENGINE(test_running_errors),
         WITH_ENGINE(test_panics_and_malformed_streams),
         WITH_ENGINE(test_explain_text),      WITH_ENGINE(test_memory_limit),
-        WITH_ENGINE(test_cancel),
+        WITH_ENGINE(test_cancel),            WITH_ENGINE(test_threads),
+        WITH_ENGINE(test_random_filters),
     };
     int failed = cmocka_run_group_tests(every_engine, NULL, NULL);
     if (strncmp(engine->name(), "stub", 4) != 0)
