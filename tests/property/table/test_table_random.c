@@ -171,8 +171,11 @@ static void step_filtered_scan(struct run *run)
     struct table_view *view;
     bool held = reader->open && random_below(&run->random, 2) == 0;
     if (held) {
-        view = table_view_retain(reader->view);
         snapshot = reader->snapshot;
+        if (random_below(&run->random, 2) == 0)
+            view = table_view_retain(reader->view);
+        else /* a new view of an old snapshot */
+            assert_int_equal(table_view_open(model->table, &snapshot, &view), OMEN_OK);
     } else {
         assert_int_equal(snapshot_acquire(model->manager, &snapshot), OMEN_OK);
         assert_int_equal(table_view_open(model->table, &snapshot, &view), OMEN_OK);
