@@ -393,12 +393,53 @@ static void test_hostile_strings(void **state)
     drop_target(&target);
 }
 
+/* A thousand refused imports, at the start of a window, leave neither rows nor memory behind. */
+static void test_refused_imports_leave_no_trace(void **state)
+{
+    struct target target;
+    struct one_column one;
+    omen_error error;
+    make_target(&target, (omen_type){.id = OMEN_TYPE_TEXT}, true);
+    row_group_release(target.group);
+    assert_ok(row_group_create(&target.allocator, target.schema, 1, BATCH_ROWS + 800,
+                               &target.group));
+    const char *text = "a text that is too long to be inline and some more of it";
+    for (int64_t i = 0; i < BATCH_ROWS; i++) {
+        omen_value row[2] = {{.type = {.id = OMEN_TYPE_TEXT},
+                              .as.bytes = {(const uint8_t *)text, strlen(text)}},
+                             {.type = {.id = OMEN_TYPE_BIGINT}, .as.i64 = i}};
+        assert_ok(row_group_append_values(target.group, row));
+    }
+    const int32_t offsets[] = {0, 40, 80, 81};
+    char data[82];
+    memset(data, 'x', sizeof data);
+    data[80] = '\xFF';
+    set_up(&one, "u", 3, 3);
+    one.buffers[1] = offsets;
+    one.buffers[2] = data;
+    size_t bytes = 0;
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(import(&target, &one, &error), OMEN_INVALID_ENCODING);
+        assert_int_equal(row_group_row_count(target.group), BATCH_ROWS);
+        assert_true(i == 0 || row_group_bytes(target.group) == bytes);
+        bytes = row_group_bytes(target.group);
+    }
+    data[80] = 'y';
+    for (int i = 0; i < 200; i++)
+        assert_ok(import(&target, &one, &error));
+    data[80] = '\0';
+    check_text(&target, BATCH_ROWS, data + 40);
+    check_text(&target, 0, text);
+    drop_target(&target);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_conversions),
         cmocka_unit_test(test_nulls),      cmocka_unit_test(test_text),
         cmocka_unit_test(test_hostile),    cmocka_unit_test(test_hostile_strings),
+        cmocka_unit_test(test_refused_imports_leave_no_trace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
