@@ -14,6 +14,21 @@
 
 enum { COLUMNS = 15 };
 
+/* Builds a group of `rows` rows: state 0 open, 1 sealed, 2 frozen. 0 on success. */
+EXPORT int column_export_open(uint32_t rows, int state);
+EXPORT int column_export_schema(struct ArrowSchema *out);
+EXPORT int column_export_batch(uint32_t first, uint32_t count, struct ArrowArray *out);
+/* Every third row, through a builder. */
+EXPORT int column_export_gathered(uint32_t rows, struct ArrowArray *out);
+/* Appends a batch of the same columns to a new group and compares `rows` rows with the group's
+ * from `first` on. Consumes nothing. 0 where all is equal. */
+EXPORT int column_export_import_back(const struct ArrowSchema *arrow_schema,
+                                     const struct ArrowArray *array, uint32_t first,
+                                     uint32_t rows);
+/* Lets the group go; returns the bytes still in use (batches that live on). */
+EXPORT size_t column_export_close(void);
+EXPORT size_t column_export_bytes_used(void);
+
 static const struct column_definition columns[COLUMNS] = {
     {"bigint", {.id = OMEN_TYPE_BIGINT}, false},
     {"boolean", {.id = OMEN_TYPE_BOOLEAN}, true},
@@ -78,8 +93,7 @@ static omen_value value_of(uint32_t column, int64_t row, char *text, size_t limi
     return value;
 }
 
-/* Builds a group of `rows` rows: state 0 open, 1 sealed, 2 frozen. 0 on success. */
-EXPORT int column_export_open(uint32_t rows, int state)
+int column_export_open(uint32_t rows, int state)
 {
     const uint32_t key = 0;
     allocator_init(&allocator, 0);
@@ -106,12 +120,12 @@ EXPORT int column_export_open(uint32_t rows, int state)
     return 0;
 }
 
-EXPORT int column_export_schema(struct ArrowSchema *out)
+int column_export_schema(struct ArrowSchema *out)
 {
     return schema_to_arrow(schema, NULL, 0, out);
 }
 
-EXPORT int column_export_batch(uint32_t first, uint32_t count, struct ArrowArray *out)
+int column_export_batch(uint32_t first, uint32_t count, struct ArrowArray *out)
 {
     uint32_t wanted[COLUMNS];
     for (uint32_t c = 0; c < COLUMNS; c++)
@@ -119,8 +133,7 @@ EXPORT int column_export_batch(uint32_t first, uint32_t count, struct ArrowArray
     return row_group_export(group, first, count, wanted, COLUMNS, out);
 }
 
-/* Every third row, through a builder. */
-EXPORT int column_export_gathered(uint32_t rows, struct ArrowArray *out)
+int column_export_gathered(uint32_t rows, struct ArrowArray *out)
 {
     uint32_t wanted[COLUMNS];
     for (uint32_t c = 0; c < COLUMNS; c++)
@@ -137,9 +150,7 @@ EXPORT int column_export_gathered(uint32_t rows, struct ArrowArray *out)
     return status;
 }
 
-/* Appends a batch of the same columns to a new group and compares `rows` rows with the group's.
- * Consumes nothing. 0 where all is equal. */
-EXPORT int column_export_import_back(const struct ArrowSchema *arrow_schema,
+int column_export_import_back(const struct ArrowSchema *arrow_schema,
                                      const struct ArrowArray *array, uint32_t first,
                                      uint32_t rows)
 {
@@ -163,8 +174,7 @@ EXPORT int column_export_import_back(const struct ArrowSchema *arrow_schema,
     return result;
 }
 
-/* Lets the group go; returns the bytes still in use (batches that live on). */
-EXPORT size_t column_export_close(void)
+size_t column_export_close(void)
 {
     row_group_release(group);
     schema_release(schema);
@@ -173,7 +183,7 @@ EXPORT size_t column_export_close(void)
     return allocator.bytes_used;
 }
 
-EXPORT size_t column_export_bytes_used(void)
+size_t column_export_bytes_used(void)
 {
     return allocator.bytes_used;
 }
