@@ -39,7 +39,7 @@ static bool charge(struct allocator *allocator, size_t bytes)
 
 static void discharge(struct allocator *allocator, size_t bytes)
 {
-    atomic_fetch_sub_explicit(&allocator->bytes_used, bytes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&allocator->bytes_used, bytes, memory_order_release); /* pairs with sweep_retired */
 }
 
 static size_t round_up(size_t bytes, size_t unit)

@@ -1,0 +1,237 @@
+/* parse.c - libpg_query behind a check of depth.
+ *
+ * libpg_query gives its tree as protocol-buffer bytes. Before protobuf-c unpacks them, recursing
+ * once per level, one flat pass over the bytes measures the depth and notes what the rest needs
+ * to know of the whole tree: parameters, row locks, INTO, data-modifying parts.
+ *
+ * Memory: libpg_query uses its own; the unpacked tree lies in the caller's arena, so it is never
+ * freed piece by piece. Thread-safe: libpg_query keeps its state per thread.
+ */
+#include "query/parse.h"
+
+#include <pg_query.h>
+#include <string.h>
+
+#include "query/lexer.h"
+
+/* --- the flat pass --- */
+
+struct frame {
+    const ProtobufCMessageDescriptor *message;
+    size_t end;
+};
+
+struct survey {
+    const uint8_t *bytes;
+    size_t length;
+    size_t position;
+    struct parsed *parsed;
+    struct frame frames[PARSE_DEPTH_MAX];
+    size_t depth;
+};
+
+static bool read_varint(struct survey *survey, uint64_t *out)
+{
+    *out = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+        if (survey->position == survey->length)
+            return false;
+        uint8_t byte = survey->bytes[survey->position++];
+        *out |= (uint64_t)(byte & 0x7F) << shift;
+        if ((byte & 0x80) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The message type of a field, NULL where it is no message. Fields are sorted by number. */
+static const ProtobufCMessageDescriptor *field_message(const ProtobufCMessageDescriptor *message,
+                                                       uint64_t number)
+{
+    size_t low = 0, high = message->n_fields;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const ProtobufCFieldDescriptor *field = &message->fields[middle];
+        if (field->id == number)
+            return field->type == PROTOBUF_C_TYPE_MESSAGE ? field->descriptor : NULL;
+        if (field->id < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+/* ParseResult, RawStmt, Node, and the statement itself. */
+enum { TOP_STATEMENT_DEPTH = 4 };
+
+static void note_message(struct survey *survey, const ProtobufCMessageDescriptor *message)
+{
+    const char *name = message->short_name;
+    struct parsed *parsed = survey->parsed;
+    if (strcmp(name, "LockingClause") == 0)
+        parsed->has_locking = true;
+    else if (strcmp(name, "IntoClause") == 0)
+        parsed->has_into = true;
+    else if (survey->depth > TOP_STATEMENT_DEPTH &&
+             (strcmp(name, "InsertStmt") == 0 || strcmp(name, "UpdateStmt") == 0 ||
+              strcmp(name, "DeleteStmt") == 0 || strcmp(name, "MergeStmt") == 0))
+        parsed->has_writing = true;
+}
+
+static void note_number(struct survey *survey, uint64_t field, uint64_t value)
+{
+    struct parsed *parsed = survey->parsed;
+    const char *name = survey->frames[survey->depth - 1].message->short_name;
+    if (field == 1 && value > parsed->parameter_count && strcmp(name, "ParamRef") == 0)
+        parsed->parameter_count = value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+}
+
+/* Reads one field; false where the bytes are no message. `*deep` where the tree is too deep. */
+static bool survey_field(struct survey *survey, bool *deep)
+{
+    uint64_t tag, value;
+    if (!read_varint(survey, &tag))
+        return false;
+    switch (tag & 7) {
+    case 0:
+        if (!read_varint(survey, &value))
+            return false;
+        note_number(survey, tag >> 3, value);
+        return true;
+    case 1:
+    case 5:
+        survey->position += (tag & 7) == 1 ? 8 : 4;
+        return survey->position <= survey->length;
+    case 2:
+        break;
+    default:
+        return false;
+    }
+    if (!read_varint(survey, &value) || value > survey->length - survey->position)
+        return false;
+    const ProtobufCMessageDescriptor *message =
+        field_message(survey->frames[survey->depth - 1].message, tag >> 3);
+    if (message == NULL) {
+        survey->position += value;
+        return true;
+    }
+    *deep = survey->depth == PARSE_DEPTH_MAX;
+    if (*deep)
+        return false;
+    survey->frames[survey->depth++] =
+        (struct frame){.message = message, .end = survey->position + value};
+    note_message(survey, message);
+    return true;
+}
+
+static omen_status survey_tree(const PgQueryProtobuf *packed, struct arena *arena,
+                               struct parsed *parsed, omen_error *error)
+{
+    struct survey *survey = arena_alloc(arena, sizeof *survey);
+    if (survey == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    survey->bytes = (const uint8_t *)packed->data;
+    survey->length = packed->len;
+    survey->position = 0;
+    survey->parsed = parsed;
+    survey->depth = 1;
+    survey->frames[0] = (struct frame){&pg_query__parse_result__descriptor, packed->len};
+    bool deep = false;
+    while (survey->depth > 0) {
+        if (survey->position == survey->frames[survey->depth - 1].end) {
+            survey->depth--;
+        } else if (!survey_field(survey, &deep)) {
+            if (deep)
+                return error_set(error, OMEN_STATEMENT_TOO_COMPLEX,
+                                 "the statement nests too deeply");
+            return error_set(error, OMEN_INTERNAL, "the parser gave a malformed tree");
+        }
+    }
+    if (parsed->parameter_count > PARSE_PARAMETERS_MAX)
+        return error_set(error, OMEN_LIMIT_EXCEEDED, "there is no parameter $%u",
+                         parsed->parameter_count);
+    return OMEN_OK;
+}
+
+/* --- parsing --- */
+
+static void *unpack_alloc(void *arena, size_t bytes)
+{
+    return arena_alloc(arena, bytes);
+}
+
+static void unpack_free(void *arena, void *pointer)
+{
+}
+
+static omen_status parse_failed(const PgQueryError *failure, omen_error *error)
+{
+    omen_status status = OMEN_SYNTAX_ERROR;
+    if (strstr(failure->message, "memory exhausted") != NULL ||
+        strstr(failure->message, "stack depth") != NULL)
+        status = OMEN_STATEMENT_TOO_COMPLEX;
+    error_set(error, status, "%s", failure->message);
+    if (error != NULL)
+        error->position = failure->cursorpos > 0 ? failure->cursorpos : 0;
+    return status;
+}
+
+static omen_status unpack_tree(const PgQueryProtobuf *packed, struct arena *arena,
+                               struct parsed *parsed, omen_error *error)
+{
+    ProtobufCAllocator allocator = {
+        .alloc = unpack_alloc, .free = unpack_free, .allocator_data = arena};
+    PgQuery__ParseResult *tree =
+        pg_query__parse_result__unpack(&allocator, packed->len, (const uint8_t *)packed->data);
+    if (tree == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    if (tree->n_stmts > 1)
+        return error_set(error, OMEN_SYNTAX_ERROR,
+                         "cannot run more than one statement in one call");
+    if (tree->n_stmts == 1)
+        parsed->statement = tree->stmts[0]->stmt;
+    return OMEN_OK;
+}
+
+omen_status parse_statement(const char *sql, size_t length, struct arena *arena,
+                            struct parsed *out, omen_error *error)
+{
+    size_t rest;
+    bool complete;
+    memset(out, 0, sizeof *out);
+    OMEN_TRY(lexer_check(sql, length, error));
+    /* A final semicolon is cut, so that the engine sees the query alone. */
+    size_t kept = lexer_split(sql, length, &rest, &complete);
+    struct lexer behind = {.text = sql, .length = length, .position = rest};
+    struct token next = lexer_next(&behind);
+    while (next.kind == TOKEN_PUNCTUATION && sql[next.start] == ';')
+        next = lexer_next(&behind);
+    out->length = complete && next.kind == TOKEN_END ? kept : length;
+    out->text = arena_copy_text(arena, sql, out->length);
+    if (out->text == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+
+    PgQueryProtobufParseResult result = pg_query_parse_protobuf(out->text);
+    omen_status status;
+    if (result.error != NULL)
+        status = parse_failed(result.error, error);
+    else
+        status = survey_tree(&result.parse_tree, arena, out, error);
+    if (status == OMEN_OK)
+        status = unpack_tree(&result.parse_tree, arena, out, error);
+    pg_query_free_protobuf_parse_result(result);
+    return status;
+}
+
+void parse_set_position(const struct parsed *parsed, int location, omen_error *error)
+{
+    if (error != NULL && location >= 0)
+        error->position = lexer_character(parsed->text, parsed->length, (size_t)location);
+}
+
+const char *parse_string(const PgQuery__Node *node)
+{
+    return node != NULL && node->node_case == PG_QUERY__NODE__NODE_STRING ? node->string->sval
+                                                                         : NULL;
+}

@@ -1,0 +1,287 @@
+/* plan_copy.c - COPY table FROM 'file' (FORMAT csv): one transaction, read in pieces.
+ *
+ * Nothing is inserted where anything fails; the message then names file, line and column.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "query/plan.h"
+#include "query/value_text.h"
+
+/* --- planning --- */
+
+static omen_status read_boolean(const PgQuery__DefElem *option, bool *out, omen_error *error)
+{
+    const PgQuery__Node *node = option->arg;
+    *out = true;
+    if (node == NULL)
+        return OMEN_OK;
+    if (node->node_case == PG_QUERY__NODE__NODE_BOOLEAN) {
+        *out = node->boolean->boolval;
+        return OMEN_OK;
+    }
+    if (node->node_case == PG_QUERY__NODE__NODE_INTEGER) {
+        *out = node->integer->ival != 0;
+        if (node->integer->ival == 0 || node->integer->ival == 1)
+            return OMEN_OK;
+    }
+    const char *text = parse_string(node);
+    if (text != NULL && (strcmp(text, "true") == 0 || strcmp(text, "on") == 0))
+        return OMEN_OK;
+    *out = false;
+    if (text != NULL && (strcmp(text, "false") == 0 || strcmp(text, "off") == 0))
+        return OMEN_OK;
+    if (text != NULL && strcmp(text, "match") == 0)
+        return plan_refuse(error, "COPY with HEADER MATCH");
+    return error_set(error, OMEN_SYNTAX_ERROR, "%s requires a Boolean value", option->defname);
+}
+
+static omen_status read_byte(const PgQuery__DefElem *option, char *out, omen_error *error)
+{
+    const char *text = parse_string(option->arg);
+    if (text == NULL || strlen(text) != 1)
+        return error_set(error, OMEN_NOT_SUPPORTED, "COPY %s must be a single one-byte character",
+                         option->defname);
+    *out = text[0];
+    if (*out == '\n' || *out == '\r')
+        return error_set(error, OMEN_INVALID_ARGUMENT,
+                         "COPY %s cannot be newline or carriage return", option->defname);
+    return OMEN_OK;
+}
+
+struct copy_options {
+    bool is_csv, has_escape;
+    unsigned seen; /* one bit an option */
+};
+
+static omen_status read_option(struct copy_plan *copy, const PgQuery__DefElem *option,
+                               struct copy_options *options, omen_error *error)
+{
+    static const char *const names[] = {"format", "header", "delimiter", "null",
+                                        "quote",  "escape", "encoding"};
+    unsigned which = 0;
+    while (which < 7 && strcmp(option->defname, names[which]) != 0)
+        which++;
+    if (which < 7 && (options->seen & 1u << which) != 0)
+        return error_set(error, OMEN_SYNTAX_ERROR, "conflicting or redundant options");
+    options->seen |= 1u << which;
+    const char *text = parse_string(option->arg);
+    switch (which) {
+    case 0:
+        options->is_csv = text != NULL && strcmp(text, "csv") == 0;
+        return options->is_csv ? OMEN_OK : plan_refuse(error, "a COPY format other than csv");
+    case 1: return read_boolean(option, &copy->header, error);
+    case 2: return read_byte(option, &copy->csv.delimiter, error);
+    case 3:
+        copy->null_text = text != NULL ? text : "";
+        copy->null_length = strlen(copy->null_text);
+        return OMEN_OK;
+    case 4: return read_byte(option, &copy->csv.quote, error);
+    case 5:
+        options->has_escape = true;
+        return read_byte(option, &copy->csv.escape, error);
+    case 6:
+        if (text != NULL && (strcasecmp(text, "utf8") == 0 || strcasecmp(text, "utf-8") == 0))
+            return OMEN_OK;
+        return plan_refuse(error, "an encoding other than UTF8");
+    default:
+        return error_set(error, OMEN_NOT_SUPPORTED, "COPY option \"%s\" is not supported",
+                         option->defname);
+    }
+}
+
+static omen_status read_options(struct copy_plan *copy, const PgQuery__CopyStmt *node,
+                                omen_error *error)
+{
+    struct copy_options options = {0};
+    copy->csv = (struct csv_options){.delimiter = ',', .quote = '"', .escape = '"'};
+    copy->null_text = "";
+    for (size_t i = 0; i < node->n_options; i++) {
+        if (node->options[i]->node_case != PG_QUERY__NODE__NODE_DEF_ELEM)
+            return plan_refuse(error, "this COPY option");
+        OMEN_TRY(read_option(copy, node->options[i]->def_elem, &options, error));
+    }
+    if (!options.is_csv)
+        return plan_refuse(error, "COPY without (FORMAT csv)");
+    if (!options.has_escape)
+        copy->csv.escape = copy->csv.quote;
+    if (copy->csv.delimiter == copy->csv.quote)
+        return error_set(error, OMEN_INVALID_ARGUMENT,
+                         "COPY delimiter and quote must be different");
+    if (strchr(copy->null_text, copy->csv.delimiter) != NULL ||
+        strchr(copy->null_text, copy->csv.quote) != NULL ||
+        strpbrk(copy->null_text, "\r\n") != NULL)
+        return error_set(error, OMEN_INVALID_ARGUMENT,
+                         "COPY NULL must not contain the delimiter, the quote or a line end");
+    return OMEN_OK;
+}
+
+omen_status plan_copy(struct plan *plan, const PgQuery__CopyStmt *node, omen_error *error)
+{
+    if (!node->is_from || node->query != NULL)
+        return plan_refuse(error, "COPY TO");
+    if (node->is_program)
+        return plan_refuse(error, "COPY FROM PROGRAM");
+    if (node->filename[0] == '\0')
+        return plan_refuse(error, "COPY FROM STDIN");
+    if (node->where_clause != NULL)
+        return plan_refuse(error, "COPY with WHERE");
+    if (!plan->session->database->file_access)
+        return error_set(error, OMEN_INSUFFICIENT_PRIVILEGE,
+                         "COPY from a file needs the database's file_access option");
+    OMEN_TRY(read_options(&plan->copy, node, error));
+    OMEN_TRY(plan_find_table(plan, node->relation, error));
+    OMEN_TRY(plan_columns(plan, node->attlist, node->n_attlist, &plan->copy.columns,
+                          &plan->copy.column_count, error));
+    plan->copy.path = node->filename;
+    plan->kind = PLAN_COPY;
+    return OMEN_OK;
+}
+
+/* --- running --- */
+
+struct copy_run {
+    struct plan *plan;
+    const struct os *os;
+    int64_t file;
+    struct csv_reader *reader;
+    struct write_set *set;
+    struct arena row_arena; /* values of one row */
+    omen_value *row;
+};
+
+static omen_status read_file(void *context, char *buffer, size_t capacity, size_t *length,
+                             omen_error *error)
+{
+    struct copy_run *run = context;
+    return run->os->file_read(run->os, run->file, buffer, capacity, length, error);
+}
+
+/* Adds where it happened to the message. `column` may be NULL. */
+static omen_status locate(struct copy_run *run, const char *column, omen_status status,
+                          const omen_error *failure, omen_error *error)
+{
+    const char *path = run->plan->copy.path;
+    size_t length = strlen(path);
+    /* The end of a long path tells more than its beginning. */
+    while (length > 120 || (length < strlen(path) && ((unsigned char)*path & 0xC0) == 0x80))
+        path++, length--;
+    if (column == NULL)
+        return error_set(error, status, "%.220s (file \"%s\", line %llu)", failure->message, path,
+                         (unsigned long long)csv_line(run->reader));
+    return error_set(error, status, "%.220s (file \"%s\", line %llu, column %.63s)",
+                     failure->message, path, (unsigned long long)csv_line(run->reader), column);
+}
+
+static const struct column_definition *column_of(const struct copy_run *run, size_t field)
+{
+    return &table_schema(run->plan->table)->columns[run->plan->copy.columns[field]];
+}
+
+/* Which column the table refused, as far as one can tell: a NULL where none may be. */
+static const char *refused_column(const struct copy_run *run, omen_status status)
+{
+    const struct schema *schema = table_schema(run->plan->table);
+    for (uint32_t i = 0; status == OMEN_NOT_NULL_VIOLATION && i < schema->column_count; i++)
+        if (run->row[i].is_null && !schema->columns[i].nullable)
+            return schema->columns[i].name;
+    return NULL;
+}
+
+static omen_status copy_record(struct copy_run *run, const struct csv_field *fields, size_t count,
+                               omen_error *error)
+{
+    const struct copy_plan *copy = &run->plan->copy;
+    omen_error failure = {.message = ""};
+    if (count > copy->column_count) {
+        error_set(&failure, OMEN_BAD_COPY_FORMAT, "extra data after last expected column");
+        return locate(run, NULL, OMEN_BAD_COPY_FORMAT, &failure, error);
+    }
+    if (count < copy->column_count) {
+        const char *missing = column_of(run, count)->name;
+        error_set(&failure, OMEN_BAD_COPY_FORMAT, "missing data for column \"%s\"", missing);
+        return locate(run, missing, OMEN_BAD_COPY_FORMAT, &failure, error);
+    }
+    arena_reset(&run->row_arena);
+    for (size_t i = 0; i < count; i++) {
+        omen_value *value = &run->row[copy->columns[i]];
+        omen_type type = column_of(run, i)->type;
+        if (!fields[i].quoted && fields[i].length == copy->null_length &&
+            memcmp(fields[i].text, copy->null_text, copy->null_length) == 0) {
+            *value = (omen_value){.type = type, .is_null = true};
+            continue;
+        }
+        omen_status status = value_from_text(type, fields[i].text, fields[i].length,
+                                             &run->row_arena, value, &failure);
+        if (status != OMEN_OK)
+            return locate(run, column_of(run, i)->name, status, &failure, error);
+    }
+    omen_status status = write_set_insert(run->set, run->row, &failure);
+    if (status != OMEN_OK)
+        return locate(run, refused_column(run, status), status, &failure, error);
+    return OMEN_OK;
+}
+
+static omen_status copy_records(struct copy_run *run, uint64_t *rows, omen_error *error)
+{
+    const struct csv_field *fields;
+    size_t count;
+    bool skip = run->plan->copy.header;
+    omen_error failure = {.message = ""};
+    for (;;) {
+        omen_status status = csv_next(run->reader, &fields, &count, &failure);
+        if (status == OMEN_END_OF_DATA)
+            return OMEN_OK;
+        if (status != OMEN_OK)
+            return locate(run, NULL, status, &failure, error);
+        if (skip) {
+            skip = false;
+            continue;
+        }
+        OMEN_TRY(copy_record(run, fields, count, error));
+        ++*rows;
+    }
+}
+
+static omen_status copy_open(struct copy_run *run, omen_error *error)
+{
+    struct allocator *allocator = run->plan->session->database->allocator;
+    const struct schema *schema = table_schema(run->plan->table);
+    OMEN_TRY(run->os->file_open(run->os, run->plan->copy.path, &run->file, error));
+    run->row = allocator_alloc_zeroed(allocator, schema->column_count * sizeof *run->row);
+    omen_status status = run->row == NULL ? OMEN_OUT_OF_MEMORY : OMEN_OK;
+    if (status == OMEN_OK)
+        status = write_set_create(run->plan->table, &run->set);
+    if (status == OMEN_OK)
+        status =
+            csv_create(allocator, &run->plan->copy.csv, read_file, run, &run->reader);
+    if (status != OMEN_OK)
+        return error_set_default(error, status);
+    for (uint32_t i = 0; i < schema->column_count; i++)
+        run->row[i] = (omen_value){.type = schema->columns[i].type, .is_null = true};
+    return OMEN_OK;
+}
+
+omen_status copy_run(struct plan *plan, uint64_t *rows, omen_error *error)
+{
+    struct allocator *allocator = plan->session->database->allocator;
+    struct copy_run run = {.plan = plan, .os = plan->session->database->os, .file = -1};
+    arena_init(&run.row_arena, allocator);
+    *rows = 0;
+    omen_status status = copy_open(&run, error);
+    if (status == OMEN_OK)
+        status = copy_records(&run, rows, error);
+    if (status == OMEN_OK)
+        status = write_set_commit(run.set, false, error);
+    if (status != OMEN_OK)
+        *rows = 0;
+    csv_destroy(run.reader);
+    write_set_destroy(run.set);
+    allocator_free(allocator, run.row,
+                   table_schema(plan->table)->column_count * sizeof *run.row);
+    arena_release(&run.row_arena);
+    if (run.file >= 0)
+        run.os->file_close(run.os, run.file);
+    return status;
+}

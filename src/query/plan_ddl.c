@@ -1,0 +1,246 @@
+/* plan_ddl.c - CREATE TABLE and DROP TABLE. */
+#include <string.h>
+
+#include "query/plan.h"
+#include "query/value_text.h"
+
+/* What is gathered while the elements of a CREATE TABLE are read. */
+struct builder {
+    struct plan *plan;
+    struct column_definition *columns;
+    bool *declared_null; /* NULL was written */
+    uint32_t column_count;
+    uint32_t key[SCHEMA_KEY_COLUMNS_MAX];
+    uint32_t key_count;
+    bool has_key;
+};
+
+static omen_status too_many_keys(struct builder *builder, omen_error *error)
+{
+    return error_set(error, OMEN_INVALID_TABLE,
+                     "multiple primary keys for table \"%s\" are not allowed",
+                     builder->plan->create.name);
+}
+
+static omen_status check_key_constraint(const PgQuery__Constraint *constraint,
+                                        omen_error *error)
+{
+    if (constraint->deferrable || constraint->initdeferred)
+        return plan_refuse(error, "a deferrable primary key");
+    if (constraint->n_including > 0 || constraint->n_options > 0 ||
+        constraint->indexname[0] != '\0' || constraint->indexspace[0] != '\0')
+        return plan_refuse(error, "an option of PRIMARY KEY");
+    return OMEN_OK;
+}
+
+static omen_status add_column_constraint(struct builder *builder, uint32_t column,
+                                         const PgQuery__Node *node, omen_error *error)
+{
+    if (node->node_case != PG_QUERY__NODE__NODE_CONSTRAINT)
+        return plan_refuse(error, "this column constraint");
+    const PgQuery__Constraint *constraint = node->constraint;
+    switch (constraint->contype) {
+    case PG_QUERY__CONSTR_TYPE__CONSTR_NULL:
+        builder->declared_null[column] = true;
+        return OMEN_OK;
+    case PG_QUERY__CONSTR_TYPE__CONSTR_NOTNULL:
+        builder->columns[column].nullable = false;
+        return OMEN_OK;
+    case PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY:
+        OMEN_TRY(check_key_constraint(constraint, error));
+        if (builder->has_key)
+            return too_many_keys(builder, error);
+        builder->has_key = true;
+        builder->key[builder->key_count++] = column;
+        return OMEN_OK;
+    case PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT: return plan_refuse(error, "DEFAULT");
+    case PG_QUERY__CONSTR_TYPE__CONSTR_CHECK: return plan_refuse(error, "CHECK");
+    case PG_QUERY__CONSTR_TYPE__CONSTR_UNIQUE: return plan_refuse(error, "UNIQUE");
+    case PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN: return plan_refuse(error, "a foreign key");
+    case PG_QUERY__CONSTR_TYPE__CONSTR_IDENTITY: return plan_refuse(error, "IDENTITY");
+    case PG_QUERY__CONSTR_TYPE__CONSTR_GENERATED: return plan_refuse(error, "GENERATED");
+    default: return plan_refuse(error, "this column constraint");
+    }
+}
+
+/* Only the collation there is: bytewise. */
+static bool is_bytewise(const PgQuery__CollateClause *collation)
+{
+    const char *name = collation->n_collname > 0
+                           ? parse_string(collation->collname[collation->n_collname - 1])
+                           : NULL;
+    return name != NULL && (strcmp(name, "C") == 0 || strcmp(name, "POSIX") == 0);
+}
+
+static omen_status add_column(struct builder *builder, const PgQuery__ColumnDef *node,
+                              omen_error *error)
+{
+    uint32_t column = builder->column_count;
+    struct column_definition *definition = &builder->columns[column];
+    if (node->compression[0] != '\0' || node->storage[0] != '\0' || node->n_fdwoptions > 0 ||
+        node->raw_default != NULL || node->identity[0] != '\0' || node->generated[0] != '\0')
+        return plan_refuse(error, "an option of this column");
+    if (node->coll_clause != NULL && !is_bytewise(node->coll_clause))
+        return plan_refuse(error, "a collation other than \"C\"");
+    *definition = (struct column_definition){.name = node->colname, .nullable = true};
+    omen_status status = type_from_name(node->type_name, &definition->type, error);
+    if (status == OMEN_OK && definition->type.id == OMEN_TYPE_DECIMAL &&
+        definition->type.precision == 0)
+        status = error_set(error, OMEN_NOT_SUPPORTED,
+                           "NUMERIC needs a precision here: write NUMERIC(precision, scale)");
+    if (status != OMEN_OK) {
+        parse_set_position(&builder->plan->parsed, node->type_name->location, error);
+        return status;
+    }
+    builder->column_count++;
+    bool was_key = builder->has_key;
+    for (size_t i = 0; i < node->n_constraints; i++)
+        OMEN_TRY(add_column_constraint(builder, column, node->constraints[i], error));
+    bool is_key = builder->has_key && !was_key;
+    if (builder->declared_null[column] && (!definition->nullable || is_key))
+        return error_set(error, OMEN_SYNTAX_ERROR,
+                         "conflicting NULL/NOT NULL declarations for column \"%s\" of table "
+                         "\"%s\"",
+                         node->colname, builder->plan->create.name);
+    return OMEN_OK;
+}
+
+static omen_status find_column(struct builder *builder, const char *name, uint32_t *column,
+                               omen_error *error)
+{
+    for (*column = 0; *column < builder->column_count; ++*column)
+        if (strcmp(builder->columns[*column].name, name) == 0)
+            return OMEN_OK;
+    return error_set(error, OMEN_UNDEFINED_COLUMN, "column \"%s\" named in key does not exist",
+                     name);
+}
+
+static omen_status add_table_constraint(struct builder *builder,
+                                        const PgQuery__Constraint *constraint,
+                                        omen_error *error)
+{
+    if (constraint->contype != PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY)
+        return plan_refuse(error, "a table constraint other than PRIMARY KEY");
+    OMEN_TRY(check_key_constraint(constraint, error));
+    if (builder->has_key)
+        return too_many_keys(builder, error);
+    builder->has_key = true;
+    if (constraint->n_keys > SCHEMA_KEY_COLUMNS_MAX)
+        return error_set(error, OMEN_TOO_MANY_COLUMNS,
+                         "cannot use more than %d columns in a primary key",
+                         SCHEMA_KEY_COLUMNS_MAX);
+    for (size_t i = 0; i < constraint->n_keys; i++) {
+        const char *name = parse_string(constraint->keys[i]);
+        uint32_t column;
+        if (name == NULL)
+            return plan_refuse(error, "this primary key");
+        OMEN_TRY(find_column(builder, name, &column, error));
+        for (uint32_t j = 0; j < builder->key_count; j++)
+            if (builder->key[j] == column)
+                return error_set(error, OMEN_DUPLICATE_COLUMN,
+                                 "column \"%s\" appears twice in primary key constraint", name);
+        if (builder->declared_null[column])
+            return error_set(error, OMEN_SYNTAX_ERROR,
+                             "conflicting NULL/NOT NULL declarations for column \"%s\"", name);
+        builder->key[builder->key_count++] = column;
+    }
+    return OMEN_OK;
+}
+
+/* Columns first: a table constraint may be written before the columns it names. */
+static omen_status add_elements(struct builder *builder, const PgQuery__CreateStmt *node,
+                                omen_error *error)
+{
+    for (size_t i = 0; i < node->n_table_elts; i++)
+        if (node->table_elts[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF)
+            OMEN_TRY(add_column(builder, node->table_elts[i]->column_def, error));
+    for (size_t i = 0; i < node->n_table_elts; i++) {
+        const PgQuery__Node *element = node->table_elts[i];
+        if (element->node_case == PG_QUERY__NODE__NODE_CONSTRAINT)
+            OMEN_TRY(add_table_constraint(builder, element->constraint, error));
+        else if (element->node_case != PG_QUERY__NODE__NODE_COLUMN_DEF)
+            return plan_refuse(error, "CREATE TABLE with LIKE");
+    }
+    for (size_t i = 0; i < node->n_constraints; i++)
+        OMEN_TRY(add_table_constraint(builder, node->constraints[i]->constraint, error));
+    for (uint32_t i = 0; i < builder->key_count; i++)
+        builder->columns[builder->key[i]].nullable = false;
+    return OMEN_OK;
+}
+
+omen_status plan_create_table(struct plan *plan, const PgQuery__CreateStmt *node,
+                              omen_error *error)
+{
+    const PgQuery__RangeVar *relation = node->relation;
+    if (!plan_is_public(relation))
+        return plan_refuse(error, "a schema other than public");
+    if (strcmp(relation->relpersistence, "p") != 0)
+        return plan_refuse(error, "a temporary or unlogged table");
+    if (node->n_inh_relations > 0 || node->partbound != NULL || node->partspec != NULL)
+        return plan_refuse(error, "inheritance or partitioning");
+    if (node->of_typename != NULL || node->n_options > 0 || node->tablespacename[0] != '\0' ||
+        node->access_method[0] != '\0' ||
+        node->oncommit > PG_QUERY__ON_COMMIT_ACTION__ONCOMMIT_NOOP)
+        return plan_refuse(error, "an option of CREATE TABLE");
+    if (node->n_table_elts == 0)
+        return plan_refuse(error, "a table without columns");
+    if (node->n_table_elts > SCHEMA_COLUMNS_MAX + SCHEMA_KEY_COLUMNS_MAX)
+        return error_set(error, OMEN_TOO_MANY_COLUMNS, "tables can have at most %d columns",
+                         SCHEMA_COLUMNS_MAX);
+    struct builder builder = {.plan = plan};
+    plan->create.missing_only = node->if_not_exists;
+    plan->create.name =
+        arena_copy_text(&plan->arena, relation->relname, strlen(relation->relname));
+    builder.columns = arena_alloc(&plan->arena, node->n_table_elts * sizeof *builder.columns);
+    builder.declared_null = arena_alloc(&plan->arena, node->n_table_elts);
+    if (plan->create.name == NULL || builder.columns == NULL || builder.declared_null == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    memset(builder.declared_null, 0, node->n_table_elts);
+    OMEN_TRY(add_elements(&builder, node, error));
+    OMEN_TRY(schema_create(plan->session->database->allocator, builder.columns,
+                           builder.column_count, builder.key, builder.key_count,
+                           &plan->create.schema, error));
+    plan->kind = PLAN_CREATE_TABLE;
+    return OMEN_OK;
+}
+
+omen_status plan_drop_table(struct plan *plan, const PgQuery__DropStmt *node, omen_error *error)
+{
+    if (node->remove_type != PG_QUERY__OBJECT_TYPE__OBJECT_TABLE)
+        return plan_refuse(error, "DROP of anything but a table");
+    plan->drop.names = arena_alloc(&plan->arena, node->n_objects * sizeof *plan->drop.names);
+    if (plan->drop.names == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    for (size_t i = 0; i < node->n_objects; i++) {
+        const PgQuery__Node *object = node->objects[i];
+        const char *name = NULL, *schema = NULL;
+        if (object->node_case == PG_QUERY__NODE__NODE_LIST && object->list->n_items > 0) {
+            name = parse_string(object->list->items[object->list->n_items - 1]);
+            if (object->list->n_items > 1)
+                schema = parse_string(object->list->items[object->list->n_items - 2]);
+        }
+        if (name == NULL || (schema != NULL && strcmp(schema, "public") != 0))
+            return plan_refuse(error, "DROP of a table in another schema");
+        plan->drop.names[i] = name;
+    }
+    plan->drop.count = node->n_objects;
+    plan->drop.missing_ok = node->missing_ok;
+    plan->kind = PLAN_DROP_TABLE;
+    return OMEN_OK;
+}
+
+omen_status ddl_run(struct plan *plan, omen_error *error)
+{
+    struct database *database = plan->session->database;
+    if (plan->kind == PLAN_DROP_TABLE)
+        return catalog_remove(database->catalog, plan->drop.names, plan->drop.count,
+                              plan->drop.missing_ok, error);
+    omen_error failure;
+    omen_status status =
+        database_create_table(database, plan->create.name, plan->create.schema, &failure);
+    if (status == OMEN_DUPLICATE_TABLE && plan->create.missing_only)
+        return OMEN_OK;
+    if (status != OMEN_OK && error != NULL)
+        *error = failure;
+    return status;
+}

@@ -1,0 +1,32 @@
+/* session.h - what the statements of one connection share: the database and its counters.
+ *
+ * Reference counted, because streams count what they read after the connection is gone.
+ * Concurrency: the counters are atomic, the rest never changes.
+ */
+#ifndef OMEN_QUERY_SESSION_H
+#define OMEN_QUERY_SESSION_H
+
+#include <stdatomic.h>
+
+#include "store/database.h"
+
+struct session {
+    atomic_uint references;
+    struct database *database; /* retained */
+    /* Statistics: relaxed. */
+    atomic_uint_fast64_t route_index, route_engine;
+    atomic_uint_fast64_t engine_index_scans, engine_scans, groups_pruned;
+};
+
+/* A session with one reference. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status session_create(struct database *database, struct session **out,
+                                           omen_error *error);
+struct session *session_retain(struct session *session);
+void session_release(struct session *session); /* NULL does nothing; any thread */
+
+static inline void session_count(atomic_uint_fast64_t *counter, uint64_t by)
+{
+    atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
+}
+
+#endif

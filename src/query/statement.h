@@ -1,0 +1,45 @@
+/* statement.h - a prepared statement: a plan that is kept right, and its last result.
+ *
+ * Running a point query by key costs no memory once it has run before; its row is pinned, and
+ * values are read when asked for. One thread at a time.
+ */
+#ifndef OMEN_QUERY_STATEMENT_H
+#define OMEN_QUERY_STATEMENT_H
+
+#include "query/decode.h"
+#include "query/plan.h"
+
+struct statement;
+
+/* Parses, binds and keeps a statement (the text is copied, the session retained). Errors: those
+ * of plan_create. */
+OMEN_MUST_CHECK omen_status statement_create(struct session *session, const char *sql,
+                                             size_t length, struct statement **out,
+                                             omen_error *error);
+void statement_destroy(struct statement *statement); /* NULL does nothing */
+
+/* Runs it; rows come by statement_step. Parameters are borrowed until the next run.
+ * Errors: INVALID_ARGUMENT for a wrong number of them; whatever the statement raises. */
+OMEN_MUST_CHECK omen_status statement_run(struct statement *statement,
+                                          const omen_value *parameters, size_t count,
+                                          omen_error *error);
+
+/* Runs it and gives the rows as a stream, which may outlive statement and session. */
+OMEN_MUST_CHECK omen_status statement_stream(struct statement *statement,
+                                             const omen_value *parameters, size_t count,
+                                             struct ArrowArrayStream *out, omen_error *error);
+
+/* The next row; END_OF_DATA after the last. */
+OMEN_MUST_CHECK omen_status statement_step(struct statement *statement, omen_error *error);
+
+/* Facts: see the functions of the same names in omendb.h. */
+uint32_t statement_parameter_count(const struct statement *statement);
+size_t statement_column_count(const struct statement *statement);
+const char *statement_column_name(const struct statement *statement, size_t column);
+omen_type statement_column_type(const struct statement *statement, size_t column);
+omen_value statement_value(const struct statement *statement, size_t column);
+const char *statement_route(const struct statement *statement);
+const char *statement_tag(const struct statement *statement);
+uint64_t statement_rows_affected(const struct statement *statement);
+
+#endif
