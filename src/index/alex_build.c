@@ -157,7 +157,7 @@ bool alex_plan_leaf(struct alex_run run, enum alex_fill fill, struct alex_plan *
         if (fit(run, COST_SHARE, plan))
             return true;
     }
-    plan->block_count = blocks_for(run.count, run.count <= 16 ? 400 : 496);
+    plan->block_count = blocks_for(run.count, run.count <= 16 ? 400 : 512);
     if (fit(run, COST_SHARE, plan))
         return true;
     if (run.count > SORTED_KEYS_MAX)

@@ -55,11 +55,17 @@ omen_status index_bulk_load(struct index *index, const struct index_key *keys,
     return byte_tree_bulk_load(&index->tree, keys, row_ids, count);
 }
 
-uint64_t index_lookup(const struct index *index, struct index_key key)
+static struct index_key key_of_bytes(const uint8_t *bytes, size_t length)
+{
+    return (struct index_key){.bytes = bytes, .length = length};
+}
+
+uint64_t index_lookup_parts(const struct index *index, uint64_t word, const uint8_t *bytes,
+                            size_t length)
 {
     if (__builtin_expect(index->kind == INDEX_WORD, 1))
-        return alex_lookup(&index->alex, key.word);
-    return byte_tree_lookup(&index->tree, key);
+        return alex_lookup(&index->alex, word);
+    return byte_tree_lookup(&index->tree, key_of_bytes(bytes, length));
 }
 
 void index_lookup_batch(const struct index *index, const struct index_key *keys, size_t count,
@@ -73,12 +79,12 @@ void index_lookup_batch(const struct index *index, const struct index_key *keys,
         row_ids[at] = byte_tree_lookup(&index->tree, keys[at]);
 }
 
-omen_status index_put(struct index *index, struct index_key key, uint64_t row_id,
-                      uint64_t *replaced)
+omen_status index_put_parts(struct index *index, uint64_t word, const uint8_t *bytes,
+                            size_t length, uint64_t row_id, uint64_t *replaced)
 {
     if (index->kind == INDEX_WORD)
-        return alex_put(&index->alex, key.word, row_id, replaced);
-    return byte_tree_put(&index->tree, key, row_id, replaced);
+        return alex_put(&index->alex, word, row_id, replaced);
+    return byte_tree_put(&index->tree, key_of_bytes(bytes, length), row_id, replaced);
 }
 
 bool index_repoint(struct index *index, struct index_key key, uint64_t expected, uint64_t row_id)
@@ -88,11 +94,11 @@ bool index_repoint(struct index *index, struct index_key key, uint64_t expected,
     return byte_tree_repoint(&index->tree, key, expected, row_id);
 }
 
-bool index_erase(struct index *index, struct index_key key)
+bool index_erase_parts(struct index *index, uint64_t word, const uint8_t *bytes, size_t length)
 {
     if (index->kind == INDEX_WORD)
-        return alex_erase(&index->alex, key.word);
-    return byte_tree_erase(&index->tree, key);
+        return alex_erase(&index->alex, word);
+    return byte_tree_erase(&index->tree, key_of_bytes(bytes, length));
 }
 
 void index_seek(const struct index *index, const struct index_key *key,

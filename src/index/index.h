@@ -70,8 +70,21 @@ enum index_kind index_kind_of(const struct index *index);
 OMEN_MUST_CHECK omen_status index_bulk_load(struct index *index, const struct index_key *keys,
                                             const uint64_t *row_ids, size_t count);
 
+/* The point operations below take their key apart in the header: a key passed as a structure
+ * goes through memory, and the store that doesn't forward makes lookups wait for one another
+ * (measured: 65 ns become 300). The `_parts` functions are theirs alone. */
+uint64_t index_lookup_parts(const struct index *index, uint64_t word, const uint8_t *bytes,
+                            size_t length);
+OMEN_MUST_CHECK omen_status index_put_parts(struct index *index, uint64_t word,
+                                            const uint8_t *bytes, size_t length, uint64_t row_id,
+                                            uint64_t *replaced);
+bool index_erase_parts(struct index *index, uint64_t word, const uint8_t *bytes, size_t length);
+
 /* The row id of `key`, or ROW_ID_NONE. */
-uint64_t index_lookup(const struct index *index, struct index_key key);
+static inline uint64_t index_lookup(const struct index *index, struct index_key key)
+{
+    return index_lookup_parts(index, key.word, key.bytes, key.length);
+}
 
 /* As index_lookup for `count` keys at once; their cache misses overlap. */
 void index_lookup_batch(const struct index *index, const struct index_key *keys, size_t count,
@@ -80,8 +93,11 @@ void index_lookup_batch(const struct index *index, const struct index_key *keys,
 /* Sets the entry of `key` to `row_id`. `*replaced` (may be NULL) gets the row id it had, or
  * ROW_ID_NONE where the key is new. Replacing allocates nothing and cannot fail.
  * Errors: OUT_OF_MEMORY, and then the index is as before. */
-OMEN_MUST_CHECK omen_status index_put(struct index *index, struct index_key key,
-                                      uint64_t row_id, uint64_t *replaced);
+OMEN_MUST_CHECK static inline omen_status index_put(struct index *index, struct index_key key,
+                                                    uint64_t row_id, uint64_t *replaced)
+{
+    return index_put_parts(index, key.word, key.bytes, key.length, row_id, replaced);
+}
 
 /* Points `key` at `row_id` only if its entry still holds `expected`; says whether it did. */
 bool index_repoint(struct index *index, struct index_key key, uint64_t expected,
@@ -89,7 +105,10 @@ bool index_repoint(struct index *index, struct index_key key, uint64_t expected,
 
 /* Removes the entry of `key`; false where there was none. Never fails: a contraction or merge
  * that memory does not allow is left for later. */
-bool index_erase(struct index *index, struct index_key key);
+static inline bool index_erase(struct index *index, struct index_key key)
+{
+    return index_erase_parts(index, key.word, key.bytes, key.length);
+}
 
 struct index_entry {
     struct index_key key; /* bytes borrowed until the next write */
