@@ -160,6 +160,70 @@ static void test_r5_3_changes_before_repointing(void **state)
     model_close(&model);
 }
 
+/* The old copies had no ends at all: the first delete makes them, in both. */
+static void test_r5_3_first_deletes_before_repointing(void **state)
+{
+    struct model model;
+    struct maintain_report report = {0};
+    model_open(&model, KEY_TEXT);
+    struct old_reader old = reader_open(&model); /* keeps the groups from freezing one by one */
+    for (int32_t i = 0; i < 3; i++) {
+        model_insert(&model, i * 200, 200);
+        table_seal_open(model.table);
+    }
+    reader_close(&old);
+    assert_int_equal(table_maintain(model.table, 100, &report), OMEN_OK);
+    assert_int_equal(report.groups_compacted, 3);
+    assert_int_equal(report.entries_repointed, 0);
+    struct old_reader reader = reader_open(&model);
+    for (int32_t kid = 0; kid < 600; kid += 50)
+        model_delete(&model, kid);
+    reader_check(&model, &reader, 600);
+    check_all(&model, 600);
+    maintain_fully(&model, NULL);
+    reader_check(&model, &reader, 600);
+    reader_close(&reader);
+    maintain_fully(&model, NULL);
+    check_all(&model, 600);
+    model_close(&model);
+}
+
+/* The same with frozen sources, which have no room for ends until somebody prepares it. */
+static void test_r5_3_first_deletes_in_frozen_sources(void **state)
+{
+    struct model model;
+    struct maintain_report report = {0};
+    model_open(&model, KEY_PAIR);
+    /* two frozen groups, kept apart by one that is too large to merge with, which then goes */
+    model_insert(&model, 0, 200);
+    table_seal_open(model.table);
+    maintain_fully(&model, &report);
+    model_insert(&model, 1000, 20000);
+    table_seal_open(model.table);
+    maintain_fully(&model, &report);
+    model_insert(&model, 400, 200);
+    table_seal_open(model.table);
+    maintain_fully(&model, &report);
+    assert_int_equal(report.groups_frozen, 3);
+    assert_int_equal(report.groups_compacted, 0);
+    struct test_txn txn;
+    assert_int_equal(test_txn_begin(&model, &txn), OMEN_OK);
+    for (int32_t kid = 1000; kid < 21000; kid++)
+        assert_int_equal(test_txn_delete(&txn, kid), OMEN_OK);
+    assert_int_equal(test_txn_commit(&txn, NULL), OMEN_OK);
+    while (report.groups_compacted == 0)
+        assert_int_equal(table_maintain(model.table, 399, &report), OMEN_OK);
+    assert_int_equal(report.groups_compacted, 2);
+    assert_int_equal(report.entries_repointed, 0);
+    model_delete(&model, 5);
+    model_update(&model, 6, 6);
+    model_update(&model, 407, 9000);
+    check_all(&model, 700);
+    maintain_fully(&model, &report);
+    check_all(&model, 700);
+    model_close(&model);
+}
+
 /* While an old reader lives compaction waits, once; when it goes, memory comes back. */
 static void test_r5_3_an_old_reader_blocks_only_while_it_lives(void **state)
 {
@@ -357,6 +421,8 @@ int main(void)
         cmocka_unit_test(test_r5_2_freezing),
         cmocka_unit_test(test_r5_3_compaction_under_readers),
         cmocka_unit_test(test_r5_3_changes_before_repointing),
+        cmocka_unit_test(test_r5_3_first_deletes_before_repointing),
+        cmocka_unit_test(test_r5_3_first_deletes_in_frozen_sources),
         cmocka_unit_test(test_r5_3_an_old_reader_blocks_only_while_it_lives),
         cmocka_unit_test(test_r5_3_dead_groups_are_dropped),
         cmocka_unit_test(test_r5_3_superseded_groups_wait_for_readers),

@@ -108,6 +108,36 @@ static omen_status get(struct bank *bank, uint64_t snapshot, int64_t id, int64_t
     return OMEN_OK;
 }
 
+/* A scan over IN of eight keys, answered by the index: each account once. */
+static void check_in_list(struct bank *bank, const struct snapshot *snapshot, int64_t first)
+{
+    char texts[8][32];
+    omen_value list[8];
+    for (int i = 0; i < 8; i++)
+        list[i] = id_value(bank, (first + i * 7) % ACCOUNTS, texts[i]);
+    const omen_predicate in = {COLUMN_ID, OMEN_IN, list, 8};
+    const uint32_t column = COLUMN_MONEY;
+    struct scan_spec spec = {.columns = &column,
+                             .column_count = 1,
+                             .predicates = &in,
+                             .predicate_count = 1,
+                             .limit = UINT64_MAX,
+                             .partition_count = 1,
+                             .key_lookup = true};
+    struct table_view *view;
+    struct scan *scan;
+    struct ArrowArray batch;
+    if (table_view_open(bank->table, snapshot, &view) != OMEN_OK ||
+        table_scan_open(view, &spec, &scan, NULL) != OMEN_OK)
+        abort();
+    if (table_scan_next(scan, &batch) != OMEN_OK || batch.length != 8)
+        bank->wrong = 4;
+    else
+        batch.release(&batch);
+    table_scan_close(scan);
+    table_view_release(view);
+}
+
 /* Every account is there at every snapshot, and reads the same twice. */
 static void *lookup_main(void *argument)
 {
@@ -124,6 +154,7 @@ static void *lookup_main(void *argument)
                 bank->wrong = 1;
             bank->lookups++;
         }
+        check_in_list(bank, &snapshot, (int64_t)random_below(&random, ACCOUNTS));
         snapshot_release(&snapshot);
     }
     return NULL;
