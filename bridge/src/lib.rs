@@ -7,7 +7,7 @@
 //!                 | provider.rs what may be pushed down        (predicate.rs, value.rs)
 //!                 | scan.rs     batches in, as Arrow C streams
 //!   stream      <-| stream.rs   result out, as an Arrow C stream
-//!                 | coercion.rs types where PostgreSQL's rules differ
+//!                 | coercion.rs, arithmetic.rs   where PostgreSQL's rules differ
 //!                 | error.rs    every error as a SQLSTATE
 //!                 | limits.rs   how deep a statement may be
 //! ```
@@ -16,6 +16,7 @@
 //! (a C union), `scan.rs` and `stream.rs` (Arrow C structures). See README.md.
 
 mod abi;
+mod arithmetic;
 mod catalog;
 mod coercion;
 mod error;

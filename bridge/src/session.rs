@@ -41,6 +41,7 @@ use datafusion::sql::sqlparser::ast::{
 use tokio::runtime::Runtime;
 
 use crate::abi::{omen_engine_options, omen_engine_statement, omen_status};
+use crate::arithmetic::CheckedIntegers;
 use crate::catalog::{StatementCatalog, CATALOG, SCHEMA};
 use crate::coercion::FloatOverDecimal;
 use crate::error::{EngineError, EngineResult};
@@ -154,6 +155,7 @@ fn new_state(threads: usize, memory_bytes_max: usize) -> EngineResult<SessionSta
         .with_type_planner(Arc::new(CoreTypes))
         .build();
     state.register_function_rewrite(Arc::new(FloatOverDecimal))?;
+    state.register_function_rewrite(Arc::new(CheckedIntegers))?;
     Ok(state)
 }
 

@@ -160,7 +160,7 @@ static void test_unconvertible_literals(void **state)
     expect("SELECT id FROM t WHERE id = 9223372036854775807", "9223372036854775807");
     expect("SELECT id FROM t WHERE id = -9223372036854775808", "-9223372036854775808");
     expect_pushed("SELECT id FROM t WHERE id = amount", 0, "42");
-    expect_pushed("SELECT id FROM t WHERE id + 1 = 6", 0, "5");
+    expect_pushed("SELECT id FROM t WHERE amount + 1 = 51", 0, "5");
     expect_pushed("SELECT id FROM t WHERE name = '42'", 0, "42");
     expect("SELECT id FROM t WHERE id = 5 AND name = 'x'", "");
     expect_pushed("SELECT id FROM t WHERE id = 5 AND name = 'five'", 1, "5");
@@ -401,6 +401,17 @@ static void test_running_errors(void **state)
     expect_error("SELECT CAST('abc' AS BIGINT)", "22P02", "abc");
     expect_error("SELECT CAST(name AS BIGINT) FROM t WHERE id = 5", "22P02", "five");
     expect_error("SELECT CAST(id AS SMALLINT) FROM t WHERE id = 9223372036854775807", "22003", "");
+    expect_error("SELECT 9223372036854775807 + 1", "22003", "verflow");
+    expect_error("SELECT id + 1 FROM t", "22003", "verflow");
+    expect_error("SELECT id - 1 FROM t", "22003", "verflow");
+    expect_error("SELECT count(*) FROM t WHERE id * 2 > 5", "22003", "verflow");
+    expect_error("SELECT -id FROM t", "22003", "verflow");
+    expect_error("SELECT id / -1 FROM t", "22003", "verflow");
+    expect_error("SELECT CAST(id AS SMALLINT) * CAST(10000 AS SMALLINT) FROM t WHERE id = 5",
+                 "22003", "verflow");
+    expect("SELECT -id, id + 1, id * 2, id - amount, 2 - 3 FROM t WHERE id = 5", "-5|6|10|-45|-1");
+    expect("SELECT id FROM t WHERE id = 2 + 3", "5");
+    assert_int_equal(fake_host.predicate_count, 1);
     expect_error("SELECT DATE '2020-13-45'", "22007", "");
     expect_error("SELECT count(*) FROM failing_big a JOIN t b ON a.id = b.id", "XX001", "page 7");
 }
