@@ -1,0 +1,441 @@
+/* test_point.c - point queries through SQL: what `key = constant` finds, and by which route. */
+#include "support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static uint64_t index_routes(omen_connection *connection)
+{
+    omen_counters counters = {.struct_bytes = sizeof counters};
+    omen_counters_of(connection, &counters);
+    return counters.route_index;
+}
+
+/* As expect, and the core must have answered it through the index. */
+static void expect_index(omen_connection *connection, const char *sql, const char *expected)
+{
+    uint64_t before = index_routes(connection);
+    expect(connection, sql, expected);
+    if (index_routes(connection) != before + 1)
+        fail_msg("%s was not answered by the index", sql);
+}
+
+/* The core must leave it to the engine, which is missing here. */
+static void expect_engine(omen_connection *connection, const char *sql)
+{
+    uint64_t before = index_routes(connection);
+    expect(connection, sql, "ERROR 58000");
+    assert_int_equal(index_routes(connection), before);
+}
+
+static struct fixture open_without_engine(void)
+{
+    struct fixture fixture = {0};
+    omen_options options;
+    omen_options_init(&options);
+    options.engine_path = "/nonexistent/libomendb_engine.so";
+    assert_int_equal(omen_open(NULL, &options, &fixture.database, NULL), OMEN_OK);
+    assert_int_equal(omen_connect(fixture.database, &fixture.connection, NULL), OMEN_OK);
+    return fixture;
+}
+
+static void test_integer_key(void **state)
+{
+    struct fixture fixture = open_without_engine();
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE users (id bigint PRIMARY KEY, name text, age integer)", "");
+    expect(c, "INSERT INTO users VALUES (42, 'Ada', 36), (5, 'Eve', NULL), (-1, '', 0), "
+              "(9223372036854775807, 'max', 1), (-9223372036854775808, 'min', 2), "
+              "(9007199254740993, 'beyond', 3)",
+           "6 rows\n");
+    expect_index(c, "SELECT * FROM users WHERE id = 42", "42|Ada|36\n");
+    expect_index(c, "SELECT * FROM users WHERE 42 = id;", "42|Ada|36\n");
+    expect_index(c, "SELECT name, id, id AS x, name FROM users WHERE id = 5", "Eve|5|5|Eve\n");
+    expect_index(c, "SELECT u.*, age FROM users AS u WHERE u.id = 5", "5|Eve|null|null\n");
+    expect_index(c, "SELECT age FROM public.users WHERE users.id = 5", "null\n");
+    expect_index(c, "SELECT name FROM users WHERE id = -1", "\n");
+    expect_index(c, "SELECT name FROM users WHERE id = 9223372036854775807", "max\n");
+    expect_index(c, "SELECT name FROM users WHERE id = -9223372036854775808", "min\n");
+    expect_index(c, "SELECT name FROM users WHERE id = 9007199254740993", "beyond\n");
+    expect_index(c, "SELECT name FROM users WHERE id = 9007199254740992", "");
+    expect_index(c, "SELECT name FROM users WHERE id = 42.0", "Ada\n");
+    expect_index(c, "SELECT name FROM users WHERE id = 4.2e1", "Ada\n");
+    expect_index(c, "SELECT name FROM users WHERE id = 42.5", "");
+    expect_index(c, "SELECT name FROM users WHERE id = 9223372036854775808", "");
+    expect_index(c, "SELECT name FROM users WHERE id = 1e30", "");
+    expect_index(c, "SELECT name FROM users WHERE id = '42'", "Ada\n");
+    expect_index(c, "SELECT name FROM users WHERE id = ' 42 '", "Ada\n");
+    expect_index(c, "SELECT name FROM users WHERE id = '42'::smallint", "Ada\n");
+    expect_index(c, "SELECT name FROM users WHERE id = CAST(42 AS bigint)", "Ada\n");
+    expect_index(c, "SELECT name FROM users WHERE id = 42.4::int", "Ada\n");
+    expect_index(c, "SELECT name FROM users WHERE id = 42::numeric", "Ada\n");
+    expect_index(c, "SELECT name FROM users WHERE id = 42::float8", "Ada\n");
+    expect_index(c, "SELECT name FROM users WHERE id = NULL", "");
+    expect_index(c, "SELECT name FROM users WHERE id = NULL::bigint", "");
+    expect(c, "SELECT name FROM users WHERE id = 'abc'", "ERROR 22P02");
+    assert_int_equal(last_error()->position, 35);
+    expect(c, "SELECT name FROM users WHERE id = '42.0'", "ERROR 22P02");
+    expect(c, "SELECT name FROM users WHERE id = ''", "ERROR 22P02");
+    expect(c, "SELECT name FROM users WHERE id = '9223372036854775808'", "ERROR 22003");
+    expect(c, "SELECT name FROM users WHERE id = 'abc'::int", "ERROR 22P02");
+    expect_index(c, "SELECT name FROM users WHERE id = 5 AND id = 6", "");
+    expect_index(c, "SELECT name FROM users WHERE id = 5 AND id = 5", "Eve\n");
+    expect_index(c, "SELECT name FROM users WHERE id = 5 AND id = 5.5", "");
+    expect_index(c, "SELECT name FROM users WHERE id = 5 AND id = NULL", "");
+    expect(c, "SELECT name FROM users WHERE id = 5 AND id = 'abc'", "ERROR 22P02");
+    omen_disconnect(c);
+    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+}
+
+/* What the core must not answer by itself. */
+static void test_left_to_engine(void **state)
+{
+    struct fixture fixture = open_without_engine();
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, other bigint)", "");
+    expect(c, "CREATE TABLE heap (id bigint)", "");
+    expect(c, "INSERT INTO t VALUES (5, 'Eve', 5)", "1 rows\n");
+    static const char *const statements[] = {
+        "SELECT * FROM t", "SELECT * FROM t WHERE id > 5", "SELECT * FROM t WHERE id = other",
+        "SELECT * FROM t WHERE id = 5 OR id = 6", "SELECT * FROM t WHERE NOT id = 5",
+        "SELECT * FROM t WHERE id IN (5, NULL)", "SELECT * FROM t WHERE id <> 5",
+        "SELECT * FROM t WHERE id = 5 AND name = 'x'", "SELECT * FROM t WHERE name = 'Eve'",
+        "SELECT * FROM t WHERE id = 5 LIMIT 0", "SELECT * FROM t WHERE id = 5 ORDER BY id",
+        "SELECT * FROM t WHERE id = 5 OFFSET 1", "SELECT DISTINCT id FROM t WHERE id = 5",
+        "SELECT count(*) FROM t WHERE id = 5", "SELECT id + 1 FROM t WHERE id = 5",
+        "SELECT id FROM t WHERE id = 5 GROUP BY id", "SELECT id FROM t WHERE id = 5 HAVING true",
+        "SELECT id FROM t WHERE id = 5 UNION SELECT 1", "SELECT t FROM t WHERE id = 5",
+        "SELECT 1", "SELECT * FROM t, t u WHERE t.id = 5", "SELECT id FROM t WHERE id = 2 + 3",
+        "SELECT id FROM t WHERE id = (SELECT 5)", "SELECT id FROM t WHERE id = abs(5)",
+        "WITH t AS (SELECT 1 AS id) SELECT * FROM t WHERE id = 5", "VALUES (1)",
+        "SELECT * FROM t u(a, b) WHERE a = 5", "SELECT 5 FROM t WHERE id = 5",
+        "SELECT id FROM t WHERE id = true", "SELECT id FROM t WHERE id = '5'::text",
+        "SELECT id FROM t WHERE id = 9007199254740993::float8", "SELECT * FROM heap WHERE id = 5",
+        "SELECT * FROM t u WHERE t.id = 5", "SELECT id FROM t WHERE id IS NOT DISTINCT FROM 5",
+        "SELECT id FROM t WHERE (id, 1) = (5, 1)", "SELECT id FROM t WHERE id = ANY (ARRAY[5])",
+        "SELECT id FROM t WHERE id = date '2024-01-01'", "SELECT * FROM t TABLESAMPLE system (1) WHERE id = 5",
+        "SELECT * FROM (SELECT * FROM t) t WHERE id = 5", "SELECT FROM t WHERE id = 5",
+    };
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
+        expect_engine(c, statements[i]);
+    omen_disconnect(c);
+    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+}
+
+static void test_refusals(void **state)
+{
+    struct fixture fixture = fixture_open();
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text)", "");
+    static const char *const refused[] = {
+        "SELECT * FROM t WHERE id = 5 FOR UPDATE", "SELECT * INTO x FROM t WHERE id = 5",
+        "WITH w AS (INSERT INTO t VALUES (1) RETURNING *) SELECT * FROM w", "DELETE FROM t",
+        "UPDATE t SET name = 'x'", "BEGIN", "SET x = 1", "CREATE INDEX i ON t (id)",
+        "TRUNCATE t", "ALTER TABLE t ADD COLUMN x int", "EXPLAIN ANALYZE SELECT * FROM t",
+        "EXPLAIN INSERT INTO t VALUES (1)", "CREATE VIEW v AS SELECT 1",
+        "CREATE TABLE x AS SELECT 1", "INSERT INTO t SELECT 1", "VACUUM", "DO $$ $$",
+        "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING", "DROP VIEW t", "PREPARE p AS SELECT 1",
+        "INSERT INTO t VALUES (1) RETURNING id", "INSERT INTO t VALUES (1 + 1, 'x')",
+        "INSERT INTO t VALUES (1, upper('x'))", "COPY t TO 'x'", "COPY t FROM STDIN",
+        "COPY t FROM PROGRAM 'ls' (FORMAT csv)", "COPY t FROM 'x'",
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        expect(c, refused[i], "ERROR 0A000");
+    expect(c, "SELECT * FROM nope WHERE id = 5", "ERROR 42P01");
+    assert_int_equal(last_error()->position, 15);
+    expect(c, "SELECT nope FROM t WHERE id = 5", "ERROR 42703");
+    assert_int_equal(last_error()->position, 8);
+    expect(c, "SELECT * FROM t WHERE nope = 5", "ERROR 42703");
+    expect(c, "SELECT * FROM other.t WHERE id = 5; SELECT 1", "ERROR 42601");
+    expect(c, "SELEC", "ERROR 42601");
+    expect(c, "SELECT 'open", "ERROR 42601");
+    expect(c, "-- only a comment", "");
+    expect(c, ";;", "");
+    fixture_close(&fixture);
+}
+
+static void test_quoted_names(void **state)
+{
+    struct fixture fixture = open_without_engine();
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE \"Users\" (\"Id\" int PRIMARY KEY, id int, \"a\"\"b\" text)", "");
+    expect(c, "INSERT INTO \"Users\" VALUES (1, 2, 'x')", "1 rows\n");
+    expect_index(c, "SELECT id, \"Id\", \"a\"\"b\" FROM \"Users\" WHERE \"Id\" = 1", "2|1|x\n");
+    expect(c, "SELECT * FROM users WHERE id = 1", "ERROR 42P01");
+    expect(c, "SELECT Id, ID FROM \"Users\" \"U\" WHERE \"U\".\"Id\" = 1", "2|2\n");
+    expect(c, "CREATE TABLE UPPER (ID int PRIMARY KEY)", "");
+    expect(c, "INSERT INTO upper (id) VALUES (1)", "1 rows\n");
+    expect_index(c, "SELECT Id FROM Upper WHERE iD = 1", "1\n");
+    omen_statement *statement;
+    assert_int_equal(omen_prepare(c, "SELECT id AS \"X\", id FROM upper WHERE id = 1", SIZE_MAX,
+                                  &statement, NULL), OMEN_OK);
+    assert_int_equal(omen_execute(statement, NULL, 0, NULL), OMEN_OK);
+    assert_string_equal(omen_statement_column_name(statement, 0), "X");
+    assert_string_equal(omen_statement_column_name(statement, 1), "id");
+    assert_null(omen_statement_column_name(statement, 2));
+    assert_int_equal(omen_statement_column_type(statement, 0).id, OMEN_TYPE_INTEGER);
+    omen_statement_release(statement);
+    omen_disconnect(c);
+    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+}
+
+static void test_other_keys(void **state)
+{
+    struct fixture fixture = open_without_engine();
+    omen_connection *c = fixture.connection;
+    static const struct {
+        const char *type, *inserted, *found, *missed;
+    } cases[] = {
+        {"text", "'', 'a', 'ab', 'b'", "'a'", "'abc'"},
+        {"text", "'x', 'it''s'", "E'it\\'s'", "'X'"},
+        {"varchar(3)", "'abc', 'ab'", "'abc'", "'abcd'"},
+        {"varchar(3)", "'abc', 'ab'", "'ab'", "'ab '"},
+        {"char(4)", "'ab', 'abcd'", "'ab  '", "'abcde'"},
+        {"char(4)", "'ab', 'abcd'", "'ab'", "'a'"},
+        {"double precision", "1.5, -0.0, 'NaN', 'Infinity', -1e300", "0", "1.25"},
+        {"double precision", "1.5, 0.0, 'NaN'", "'-0'", "'-Infinity'"},
+        {"double precision", "1.5, 'NaN'", "'nan'", "1"},
+        {"double precision", "0.1, 0.2", "0.1", "0.3"},
+        {"real", "0.1, 0.5", "'0.1'", "0.1"},
+        {"real", "0.5, 1", "0.5", "0.1::float8"},
+        {"real", "0.1, 1", "0.1::real", "2"},
+        {"numeric(10,2)", "1.50, -2.25, 100", "1.5", "1.505"},
+        {"numeric(10,2)", "1.50, 100", "'100.000'", "'1.501'"},
+        {"numeric(10,2)", "1.50, 100", "100", "100000000000"},
+        {"numeric(38,0)", "99999999999999999999999999999999999999, 1",
+         "99999999999999999999999999999999999999", "99999999999999999999999999999999999998"},
+        {"numeric(38,10)", "-1234567890123456789012345678.0123456789, 2",
+         "-1234567890123456789012345678.0123456789", "-1234567890123456789012345678.0123456788"},
+        {"boolean", "true, false", "false", "NULL"},
+        {"boolean", "true", "'yes'", "'no'"},
+        {"date", "'2024-02-29', '0044-03-15 BC'", "'2024-02-29'", "'2024-03-01'"},
+        {"date", "'2024-02-29'", "DATE '2024-02-29'", "TIMESTAMP '2024-02-29 00:00:01'"},
+        {"date", "'1969-12-31'", "TIMESTAMP '1969-12-31 00:00:00'", "DATE '1969-12-30'"},
+        {"timestamp", "'1969-12-31 23:59:59.999999', '2024-01-01'", "'1969-12-31 23:59:59.999999'",
+         "'1969-12-31 23:59:59.999998'"},
+        {"timestamp", "'2024-01-01 00:00:00'", "DATE '2024-01-01'", "DATE '2024-01-02'"},
+        {"timestamptz", "'2024-01-01 02:00:00+02'", "'2024-01-01 00:00:00Z'", "'2024-01-01 02:00:00'"},
+        {"uuid", "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "'{A0EEBC999C0B4EF8BB6D6BB9BD380A11}'",
+         "'00000000-0000-0000-0000-000000000000'"},
+        {"bytea", "'\\x00ff', '', '\\x00'", "'\\x00ff'", "'\\x00fe'"},
+        {"smallint", "1, -32768", "'-32768'", "32768"},
+        {"integer", "1, 2147483647", "2147483647", "2147483648"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char sql[512];
+        snprintf(sql, sizeof sql, "CREATE TABLE k (k %s PRIMARY KEY, n int)", cases[i].type);
+        expect(c, sql, "");
+        /* VALUES (a, 1), (b, 1), ... */
+        const char *at = cases[i].inserted;
+        while (*at != '\0') {
+            const char *comma = strstr(at, ", ");
+            int length = comma == NULL ? (int)strlen(at) : (int)(comma - at);
+            snprintf(sql, sizeof sql, "INSERT INTO k VALUES (%.*s, 1)", length, at);
+            expect(c, sql, "1 rows\n");
+            at += length + (comma == NULL ? 0 : 2);
+        }
+        snprintf(sql, sizeof sql, "SELECT n FROM k WHERE k = %s", cases[i].found);
+        expect_index(c, sql, "1\n");
+        snprintf(sql, sizeof sql, "SELECT n FROM k WHERE k = %s", cases[i].missed);
+        expect_index(c, sql, "");
+        expect(c, "DROP TABLE k", "");
+    }
+    omen_disconnect(c);
+    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+}
+
+static void test_composite_key(void **state)
+{
+    struct fixture fixture = open_without_engine();
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE c (a int, b text, v int, PRIMARY KEY (b, a))", "");
+    expect(c, "INSERT INTO c VALUES (1, 'x', 10), (1, 'xx', 11), (2, 'x', 20)", "3 rows\n");
+    expect_index(c, "SELECT v FROM c WHERE a = 1 AND b = 'xx'", "11\n");
+    expect_index(c, "SELECT v FROM c WHERE b = 'x' AND (a = 2)", "20\n");
+    expect_index(c, "SELECT v FROM c WHERE b = 'x' AND a = 2 AND b = 'x'", "20\n");
+    expect_index(c, "SELECT v FROM c WHERE b = 'x' AND a = 2 AND b = 'y'", "");
+    expect_index(c, "SELECT v FROM c WHERE b = 'x' AND a = NULL", "");
+    expect_engine(c, "SELECT v FROM c WHERE a = 1");
+    expect_engine(c, "SELECT v FROM c WHERE a = 1 AND b = 'x' AND v = 10");
+    expect(c, "INSERT INTO c VALUES (2, 'x', 0)", "ERROR 23505");
+    expect(c, "INSERT INTO c VALUES (NULL, 'x', 0)", "ERROR 23502");
+    omen_disconnect(c);
+    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+}
+
+static void expect_run(omen_statement *statement, omen_value parameter, const char *expected)
+{
+    const char *got = run_prepared(statement, &parameter, 1);
+    if (strcmp(got, expected) != 0)
+        fail_msg("gave %s (%s), expected %s", got, last_error()->message, expected);
+}
+
+/* The same by text, prepared, and after many executions; parameters of every type. */
+static void test_prepared(void **state)
+{
+    struct fixture fixture = open_without_engine();
+    omen_connection *c = fixture.connection;
+    omen_statement *statement;
+    expect(c, "CREATE TABLE users (id integer PRIMARY KEY, name text)", "");
+    for (int i = 0; i < 1000; i++) {
+        char sql[100];
+        snprintf(sql, sizeof sql, "INSERT INTO users VALUES (%d, 'name %d')", i * 3, i);
+        expect(c, sql, "1 rows\n");
+    }
+    assert_int_equal(omen_prepare(c, "SELECT name FROM users WHERE id = $1", SIZE_MAX, &statement,
+                                  NULL), OMEN_OK);
+    assert_int_equal(omen_statement_parameter_count(statement), 1);
+    assert_string_equal(omen_statement_tag(statement), "SELECT");
+    for (int i = 0; i < 3000; i++) {
+        char expected[32] = "";
+        if (i % 3 == 0)
+            snprintf(expected, sizeof expected, "name %d\n", i / 3);
+        expect_run(statement, value_integer(i), expected);
+        assert_string_equal(omen_statement_route(statement), "index");
+    }
+    expect_run(statement, value_smallint(3), "name 1\n");
+    expect_run(statement, value_bigint(3), "name 1\n");
+    expect_run(statement, value_bigint(INT64_C(3) << 32), "");
+    expect_run(statement, value_double(3), "name 1\n");
+    expect_run(statement, value_double(3.5), "");
+    expect_run(statement, value_double(NAN), "");
+    expect_run(statement, value_double(INFINITY), "");
+    expect_run(statement, value_real(3), "name 1\n");
+    expect_run(statement, value_decimal(300, 10, 2), "name 1\n");
+    expect_run(statement, value_decimal(301, 10, 2), "");
+    expect_run(statement, value_text("3"), "name 1\n");
+    expect_run(statement, value_text("x"), "ERROR 22P02");
+    expect_run(statement, value_null(), "");
+    omen_value boolean = {.type.id = OMEN_TYPE_BOOLEAN, .as.boolean = true};
+    expect_run(statement, boolean, "ERROR 58000"); /* the engine's to say */
+    expect_run(statement, value_integer(6), "name 2\n");
+    omen_value two[2] = {value_integer(1), value_integer(2)};
+    assert_string_equal(run_prepared(statement, two, 2), "ERROR 22023");
+    assert_string_equal(run_prepared(statement, NULL, 0), "ERROR 22023");
+
+    /* The table changes under it. */
+    expect(c, "DROP TABLE users", "");
+    expect_run(statement, value_integer(6), "ERROR 42P01");
+    expect(c, "CREATE TABLE users (name integer, id bigint PRIMARY KEY)", "");
+    expect(c, "INSERT INTO users VALUES (7, 6)", "1 rows\n");
+    expect_run(statement, value_integer(6), "7\n");
+    omen_statement_release(statement);
+
+    assert_int_equal(omen_prepare(c, "SELECT name FROM users WHERE id = $1::int AND id = $2 AND id = 6",
+                                  SIZE_MAX, &statement, NULL), OMEN_OK);
+    two[0] = value_text("6"), two[1] = value_bigint(6);
+    assert_string_equal(run_prepared(statement, two, 2), "7\n");
+    two[1] = value_bigint(7);
+    assert_string_equal(run_prepared(statement, two, 2), "");
+    omen_statement_release(statement);
+    omen_disconnect(c);
+    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+}
+
+/* A prepared point query that has run once takes no memory any more, byte keys included. */
+static void test_prepared_allocates_nothing(void **state)
+{
+    struct fixture fixture = open_without_engine();
+    omen_connection *c = fixture.connection;
+    omen_statement *by_number, *by_text;
+    expect(c, "CREATE TABLE n (id bigint PRIMARY KEY, v text)", "");
+    expect(c, "CREATE TABLE s (id text PRIMARY KEY, v text)", "");
+    expect(c, "INSERT INTO n VALUES (1, 'one')", "1 rows\n");
+    expect(c, "INSERT INTO s VALUES ('a longer key than a word', 'one')", "1 rows\n");
+    assert_int_equal(omen_prepare(c, "SELECT v FROM n WHERE id = $1", SIZE_MAX, &by_number, NULL),
+                     OMEN_OK);
+    assert_int_equal(omen_prepare(c, "SELECT v FROM s WHERE id = $1", SIZE_MAX, &by_text, NULL),
+                     OMEN_OK);
+    expect_run(by_number, value_bigint(1), "one\n");
+    expect_run(by_text, value_text("a longer key than a word"), "one\n");
+    omen_test_fail_allocation(fixture.database, 1, true);
+    for (int i = 0; i < 10; i++) {
+        expect_run(by_number, value_bigint(1), "one\n");
+        expect_run(by_text, value_text("a longer key than a word"), "one\n");
+        expect_run(by_number, value_bigint(2), "");
+    }
+    omen_test_fail_allocation(fixture.database, 0, false);
+    omen_statement_release(by_number);
+    omen_statement_release(by_text);
+    omen_disconnect(c);
+    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+}
+
+/* The stream form: names, types, one batch, alive after everything is closed. */
+static void test_query_stream(void **state)
+{
+    struct fixture fixture = open_without_engine();
+    struct ArrowArrayStream stream, none;
+    struct ArrowSchema schema;
+    struct ArrowArray batch, end;
+    uint64_t rows = 99;
+    expect(fixture.connection, "CREATE TABLE t (id bigint PRIMARY KEY, v text)", "");
+    assert_int_equal(omen_query(fixture.connection, "INSERT INTO t VALUES (1, 'a text longer than twelve')",
+                                SIZE_MAX, &none, &rows, NULL), OMEN_OK);
+    assert_int_equal(rows, 1);
+    assert_int_equal(omen_query(fixture.connection, "SELECT v AS x, id, v FROM t WHERE id = 1",
+                                SIZE_MAX, &stream, &rows, NULL), OMEN_OK);
+    assert_int_equal(rows, 0);
+    expect(fixture.connection, "DROP TABLE t", "");
+    omen_disconnect(fixture.connection);
+    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+
+    assert_int_equal(stream.get_schema(&stream, &schema), 0);
+    assert_int_equal(schema.n_children, 3);
+    assert_string_equal(schema.children[0]->name, "x");
+    assert_string_equal(schema.children[0]->format, "vu");
+    assert_string_equal(schema.children[1]->name, "id");
+    assert_string_equal(schema.children[2]->name, "v");
+    struct ArrowSchema moved = *schema.children[1]; /* a consumer may move a child out */
+    schema.children[1]->release = NULL;
+    schema.release(&schema);
+    assert_string_equal(moved.format, "l");
+    moved.release(&moved);
+    assert_int_equal(stream.get_next(&stream, &batch), 0);
+    assert_int_equal(batch.length, 1);
+    assert_int_equal(((const int64_t *)batch.children[1]->buffers[1])[0], 1);
+    assert_int_equal(stream.get_next(&stream, &end), 0);
+    assert_null(end.release);
+    stream.release(&stream);
+    batch.release(&batch);
+    assert_int_equal(none.get_schema(&none, &schema), 0);
+    assert_int_equal(schema.n_children, 0);
+    schema.release(&schema);
+    assert_int_equal(none.get_next(&none, &end), 0);
+    assert_null(end.release);
+    none.release(&none);
+}
+
+static void test_explain(void **state)
+{
+    struct fixture fixture = open_without_engine();
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, v text)", "");
+    expect(c, "EXPLAIN SELECT * FROM t WHERE id = 1",
+           "route: index\nreason: the condition fixes the whole primary key\n");
+    expect(c, "EXPLAIN SELECT * FROM t WHERE id = 1 AND id = NULL",
+           "route: index\nreason: the condition on the key can match no row\n");
+    assert_int_equal(index_routes(c), 0);
+    expect(c, "EXPLAIN SELECT * FROM t", "ERROR 58000");
+    assert_non_null(strstr(last_error()->message, "/nonexistent/libomendb_engine.so"));
+    omen_disconnect(c);
+    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_integer_key),
+        cmocka_unit_test(test_left_to_engine),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_quoted_names),
+        cmocka_unit_test(test_other_keys),
+        cmocka_unit_test(test_composite_key),
+        cmocka_unit_test(test_prepared),
+        cmocka_unit_test(test_prepared_allocates_nothing),
+        cmocka_unit_test(test_query_stream),
+        cmocka_unit_test(test_explain),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
