@@ -40,7 +40,7 @@ static omen_status encode_byte_keys(struct write_set *set)
         return OMEN_OK;
     uint64_t rows = write_set_private_rows(set);
     if (!array_reserve(set->table->allocator, (void **)&set->keys, &set->keys_capacity, rows,
-                       sizeof *set->keys))
+                       sizeof *set->keys, NULL))
         return OMEN_OUT_OF_MEMORY;
     uint64_t ordinal = 0;
     for (size_t i = 0; i < set->group_count; i++) {
@@ -154,7 +154,7 @@ static omen_status placement_reserve(struct write_set *set)
 {
     return array_reserve(set->table->allocator, (void **)&set->placements,
                          &set->placement_capacity, set->placement_count + 1,
-                         sizeof *set->placements)
+                         sizeof *set->placements, set->small.placements)
                ? OMEN_OK
                : OMEN_OUT_OF_MEMORY;
 }
@@ -331,7 +331,8 @@ static omen_status put_entries(struct write_set *set, omen_error *error)
 {
     struct table *table = set->table;
     if (!array_reserve(table->allocator, (void **)&set->replaced, &set->replaced_capacity,
-                       write_set_private_rows(set), sizeof *set->replaced))
+                       write_set_private_rows(set), sizeof *set->replaced,
+                       set->small.replaced))
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     struct version_trim trim = {.table = table, .watermark = txn_watermark(table->manager)};
     for (size_t p = 0; p < set->placement_count; p++) {

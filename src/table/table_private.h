@@ -31,6 +31,7 @@ enum {
     DIRECTORY_CHUNK_ENTRIES = 256,
     LOOKUP_BATCH = 64,            /* keys looked up, or entries changed, at once */
     OPEN_CAPACITY_MIN = 1024,
+    SMALL_SET = 4,                /* changes a write set holds without arrays of its own */
     GROUP_NUMBER_NONE = 0,        /* of a private group that will never be attached */
 };
 
@@ -200,6 +201,15 @@ struct write_set {
     size_t put_count;       /* entries put so far */
     struct placement *placements;
     size_t placement_count, placement_capacity;
+
+    /* What the arrays above are while a set is small: no allocation for one row. */
+    struct {
+        struct row_group *groups[1];
+        struct write_target targets[SMALL_SET];
+        uint32_t buckets[2 * SMALL_SET];
+        uint64_t replaced[SMALL_SET];
+        struct placement placements[1];
+    } small;
 };
 
 extern const struct txn_participant_ops write_set_ops;
@@ -210,9 +220,12 @@ uint64_t write_set_private_rows(const struct write_set *set);
 /* Frees what only a commit needs. */
 void write_set_forget_commit(struct write_set *set);
 
-/* Grows an array of `width`-byte elements to at least `needed`; false where memory is out. */
+/* Grows an array of `width`-byte elements to at least `needed`; `small` (may be NULL) is the array
+ * it starts as, which is not allocated. False where memory is out. */
 bool array_reserve(struct allocator *allocator, void **array, size_t *capacity, size_t needed,
-                   size_t width);
+                   size_t width, const void *small);
+void array_release(struct allocator *allocator, void *array, size_t capacity, size_t width,
+                   const void *small);
 
 /* Fills `error` with the duplicate key of this row and gives DUPLICATE_KEY. */
 omen_status duplicate_key_error(const struct table *table, const struct row_group *group,

@@ -16,24 +16,46 @@
 #include "table/table_private.h"
 
 enum {
-    PRIVATE_CAPACITY_MIN = 64,
+    PRIVATE_CAPACITY_MIN = 16,
     PRIVATE_CAPACITY_COPIED_MAX = 8192, /* larger groups are numbered and attached */
 };
 
 bool array_reserve(struct allocator *allocator, void **array, size_t *capacity, size_t needed,
-                   size_t width)
+                   size_t width, const void *small)
 {
     if (needed <= *capacity)
         return true;
-    size_t grown = *capacity < 4 ? 4 : *capacity * 2;
+    size_t grown = *capacity < 8 ? 16 : *capacity * 2;
     if (grown < needed)
         grown = needed;
-    void *moved = allocator_resize(allocator, *array, *capacity * width, grown * width);
+    void *moved = allocator_alloc(allocator, grown * width);
     if (moved == NULL)
         return false;
+    if (*capacity > 0)
+        memcpy(moved, *array, *capacity * width);
+    array_release(allocator, *array, *capacity, width, small);
     *array = moved;
     *capacity = grown;
     return true;
+}
+
+void array_release(struct allocator *allocator, void *array, size_t capacity, size_t width,
+                   const void *small)
+{
+    if (array != small)
+        allocator_free(allocator, array, capacity * width);
+}
+
+/* What only a commit needs is the small arrays again. */
+static void reset_commit(struct write_set *set)
+{
+    set->keys = NULL;
+    set->keys_capacity = 0;
+    set->replaced = set->small.replaced;
+    set->replaced_capacity = SMALL_SET;
+    set->placements = set->small.placements;
+    set->placement_capacity = 1;
+    set->put_count = set->placement_count = 0;
 }
 
 omen_status write_set_create(struct table *table, struct write_set **out)
@@ -44,6 +66,13 @@ omen_status write_set_create(struct table *table, struct write_set **out)
         return OMEN_OUT_OF_MEMORY;
     set->table = table_retain(table);
     arena_init(&set->keys_arena, table->allocator);
+    set->groups = set->small.groups;
+    set->group_capacity = 1;
+    set->targets = set->small.targets;
+    set->target_capacity = SMALL_SET;
+    set->buckets = set->small.buckets;
+    set->bucket_count = 2 * SMALL_SET;
+    reset_commit(set);
     *out = set;
     return OMEN_OK;
 }
@@ -52,15 +81,12 @@ void write_set_forget_commit(struct write_set *set)
 {
     struct allocator *allocator = set->table->allocator;
     arena_release(&set->keys_arena);
-    allocator_free(allocator, set->keys, set->keys_capacity * sizeof *set->keys);
-    allocator_free(allocator, set->replaced, set->replaced_capacity * sizeof *set->replaced);
-    allocator_free(allocator, set->placements,
-                   set->placement_capacity * sizeof *set->placements);
-    set->keys = NULL;
-    set->replaced = NULL;
-    set->placements = NULL;
-    set->keys_capacity = set->replaced_capacity = set->placement_capacity = 0;
-    set->put_count = set->placement_count = 0;
+    array_release(allocator, set->keys, set->keys_capacity, sizeof *set->keys, NULL);
+    array_release(allocator, set->replaced, set->replaced_capacity, sizeof *set->replaced,
+                  set->small.replaced);
+    array_release(allocator, set->placements, set->placement_capacity, sizeof *set->placements,
+                  set->small.placements);
+    reset_commit(set);
 }
 
 void write_set_destroy(struct write_set *set)
@@ -72,9 +98,12 @@ void write_set_destroy(struct write_set *set)
     write_set_forget_commit(set);
     for (size_t i = 0; i < set->group_count; i++)
         row_group_release(set->groups[i]);
-    allocator_free(allocator, set->groups, set->group_capacity * sizeof *set->groups);
-    allocator_free(allocator, set->targets, set->target_capacity * sizeof *set->targets);
-    allocator_free(allocator, set->buckets, set->bucket_count * sizeof *set->buckets);
+    array_release(allocator, set->groups, set->group_capacity, sizeof *set->groups,
+                  set->small.groups);
+    array_release(allocator, set->targets, set->target_capacity, sizeof *set->targets,
+                  set->small.targets);
+    array_release(allocator, set->buckets, set->bucket_count, sizeof *set->buckets,
+                  set->small.buckets);
     allocator_free(allocator, set, sizeof *set);
     table_release(table);
 }
@@ -114,7 +143,7 @@ static omen_status private_group_create(struct write_set *set, uint64_t rows,
 static omen_status private_group_add(struct write_set *set, uint64_t rows)
 {
     if (!array_reserve(set->table->allocator, (void **)&set->groups, &set->group_capacity,
-                       set->group_count + 1, sizeof *set->groups))
+                       set->group_count + 1, sizeof *set->groups, set->small.groups))
         return OMEN_OUT_OF_MEMORY;
     OMEN_TRY(private_group_create(set, rows, &set->groups[set->group_count]));
     set->group_count++;
@@ -357,15 +386,16 @@ static omen_status target_reserve(struct write_set *set)
     if (set->target_count >= UINT32_MAX - 1)
         return OMEN_LIMIT_EXCEEDED;
     if (!array_reserve(allocator, (void **)&set->targets, &set->target_capacity,
-                       set->target_count + 1, sizeof *set->targets))
+                       set->target_count + 1, sizeof *set->targets, set->small.targets))
         return OMEN_OUT_OF_MEMORY;
     if ((set->target_count + 1) * 2 <= set->bucket_count)
         return OMEN_OK;
-    size_t count = set->bucket_count == 0 ? 16 : set->bucket_count * 2;
+    size_t count = set->bucket_count * 2;
     uint32_t *buckets = allocator_alloc_zeroed(allocator, count * sizeof *buckets);
     if (buckets == NULL)
         return OMEN_OUT_OF_MEMORY;
-    allocator_free(allocator, set->buckets, set->bucket_count * sizeof *set->buckets);
+    array_release(allocator, set->buckets, set->bucket_count, sizeof *set->buckets,
+                  set->small.buckets);
     set->buckets = buckets;
     set->bucket_count = count;
     for (size_t i = 0; i < set->target_count; i++)

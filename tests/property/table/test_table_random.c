@@ -264,7 +264,7 @@ static void step(struct run *run)
 static void run_kind(enum key_kind kind)
 {
     const char *steps_text = getenv("OMEN_STEPS");
-    long steps = steps_text != NULL ? atol(steps_text) : 1500;
+    long steps = steps_text != NULL ? atol(steps_text) : 1000;
     static struct run run;
     memset(&run, 0, sizeof run);
     run.random = random_seeded(seed + (uint64_t)kind);
