@@ -107,10 +107,29 @@ struct place {
     unsigned slot;
 };
 
+/* Starts loading the header and what the search reads first: the entry knows where they are. */
+static void prefetch_for_write(const struct alex_entry *entry, uint64_t key)
+{
+    const struct alex_leaf *leaf = entry->child;
+    __builtin_prefetch(leaf, 1);
+    if (entry->kind == ALEX_MODEL) {
+        uint32_t at = model_block(entry->base, entry->multiplier, entry->last, key);
+        __builtin_prefetch(leaf->blocks[at].keys, 1);
+        __builtin_prefetch(leaf->blocks[at].row_ids, 1);
+        return;
+    }
+    const uint64_t *fences = (const uint64_t *)(const void *)leaf - leaf_fences(entry->last + 1);
+    for (; fences < (const uint64_t *)(const void *)leaf; fences += BLOCK_SLOTS)
+        __builtin_prefetch(fences);
+}
+
 static struct place find_place(const struct alex *alex, uint64_t key)
 {
-    struct place place = {.leaf = alex_leaf_of(alex, key)};
-    __builtin_prefetch(place.leaf, 1);
+    const struct alex_entry *entry = &alex->root;
+    while (entry->kind == ALEX_INNER)
+        entry = entry_descend(entry, key);
+    prefetch_for_write(entry, key);
+    struct place place = {.leaf = entry->child};
     place.block = leaf_locate(place.leaf, key);
     place.slot = block_find(&place.leaf->blocks[place.block], key);
     return place;

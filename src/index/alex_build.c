@@ -19,7 +19,8 @@
 
 enum {
     SLOT_KEYS_EASY = 2048, /* keys per slot where models fit: half of a leaf */
-    SLOT_KEYS_HARD = 64,   /* and where they don't */
+    SLOT_KEYS_HARD = 32,   /* and where they don't */
+    SLOTS_HARD_MIN = 16,
     SLOTS_MAX = 1 << 24,
     COST_SHARE = 2,        /* a model fits if keys are off by less than 1/2 block on average */
     COST_SHARE_DENSE = 32  /* and, packed tightly, by less than 1/32 */
@@ -397,17 +398,31 @@ static uint8_t shift_for(struct alex_run run, uint64_t slots_max)
     return shift;
 }
 
-/* Slots for a model node over `run`: as few as make easy slots into half a leaf, more where
- * most keys would fall into one slot. */
+static bool is_skewed(struct alex_run run, uint8_t shift)
+{
+    return run.keys[run.count / 4] >> shift == run.keys[run.count / 4 * 3] >> shift;
+}
+
+/* Slots for a model node over `run`: as few as make easy slots into half a leaf. Where most keys
+ * would fall into one slot, the outermost keys are left to the slots at the ends, and if that
+ * isn't enough, there are more slots. */
 static struct alex_slots choose_slots(struct alex_run run)
 {
-    size_t per_slot = run.count > LEAF_KEYS_MAX ? SLOT_KEYS_EASY : SLOT_KEYS_HARD;
-    size_t slots_max = 4;
-    while (slots_max * per_slot < run.count && slots_max < SLOTS_MAX)
-        slots_max *= 2;
+    size_t slots_max = SLOTS_HARD_MIN;
+    if (run.count > LEAF_KEYS_MAX) {
+        slots_max = 4;
+        while (slots_max * SLOT_KEYS_EASY < run.count && slots_max < SLOTS_MAX)
+            slots_max *= 2;
+    } else {
+        while (slots_max * SLOT_KEYS_HARD < run.count)
+            slots_max *= 2;
+    }
     uint8_t shift = shift_for(run, slots_max);
-    while (run.keys[run.count / 4] >> shift == run.keys[run.count / 4 * 3] >> shift &&
-           slots_max * 8 <= run.count && slots_max < SLOTS_MAX / 8) {
+    if (is_skewed(run, shift)) {
+        run = alex_run_part(run, run.count / 64, run.count - run.count / 64);
+        shift = shift_for(run, slots_max);
+    }
+    while (is_skewed(run, shift) && slots_max * 8 <= run.count && slots_max < SLOTS_MAX / 8) {
         slots_max *= 8;
         shift = shift_for(run, slots_max);
     }

@@ -321,7 +321,7 @@ static void test_geometric_keys(void **state)
             put(index, (UINT64_C(1) << bit) + at);
     }
     assert_valid(index);
-    assert_true(stats_of(index).depth_max <= 14);
+    assert_true(stats_of(index).depth_max <= 20);
     assert_holds(index, (UINT64_C(1) << 63) + 199);
     assert_lacks(index, (UINT64_C(1) << 63) + 200);
 }
