@@ -28,13 +28,17 @@ static inline void prefetch_block(const struct alex_block *block)
     prefetch(block->row_ids);
 }
 
-/* Where the predicted block did not decide: the block that does, or NULL where the key is
- * certainly absent. */
-static __attribute__((noinline)) const struct alex_block *
-walk_from(const struct alex_leaf *leaf, uint32_t predicted, uint64_t key)
+/* The row id of `key` where the predicted block did not decide. Out of line, so that the common
+ * path needs no stack frame: the fewer instructions, the more lookups overlap. */
+static __attribute__((noinline)) uint64_t find_by_walking(const struct alex_leaf *leaf,
+                                                          uint32_t predicted, uint64_t key)
 {
     const struct alex_block *block = &leaf->blocks[leaf_walk(leaf, predicted, key)];
-    return block->keys[0] <= key && block->keys[BLOCK_SLOTS - 1] >= key ? block : NULL;
+    for (unsigned slot = 0; slot < BLOCK_SLOTS; slot++) {
+        if (block->keys[slot] == key)
+            return block->row_ids[slot];
+    }
+    return ROW_ID_NONE;
 }
 
 /* ---- plain C ---- */
@@ -94,15 +98,25 @@ AVX2 static inline uint32_t fence_block_avx2(const struct alex_leaf *leaf, uint3
 
 /* ---- the two searches, each from its own primitives ---- */
 
-/* The row id of `key` given its leaf's entry. */
+/* find_in_leaf: the row id of `key` given its leaf's entry. */
 #define DEFINE_SEARCH(suffix, attributes)                                                       \
+    attributes static __attribute__((noinline)) uint64_t find_by_fences_##suffix(               \
+        const struct alex_entry *entry, uint64_t key)                                           \
+    {                                                                                           \
+        const struct alex_leaf *leaf = entry->child;                                            \
+        const struct alex_block *block =                                                        \
+            &leaf->blocks[fence_block_##suffix(leaf, entry->last, key)];                        \
+        unsigned slots = match_##suffix(block, key);                                            \
+        return slots != 0 ? block->row_ids[__builtin_ctz(slots)] : ROW_ID_NONE;                 \
+    }                                                                                           \
+                                                                                                \
     attributes static inline uint64_t find_in_leaf_##suffix(const struct alex_entry *entry,     \
                                                             uint64_t key)                       \
     {                                                                                           \
+        if (!LIKELY(entry->kind == ALEX_MODEL))                                                 \
+            return find_by_fences_##suffix(entry, key);                                         \
         const struct alex_leaf *leaf = entry->child;                                            \
-        uint32_t at = LIKELY(entry->kind == ALEX_MODEL)                                         \
-                          ? model_block(entry->base, entry->multiplier, entry->last, key)       \
-                          : fence_block_##suffix(leaf, entry->last, key);                       \
+        uint32_t at = model_block(entry->base, entry->multiplier, entry->last, key);            \
         const struct alex_block *block = &leaf->blocks[at];                                     \
         unsigned slots = match_##suffix(block, key);                                            \
         if (LIKELY(slots != 0)) {                                                               \
@@ -112,11 +126,7 @@ AVX2 static inline uint32_t fence_block_avx2(const struct alex_leaf *leaf, uint3
         } else if (key >= block->keys[0] && key < block->keys[BLOCK_SLOTS - 1]) {               \
             return ROW_ID_NONE;                                                                 \
         }                                                                                       \
-        if (entry->kind != ALEX_MODEL)                                                          \
-            return ROW_ID_NONE;                                                                 \
-        block = walk_from(leaf, at, key);                                                       \
-        slots = block != NULL ? match_##suffix(block, key) : 0;                                 \
-        return slots != 0 ? block->row_ids[__builtin_ctz(slots)] : ROW_ID_NONE;                 \
+        return find_by_walking(leaf, at, key);                                                  \
     }                                                                                           \
                                                                                                 \
     attributes static uint64_t lookup_##suffix(const struct alex *alex, uint64_t key)           \
