@@ -21,16 +21,15 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr_common::datum::apply;
 
-static ADD: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function("checked_add", Operator::Plus));
-static SUBTRACT: LazyLock<Arc<ScalarUDF>> =
-    LazyLock::new(|| function("checked_subtract", Operator::Minus));
-static MULTIPLY: LazyLock<Arc<ScalarUDF>> =
-    LazyLock::new(|| function("checked_multiply", Operator::Multiply));
-
-fn function(name: &'static str, operator: Operator) -> Arc<ScalarUDF> {
-    let signature = Signature::user_defined(Volatility::Immutable);
-    Arc::new(ScalarUDF::from(Checked { name, operator, signature }))
-}
+static FUNCTIONS: LazyLock<[Arc<ScalarUDF>; 3]> = LazyLock::new(|| {
+    let (plus, minus, times) = (Operator::Plus, Operator::Minus, Operator::Multiply);
+    [("checked_add", plus), ("checked_subtract", minus), ("checked_multiply", times)].map(
+        |(name, operator)| {
+            let signature = Signature::user_defined(Volatility::Immutable);
+            Arc::new(ScalarUDF::from(Checked { name, operator, signature }))
+        },
+    )
+});
 
 /// The rule; recursion is the caller's.
 #[derive(Debug)]
@@ -47,11 +46,12 @@ impl FunctionRewrite for CheckedIntegers {
         schema: &DFSchema,
         _config: &ConfigOptions,
     ) -> Result<Transformed<Expr>> {
+        let [add, subtract, multiply] = &*FUNCTIONS;
         let function = match &expr {
-            Expr::BinaryExpr(BinaryExpr { op: Operator::Plus, .. }) => &ADD,
-            Expr::BinaryExpr(BinaryExpr { op: Operator::Minus, .. }) => &SUBTRACT,
-            Expr::BinaryExpr(BinaryExpr { op: Operator::Multiply, .. }) => &MULTIPLY,
-            Expr::Negative(_) => &SUBTRACT,
+            Expr::BinaryExpr(BinaryExpr { op: Operator::Plus, .. }) => add,
+            Expr::BinaryExpr(BinaryExpr { op: Operator::Minus, .. }) => subtract,
+            Expr::BinaryExpr(BinaryExpr { op: Operator::Multiply, .. }) => multiply,
+            Expr::Negative(_) => subtract,
             _ => return Ok(Transformed::no(expr)),
         };
         let is_integer = |operand: &Expr| {

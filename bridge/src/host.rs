@@ -51,14 +51,11 @@ impl Host {
             return Err(EngineError::internal("the core speaks another version of the engine ABI"));
         }
         let functions = *host;
-        let complete = functions.table_resolve.is_some()
-            && functions.table_retain.is_some()
-            && functions.table_release.is_some()
-            && functions.table_info.is_some()
-            && functions.table_schema.is_some()
-            && functions.predicate_support.is_some()
-            && functions.scan_open.is_some();
-        if !complete {
+        let omen_engine_host { table_resolve, table_release, table_info, .. } = functions;
+        let omen_engine_host { table_schema, predicate_support, scan_open, .. } = functions;
+        let tables = table_resolve.is_some() && table_release.is_some() && table_info.is_some();
+        let scans = table_schema.is_some() && predicate_support.is_some() && scan_open.is_some();
+        if !tables || !scans {
             return Err(EngineError::internal("a function of the host is missing"));
         }
         Ok(Arc::new(Self { functions }))

@@ -40,7 +40,7 @@ use abi::{
 };
 use error::{EngineError, EngineResult};
 use host::Host;
-use session::{Engine, Parameter};
+use session::Engine;
 
 /// What `name` says; the version is Cargo.toml's exact requirement.
 const NAME: &std::ffi::CStr = c"DataFusion 55.2.0";
@@ -132,11 +132,10 @@ unsafe extern "C" fn query(
                 0 => &[][..],
                 count => std::slice::from_raw_parts(parameters, count as usize),
             };
-            let parameters = values.iter().map(|value| {
-                let sql_type = value::sql_type(&value.type_)?;
-                Ok(Parameter { sql_type, value: value::scalar_of(value)? })
-            });
-            let parameters = parameters.collect::<EngineResult<Vec<_>>>()?;
+            let parameters = values
+                .iter()
+                .map(|value| Ok((value::sql_type(&value.type_)?, value::scalar_of(value)?)))
+                .collect::<EngineResult<Vec<_>>>()?;
             let plan = engine.plan(statement, text_of(sql, length)?, parameters)?;
             out.write(stream::run(&engine, plan)?);
             Ok(())

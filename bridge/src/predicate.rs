@@ -9,8 +9,6 @@
 //! in DataFusion. DataFusion splits conjunctions and folds casts of literals before it asks, and
 //! writes IN lists of up to three values as a chain of ORs: that chain is read back as IN.
 
-use std::fmt;
-
 use arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::InList;
@@ -114,10 +112,12 @@ impl Predicate {
         matches!(self.op, omen_compare_op::OMEN_EQ | omen_compare_op::OMEN_IN)
     }
 
-    /// The words of EXPLAIN.
+    /// The words of EXPLAIN; of a long list only the first values.
     pub fn describe(&self, schema: &Schema) -> String {
+        const SHOWN: usize = 8;
         let name = schema.field(self.column as usize).name();
-        let first = self.values.first();
+        let shown: Vec<_> = self.values.iter().take(SHOWN).map(ScalarValue::to_string).collect();
+        let shown = shown.join(", ");
         let symbol = match self.op {
             omen_compare_op::OMEN_EQ => "=",
             omen_compare_op::OMEN_NE => "<>",
@@ -127,27 +127,12 @@ impl Predicate {
             omen_compare_op::OMEN_GE => ">=",
             omen_compare_op::OMEN_IS_NULL => return format!("{name} IS NULL"),
             omen_compare_op::OMEN_IS_NOT_NULL => return format!("{name} IS NOT NULL"),
-            _ => return format!("{name} IN ({})", Values(&self.values)),
+            _ if self.values.len() > SHOWN => {
+                return format!("{name} IN ({shown}, ... {} values)", self.values.len())
+            }
+            _ => return format!("{name} IN ({shown})"),
         };
-        first.map_or_else(String::new, |value| format!("{name} {symbol} {value}"))
-    }
-}
-
-/// The first few values of a list.
-struct Values<'a>(&'a [ScalarValue]);
-
-impl fmt::Display for Values<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 8;
-        for (index, value) in self.0.iter().take(SHOWN).enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
-            write!(f, "{comma}{value}")?;
-        }
-        if self.0.len() > SHOWN {
-            write!(f, ", ... {} values", self.0.len())
-        } else {
-            Ok(())
-        }
+        format!("{name} {symbol} {shown}")
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, Statistics};
+use datafusion::common::DFSchema;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::logical_expr::utils::conjunction;
@@ -109,9 +109,5 @@ impl TableProvider for ArrowTableProvider {
             session.config().target_partitions(),
         )?;
         self.filter_here(session, DataSourceExec::from_data_source(scan), rest, projection)
-    }
-
-    fn statistics(&self) -> Option<Statistics> {
-        None
     }
 }

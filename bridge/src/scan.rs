@@ -28,7 +28,6 @@ use datafusion::error::Result;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet};
 use datafusion::physical_plan::DisplayFormatType;
 use futures::Stream;
 
@@ -52,7 +51,6 @@ pub struct TableScan {
     predicates: Vec<Predicate>,
     limit: Option<u64>,
     partition_count: usize,
-    metrics: ExecutionPlanMetricsSet,
 }
 
 impl TableScan {
@@ -78,7 +76,6 @@ impl TableScan {
             predicates,
             limit: limit.map(|limit| limit as u64),
             partition_count: 1,
-            metrics: ExecutionPlanMetricsSet::new(),
         };
         if !scan.is_by_key() && scan.table.row_count_estimate >= PARALLEL_ROWS_MIN {
             scan.partition_count = partition_count_max.max(1);
@@ -114,7 +111,6 @@ impl DataSource for TableScan {
         _context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         Ok(Box::pin(TableStream {
-            metrics: BaselineMetrics::new(&self.metrics, partition),
             scan: self.clone(),
             partition: partition as u32,
             state: StreamState::Unopened,
@@ -164,10 +160,6 @@ impl DataSource for TableScan {
         None
     }
 
-    fn metrics(&self) -> ExecutionPlanMetricsSet {
-        self.metrics.clone()
-    }
-
     fn try_swapping_with_projection(
         &self,
         _projection: &ProjectionExprs,
@@ -189,7 +181,6 @@ struct TableStream {
     state: StreamState,
     scan: TableScan,
     partition: u32,
-    metrics: BaselineMetrics,
 }
 
 enum StreamState {
@@ -229,14 +220,7 @@ impl Stream for TableStream {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        let batch = {
-            let time = this.metrics.elapsed_compute().clone();
-            let _timer = time.timer();
-            this.next_batch()
-        };
-        let batch = batch.map_err(Into::into).transpose();
-        this.metrics.record_poll(Poll::Ready(batch))
+        Poll::Ready(self.next_batch().map_err(Into::into).transpose())
     }
 }
 
@@ -256,10 +240,8 @@ fn check_schema(stream: &mut ArrowArrayStream, expected: &Schema) -> EngineResul
         return Err(last_error(stream));
     }
     let schema = Schema::try_from(&schema)?;
-    let types = |schema: &Schema| -> Vec<DataType> {
-        schema.fields().iter().map(|field| field.data_type().clone()).collect()
-    };
-    if types(&schema) != types(expected) {
+    let (given, wanted) = (schema.fields().iter(), expected.fields().iter());
+    if !given.map(|field| field.data_type()).eq(wanted.map(|field| field.data_type())) {
         return Err(EngineError::internal("a scan delivers other columns than asked for"));
     }
     Ok(())

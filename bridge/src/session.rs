@@ -71,10 +71,7 @@ pub struct Engine {
 }
 
 /// A parameter: how it is declared and its value.
-pub struct Parameter {
-    pub sql_type: SqlType,
-    pub value: ScalarValue,
-}
+pub type Parameter = (SqlType, ScalarValue);
 
 impl Engine {
     /// Starts the runtime and prepares the session.
@@ -214,21 +211,18 @@ impl Visitor for Inspector {
     type Break = Box<EngineError>;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
-        match query.locks.is_empty() {
-            true => ControlFlow::Continue(()),
-            false => {
-                let message = "row locks are not supported here";
-                ControlFlow::Break(Box::new(EngineError::unsupported(message)))
-            }
+        if query.locks.is_empty() {
+            return ControlFlow::Continue(());
         }
+        ControlFlow::Break(Box::new(EngineError::unsupported("row locks are not supported here")))
     }
 
     fn pre_visit_relation(&mut self, _relation: &ObjectName) -> ControlFlow<Self::Break> {
         self.relation_count += 1;
-        match self.relation_count <= limits::RELATION_COUNT_MAX {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(Box::new(limits::too_complex())),
+        if self.relation_count <= limits::RELATION_COUNT_MAX {
+            return ControlFlow::Continue(());
         }
+        ControlFlow::Break(Box::new(limits::too_complex()))
     }
 }
 
@@ -239,8 +233,7 @@ async fn bind(
     parameters: Vec<Parameter>,
 ) -> EngineResult<LogicalPlan> {
     let query = SqlStatement::Query(query);
-    let (types, values): (Vec<_>, Vec<_>) =
-        parameters.into_iter().map(|parameter| (parameter.sql_type, parameter.value)).unzip();
+    let (types, values): (Vec<_>, Vec<_>) = parameters.into_iter().unzip();
     let has_parameters = !values.is_empty();
     // A PREPARE tells the planner the parameters' types before it types what uses them.
     let statement = if has_parameters {

@@ -35,14 +35,9 @@ struct ResultStream {
     /// None once it has ended or failed.
     stream: Option<SendableRecordBatchStream>,
     schema: SchemaRef,
-    failure: Option<Failure>,
+    /// The errno and the text that every call after a failure repeats.
+    failure: Option<(c_int, CString)>,
     engine: Arc<Engine>,
-}
-
-/// What every call after a failure repeats.
-struct Failure {
-    errno: c_int,
-    text: CString,
 }
 
 /// Starts `plan` and gives its result as a C stream.
@@ -118,12 +113,12 @@ impl ResultStream {
             let outcome = catch_unwind(AssertUnwindSafe(|| with_stack(|| step(self))))
                 .unwrap_or_else(|payload| Err(EngineError::from_panic(payload.as_ref())));
             if let Err(error) = outcome {
-                self.failure = Some(Failure { errno: error.errno(), text: error.to_stream_text() });
+                self.failure = Some((error.errno(), error.to_stream_text()));
                 // A stream that panicked may do so again when dropped.
                 let _ = catch_unwind(AssertUnwindSafe(|| self.end()));
             }
         }
-        self.failure.as_ref().map_or(0, |failure| failure.errno)
+        self.failure.as_ref().map_or(0, |failure| failure.0)
     }
 }
 
@@ -192,7 +187,7 @@ unsafe extern "C" fn get_next(stream: *mut ArrowArrayStream, out: *mut ArrowArra
 unsafe extern "C" fn get_last_error(stream: *mut ArrowArrayStream) -> *const c_char {
     // SAFETY: the C stream interface's rules for its caller.
     let result = unsafe { result_of(stream) };
-    result.failure.as_ref().map_or(std::ptr::null(), |failure| failure.text.as_ptr())
+    result.failure.as_ref().map_or(std::ptr::null(), |failure| failure.1.as_ptr())
 }
 
 unsafe extern "C" fn release(stream: *mut ArrowArrayStream) {
