@@ -3,7 +3,8 @@
  * Row `id` has, in every nullable column c, NULL where (id + c) % 7 == 0, else the value that the
  * Python side computes from id as well. Rows with id % 10 == 3 of the later groups are deleted.
  *
- *   group 0: frozen, unchanged    group 1: frozen, a tenth deleted    group 2: open, a tenth deleted
+ *   group 0: frozen, unchanged      group 1: frozen, a tenth deleted
+ *   group 2: open, a tenth deleted
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,10 +83,12 @@ static void fill_row(int64_t id, omen_value *values, char text[][64])
     values[6].as.f64 = (double)id / 8 - 1000;
     values[7].as.decimal = (omen_decimal){.low = (uint64_t)(id - 5000),
                                           .high = id < 5000 ? -1 : 0};
-    set_bytes(&values[8], text[0], snprintf(text[0], 64, id % 2 ? "t%lld" : "a text too long to be inline: %lld", (long long)id));
-    set_bytes(&values[9], text[1], snprintf(text[1], 64, "v%lld", (long long)id));
-    set_bytes(&values[10], text[2], snprintf(text[2], 64, "%-8lld", (long long)id));
-    set_bytes(&values[11], text[3], snprintf(text[3], 64, "%032lld", (long long)id));
+    static const char *const formats[] = {"t%lld", "v%lld", "%-8lld", "%032lld",
+                                          "a text too long to be inline: %lld"};
+    for (uint32_t i = 0; i < 4; i++) {
+        const char *format = formats[i == 0 && id % 2 == 0 ? 4 : i];
+        set_bytes(&values[8 + i], text[i], snprintf(text[i], 64, format, (long long)id));
+    }
     values[11].as.bytes.length = (size_t)(id % 33);
     values[12].as.i32 = (int32_t)(id - 10000);
     values[13].as.i64 = (id - 10000) * INT64_C(3600000000) + id;

@@ -63,6 +63,10 @@ struct model {
 void model_open(struct model *model, enum key_kind kind);
 void model_close(struct model *model); /* asserts that nothing leaked */
 
+/* The types of the columns from COLUMN_FIRST_TYPE on, and of K1 (part 0) and K2 (part 1). */
+extern const omen_type test_type_columns[COLUMN_K1 - COLUMN_FIRST_TYPE];
+omen_type test_key_type(enum key_kind kind, int part);
+
 /* A row's values; text lives in the structure. */
 struct test_row {
     omen_value values[COLUMN_COUNT];
@@ -141,7 +145,7 @@ void check_valid(struct model *model);
 /* Maintains until there is nothing to do. */
 void maintain_fully(struct model *model, struct maintain_report *report);
 
-/* The vectors of every group; fails the test if the group is absent. */
+/* 0, 1, ..., COLUMN_COUNT - 1. */
 void all_columns(uint32_t *columns);
 
 #endif
