@@ -1,0 +1,296 @@
+/* test_engine_route.c - statements that go to a SQL engine: what it is given to read, and what
+ * comes back. The first argument is the stub engine, whose few forms are always tested; the
+ * DataFusion engine that OMENDB_ENGINE names is tested where there is one (argument `real`, exit
+ * status 77 where not).
+ */
+#include "../unit/api/support.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *engine_path;
+
+static struct fixture open_with(const char *path)
+{
+    struct fixture fixture = {0};
+    omen_options options;
+    omen_options_init(&options);
+    options.engine_path = path;
+    options.engine_thread_count = 2;
+    assert_int_equal(omen_open(NULL, &options, &fixture.database, NULL), OMEN_OK);
+    assert_int_equal(omen_connect(fixture.database, &fixture.connection, NULL), OMEN_OK);
+    return fixture;
+}
+
+static omen_counters counters_of(omen_connection *connection)
+{
+    omen_counters counters = {.struct_bytes = sizeof counters};
+    omen_counters_of(connection, &counters);
+    return counters;
+}
+
+static void insert_rows(omen_connection *connection, const char *table, int first, int count)
+{
+    omen_value *values = calloc((size_t)count * 3, sizeof *values);
+    char (*names)[16] = calloc((size_t)count, sizeof *names);
+    for (int i = 0; i < count; i++) {
+        snprintf(names[i], sizeof names[i], "row %d", first + i);
+        values[3 * i] = value_bigint(first + i);
+        values[3 * i + 1] = value_text(names[i]);
+        values[3 * i + 2] = value_integer((first + i) % 10);
+    }
+    assert_int_equal(omen_insert(connection, table, values, (size_t)count, NULL), OMEN_OK);
+    free(values);
+    free(names);
+}
+
+/* --- with any engine, the stub too --- */
+
+static void test_fresh_and_counted(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
+    expect(c, "SELECT count(*) FROM t", "0\n");
+    insert_rows(c, "t", 0, 100);
+    expect(c, "SELECT count(*) FROM t", "100\n");
+    expect(c, "SELECT count(*) FROM t;", "100\n");
+    assert_int_equal(query_rows(c, "SELECT * FROM t"), 100);
+    for (int i = 0; i < 30; i++) {
+        omen_value key = value_bigint(i);
+        assert_int_equal(omen_delete(c, "t", &key, 1, NULL), OMEN_OK);
+    }
+    const char *column = "name";
+    for (int i = 30; i < 60; i++) {
+        omen_value key = value_bigint(i), value = value_text("changed");
+        assert_int_equal(omen_update(c, "t", &key, 1, &column, &value, 1, NULL), OMEN_OK);
+    }
+    expect(c, "SELECT count(*) FROM t", "70\n"); /* no superseded or deleted version counts */
+    assert_int_equal(query_rows(c, "SELECT * FROM t"), 70);
+    expect(c, "SELECT name FROM t WHERE id = 30", "changed\n");
+    omen_counters counters = counters_of(c);
+    assert_int_equal(counters.route_engine, 6);
+    assert_int_equal(counters.route_index, 1);
+    fixture_close(&fixture);
+}
+
+static void test_stream_outlives_database(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    struct ArrowArrayStream stream;
+    struct ArrowArray batch, next;
+    expect(fixture.connection, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
+    insert_rows(fixture.connection, "t", 0, 1000);
+    assert_int_equal(omen_query(fixture.connection, "SELECT * FROM t", SIZE_MAX, &stream, NULL, NULL),
+                     OMEN_OK);
+    assert_int_equal(stream.get_next(&stream, &batch), 0);
+    assert_true(batch.length > 0);
+    expect(fixture.connection, "DROP TABLE t", "");
+    fixture_close(&fixture);
+    int64_t sum = 0;
+    for (int64_t i = 0; i < batch.length; i++)
+        sum += ((const int64_t *)batch.children[0]->buffers[1])[batch.children[0]->offset + i];
+    assert_true(sum > 0);
+    if (stream.get_next(&stream, &next) == 0 && next.release != NULL)
+        next.release(&next);
+    stream.release(&stream);
+    batch.release(&batch);
+}
+
+static void test_types_through_engine(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE t (a smallint, b integer, c bigint, d real, e double precision, "
+              "f numeric(38,10), g text, h varchar(5), i char(3), j bytea, k date, l timestamp, "
+              "m timestamptz, n uuid, o boolean)", "");
+    static const char *const row =
+        "-1|-2|-3|0.1|1e+300|-1234567890123456789012345678.0123456789|a text beyond twelve|abc|x  |"
+        "\\x00ff|1815-12-10|1969-12-31 23:59:59.999999|2024-01-02 00:00:00+00|"
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11|t\n"
+        "null|null|null|null|null|null|null|null|null|null|null|null|null|null|null\n";
+    expect(c, "INSERT INTO t VALUES (-1, -2, -3, 0.1, 1e300, "
+              "-1234567890123456789012345678.0123456789, 'a text beyond twelve', 'abc', 'x', "
+              "'\\x00ff', '1815-12-10', '1969-12-31 23:59:59.999999', '2024-01-02Z', "
+              "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', true), "
+              "(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+           "ERROR 22007");
+    expect(c, "INSERT INTO t VALUES (-1, -2, -3, 0.1, 1e300, "
+              "-1234567890123456789012345678.0123456789, 'a text beyond twelve', 'abc', 'x', "
+              "'\\x00ff', '1815-12-10', '1969-12-31 23:59:59.999999', '2024-01-02 00:00Z', "
+              "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', true), "
+              "(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+           "2 rows\n");
+    expect(c, "SELECT * FROM t", row);
+    fixture_close(&fixture);
+}
+
+static void test_explain(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY)", "");
+    const char *plan = run(c, "EXPLAIN SELECT count(*) FROM t");
+    assert_memory_equal(plan, "route: engine\nreason: ", 22);
+    assert_true(strchr(strstr(plan, "reason") + 8, '\n')[1] != '\0'); /* the engine's lines */
+    assert_int_equal(counters_of(c).route_engine, 0);
+    fixture_close(&fixture);
+}
+
+/* A library that is no engine, and none at all: clear words, and the database goes on. */
+static void test_bad_libraries(void **state)
+{
+    struct fixture fixture = open_with("libc.so.6");
+    expect(fixture.connection, "SELECT 1", "ERROR 58000");
+    assert_non_null(strstr(last_error()->message, "libc.so.6"));
+    assert_non_null(strstr(last_error()->message, "omen_engine_entry"));
+    expect(fixture.connection, "CREATE TABLE t (id int PRIMARY KEY)", "");
+    expect(fixture.connection, "SELECT * FROM t WHERE id = 1", "");
+    fixture_close(&fixture);
+    fixture = open_with("/nonexistent/engine.so");
+    expect(fixture.connection, "SELECT 1", "ERROR 58000");
+    assert_non_null(strstr(last_error()->message, "/nonexistent/engine.so"));
+    fixture_close(&fixture);
+}
+
+/* --- with DataFusion --- */
+
+static void test_three_checks(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE hundred (id bigint PRIMARY KEY, name text NOT NULL, g int)", "");
+    insert_rows(c, "hundred", 0, 100);
+    expect(c, "SELECT name FROM hundred WHERE id = 42", "row 42\n");
+    expect(c, "SELECT count(*) FROM hundred WHERE id > 50", "49\n");
+    expect(c, "CREATE TABLE fifty (id bigint PRIMARY KEY, v double precision)", "");
+    for (int i = 0; i < 50; i++) {
+        omen_value row[] = {value_bigint(i), value_double(100)};
+        assert_int_equal(omen_insert(c, "fifty", row, 1, NULL), OMEN_OK);
+    }
+    expect(c, "SELECT sum(v) FROM fifty", "5000\n");
+    fixture_close(&fixture);
+}
+
+/* The index/engine border: the same question asked in ways that the core answers and ways that
+ * the engine does. */
+static void test_border(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
+    insert_rows(c, "t", 0, 100);
+    expect(c, "INSERT INTO t VALUES (200, NULL, 200)", "1 rows\n");
+    expect(c, "SELECT id FROM t WHERE id = 5 OR id = 6 ORDER BY id", "5\n6\n");
+    expect(c, "SELECT count(*) FROM t WHERE NOT id = 5", "100\n");
+    expect(c, "SELECT id FROM t WHERE id IN (5, NULL)", "5\n");
+    expect(c, "SELECT count(*) FROM t WHERE id NOT IN (5, NULL)", "0\n");
+    expect(c, "SELECT id FROM t WHERE id = 5 AND name = 'x'", "");
+    expect(c, "SELECT id FROM t WHERE id = 5 AND name = 'row 5'", "5\n");
+    expect(c, "SELECT count(*) FROM t WHERE id = g", "11\n");
+    expect(c, "SELECT id, g, id AS x FROM t WHERE id IN (7) AND g = 7", "7|7|7\n");
+    expect(c, "SELECT name, id FROM t WHERE id = 7 LIMIT 0", "");
+    expect(c, "SELECT count(*) FROM t WHERE name IS NULL", "1\n");
+    expect(c, "SELECT count(*) FROM t WHERE name = NULL", "0\n");
+    expect(c, "SELECT max(id), min(id), count(name) FROM t", "200|0|100\n");
+    expect(c, "SELECT a.id, b.name FROM t a JOIN t b ON a.id = b.id WHERE a.id = 9", "9|row 9\n");
+    expect(c, "SELECT id FROM t WHERE id = (SELECT max(id) FROM t)", "200\n");
+    omen_counters before = counters_of(c);
+    expect(c, "SELECT g + 1 FROM t WHERE id = 5", "6\n");
+    omen_counters after = counters_of(c);
+    assert_int_equal(after.engine_index_scans, before.engine_index_scans + 1);
+    assert_int_equal(after.engine_scans, before.engine_scans);
+    omen_value five = value_bigint(5);
+    assert_int_equal(omen_delete(c, "t", &five, 1, NULL), OMEN_OK);
+    expect(c, "SELECT count(*), max(id), min(id) FROM t WHERE id < 10", "9|9|0\n");
+    expect(c, "SELECT g + 1 FROM t WHERE id = 5", "");
+    expect(c, "SELECT nope FROM t", "ERROR 42703");
+    fixture_close(&fixture);
+}
+
+/* The same by text, prepared, and again and again. */
+static void test_prepared(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    omen_statement *statement;
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
+    insert_rows(c, "t", 0, 100);
+    assert_int_equal(omen_prepare(c, "SELECT count(*) AS n FROM t WHERE id > $1 AND name <> $2",
+                                  SIZE_MAX, &statement, NULL), OMEN_OK);
+    assert_int_equal(omen_statement_parameter_count(statement), 2);
+    for (int i = 0; i < 12; i++) {
+        omen_value values[] = {value_bigint(50 + i), value_text("row 99")};
+        char expected[16];
+        snprintf(expected, sizeof expected, "%d\n", 48 - i);
+        assert_string_equal(run_prepared(statement, values, 2), expected);
+        assert_string_equal(omen_statement_route(statement), "engine");
+        assert_string_equal(omen_statement_column_name(statement, 0), "n");
+        assert_int_equal(omen_statement_column_type(statement, 0).id, OMEN_TYPE_BIGINT);
+    }
+    omen_statement_release(statement);
+    fixture_close(&fixture);
+}
+
+/* One statement sees one moment, however many tables and references it has. */
+struct writer {
+    omen_database *database;
+    _Atomic bool done;
+};
+
+static void *move_rows(void *argument)
+{
+    struct writer *writer = argument;
+    omen_connection *connection;
+    const char *column = "v";
+    if (omen_connect(writer->database, &connection, NULL) != OMEN_OK)
+        return NULL;
+    for (int i = 0; !writer->done; i++) {
+        omen_value key = value_bigint(i % 100), value = value_bigint(i);
+        if (omen_update(connection, "t", &key, 1, &column, &value, 1, NULL) != OMEN_OK)
+            break;
+    }
+    omen_disconnect(connection);
+    return NULL;
+}
+
+static void test_one_moment(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    struct writer writer = {.database = fixture.database};
+    pthread_t thread;
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, v bigint)", "");
+    for (int i = 0; i < 100; i++) {
+        omen_value row[] = {value_bigint(i), value_bigint(0)};
+        assert_int_equal(omen_insert(c, "t", row, 1, NULL), OMEN_OK);
+    }
+    assert_int_equal(pthread_create(&thread, NULL, move_rows, &writer), 0);
+    for (int i = 0; i < 100; i++)
+        expect(c, "SELECT count(*), sum(a.v - b.v) FROM t a JOIN t b ON a.id = b.id", "100|0\n");
+    writer.done = true;
+    pthread_join(thread, NULL);
+    fixture_close(&fixture);
+}
+
+int main(int count, char **arguments)
+{
+    const struct CMUnitTest any_engine[] = {
+        cmocka_unit_test(test_fresh_and_counted),    cmocka_unit_test(test_stream_outlives_database),
+        cmocka_unit_test(test_types_through_engine), cmocka_unit_test(test_explain),
+        cmocka_unit_test(test_bad_libraries),
+    };
+    const struct CMUnitTest real_engine[] = {
+        cmocka_unit_test(test_three_checks), cmocka_unit_test(test_border),
+        cmocka_unit_test(test_prepared),     cmocka_unit_test(test_one_moment),
+    };
+    engine_path = count > 1 ? arguments[1] : getenv("OMENDB_ENGINE");
+    if (engine_path == NULL || engine_path[0] == '\0')
+        return 77;
+    int failures = cmocka_run_group_tests(any_engine, NULL, NULL);
+    if (count == 1)
+        failures += cmocka_run_group_tests(real_engine, NULL, NULL);
+    return failures;
+}
