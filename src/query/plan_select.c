@@ -404,6 +404,10 @@ omen_status point_run(struct plan *plan, const omen_value *parameters, struct ar
     snapshot_release(&snapshot);
     if (status != OMEN_OK && status != OMEN_NOT_FOUND)
         return error_set_default(error, status);
+    /* The columns lie far apart: their misses overlap with what the caller does before it reads,
+     * and with each other. */
+    if (row->group != NULL)
+        row_group_prefetch(row->group, row->slot, plan->point.columns, plan->point.column_count);
     session_count(&session->route_index, 1);
     return OMEN_OK;
 }
