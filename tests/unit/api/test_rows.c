@@ -207,17 +207,11 @@ static void test_misuse(void **state)
 {
     struct fixture fixture = fixture_open();
     omen_connection *c = fixture.connection;
-    struct ArrowArrayStream stream;
     struct ArrowSchema schema;
-    struct ArrowArray array;
     omen_database *database = (omen_database *)1;
     omen_connection *connection = (omen_connection *)1;
-    omen_statement *statement = (omen_statement *)1;
-    omen_row *row = (omen_row *)1;
-    omen_snapshot *snapshot = (omen_snapshot *)1;
     omen_options options = {0};
     omen_error error;
-    omen_value value = value_integer(1);
     const omen_status invalid = OMEN_INVALID_ARGUMENT;
     create(c, "CREATE TABLE t (id int PRIMARY KEY)");
     assert_int_equal(omen_open(NULL, NULL, NULL, &error), invalid);
@@ -237,6 +231,21 @@ static void test_misuse(void **state)
     assert_int_equal(omen_table_drop(c, NULL, NULL), invalid);
     assert_int_equal(omen_table_drop(c, "nope", NULL), OMEN_UNDEFINED_TABLE);
     assert_int_equal(omen_table_schema(c, "t", NULL, NULL), invalid);
+    fixture_close(&fixture);
+}
+
+static void test_misuse_of_rows(void **state)
+{
+    struct fixture fixture = fixture_open();
+    omen_connection *c = fixture.connection;
+    struct ArrowArrayStream stream;
+    struct ArrowArray array;
+    omen_statement *statement = (omen_statement *)1;
+    omen_row *row = (omen_row *)1;
+    omen_snapshot *snapshot = (omen_snapshot *)1;
+    omen_value value = value_integer(1);
+    const omen_status invalid = OMEN_INVALID_ARGUMENT;
+    create(c, "CREATE TABLE t (id int PRIMARY KEY)");
     assert_int_equal(omen_insert(c, "t", NULL, 1, NULL), invalid);
     assert_int_equal(omen_insert(c, NULL, &value, 1, NULL), invalid);
     assert_int_equal(omen_insert_arrow(c, "t", NULL, NULL, NULL), invalid);
@@ -318,7 +327,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_life_of_a_row), cmocka_unit_test(test_insert_checks),
         cmocka_unit_test(test_text_keys),     cmocka_unit_test(test_scan_options),
-        cmocka_unit_test(test_misuse),        cmocka_unit_test(test_no_leaks),
+        cmocka_unit_test(test_misuse),        cmocka_unit_test(test_misuse_of_rows),
+        cmocka_unit_test(test_no_leaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,8 +124,15 @@ static void test_insert(void **state)
     expect(c, "CREATE TABLE heap (a int, b text)", "");
     expect(c, "INSERT INTO heap DEFAULT VALUES", "1 rows\n");
     expect(c, "INSERT INTO heap VALUES (1), (2)", "2 rows\n");
+    fixture_close(&fixture);
+}
 
+static void test_insert_prepared(void **state)
+{
+    struct fixture fixture = fixture_open();
+    omen_connection *c = fixture.connection;
     omen_statement *statement;
+    expect(c, "CREATE TABLE t (id int PRIMARY KEY, n numeric(6,2), x text, w date NOT NULL)", "");
     assert_int_equal(omen_prepare(c, "INSERT INTO t (id, w, x, n) VALUES ($1, '2024-01-01', $2, $3), "
                                      "($1::bigint + 0, '2024-01-01', 'y', 1)",
                                   SIZE_MAX, &statement, NULL), OMEN_NOT_SUPPORTED);
@@ -243,6 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_create),
         cmocka_unit_test(test_insert),
+        cmocka_unit_test(test_insert_prepared),
         cmocka_unit_test(test_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
