@@ -279,6 +279,26 @@ static uint64_t chain_previous(const struct version_trim *trim, uint64_t row_id)
     return newest;
 }
 
+bool chain_unlink(const struct table *table, uint64_t watermark, struct index_key key,
+                  uint64_t number)
+{
+    struct version_trim trim = {.table = table, .watermark = watermark};
+    uint64_t row_id = row_id_canonical(table, index_lookup(table->index, key));
+    while (row_id != ROW_ID_NONE) {
+        if (row_id_group(row_id) == number)
+            return false; /* the head, or a version that counts as readable for a moment */
+        const struct group_entry *entry = directory_find(table, row_id_group(row_id));
+        if (entry == NULL)
+            return true;
+        uint64_t behind = row_group_previous(entry->group, row_id_slot(row_id));
+        uint64_t readable = first_readable(&trim, behind);
+        if (readable != behind)
+            row_group_set_previous(entry->group, row_id_slot(row_id), readable);
+        row_id = readable;
+    }
+    return true;
+}
+
 /* --- reserve: index entries --- */
 
 /* True where the entry was put by this very set, before. */

@@ -4,8 +4,9 @@
  * means one row for ever, or nothing once its group is gone. The list keeps the order in which
  * rows came: a compacted group lies where its sources lay.
  *
- * Why the end of a chain is where its group is gone. A group is dropped only when every version
- * in it ended at or below the watermark, or was copied and its index entry repointed. A reader
+ * Why the end of a chain is where its group is gone. A group is dropped only when no chain leads
+ * into it (table_maintain.c, unlink_group), or when every version in it ended at or below the
+ * watermark or was copied and its index entry repointed. A reader
  * that follows `previous` into it holds a snapshot S at or above the watermark, so it cannot see
  * the version there, nor any version further down, which ended earlier still. (A copied row was
  * live when its group was compacted; whatever replaced it since points at the copy.)

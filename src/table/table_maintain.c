@@ -2,7 +2,8 @@
  *
  *   erase    index entries of deleted keys, once their end is at or below the watermark (R5.4)
  *   repoint  index entries from the old copies of compacted rows to the new ones (R5.3)
- *   drop     groups that nobody can read: wholly dead ones, and compacted ones
+ *   drop     groups that nobody can read: compacted ones, wholly dead ones, also those between
+ *            an old reader's snapshot and the present, once no chain leads through them
  *   rewrite  freeze a sealed group, or compact groups with too many dead rows into one
  *
  * Each step is small, or works outside the writer lock. A rewrite reads groups that get no rows
@@ -42,6 +43,13 @@ struct step {
 static void spend(struct step *step, uint64_t rows)
 {
     step->budget = rows < step->budget ? step->budget - rows : 0;
+}
+
+static uint32_t live_rows(const struct group_entry *entry)
+{
+    const struct row_group *group = entry->group;
+    return row_group_row_count(group) - row_group_ended_count(group) -
+           row_group_unbegun_count(group);
 }
 
 /* --- erasing --- */
@@ -171,6 +179,65 @@ static void drop_groups(struct step *step)
     }
 }
 
+/* --- dropping under an old reader --- */
+
+/* The first begin of the group; slots begin in the order of their commits. */
+static uint64_t first_begin(const struct row_group *group)
+{
+    uint32_t rows = row_group_row_count(group);
+    for (uint32_t slot = 0; slot < rows; slot++)
+        if (row_group_begin(group, slot) != TIMESTAMP_PENDING)
+            return row_group_begin(group, slot);
+    return 0;
+}
+
+/* A wholly dead group that lies between the snapshots: an old reader keeps the watermark below
+ * its ends, but neither it nor anybody can read a row of it. */
+static bool is_unreadable(const struct table *table, const struct group_entry *entry)
+{
+    return entry != table->open && entry->map == NULL && entry->erasures == 0 &&
+           row_group_state_of(entry->group) == ROW_GROUP_SEALED && live_rows(entry) == 0 &&
+           !txn_lifetime_readable(table->manager, first_begin(entry->group), entry->last_end);
+}
+
+/* Leads the chains of its keys past the group, as far as the budget goes, then drops it. The old
+ * reader's own versions lie behind those of the group, in the same chains. */
+static omen_status unlink_group(struct step *step, struct group_entry *entry)
+{
+    struct table *table = step->table;
+    struct arena scratch;
+    arena_init(&scratch, table->allocator);
+    uint32_t rows = row_group_row_count(entry->group);
+    omen_status status = OMEN_OK;
+    while (entry->unlinked < rows && step->budget > 0) {
+        struct index_key key;
+        status = row_group_key(entry->group, entry->unlinked, &scratch, &key);
+        if (status != OMEN_OK || !chain_unlink(table, step->watermark, key, entry->number))
+            break;
+        arena_release(&scratch);
+        entry->unlinked++;
+        spend(step, 1);
+    }
+    arena_release(&scratch);
+    if (entry->unlinked == rows) {
+        group_detach(table, entry);
+        step->report->groups_dropped++;
+    }
+    return status;
+}
+
+static omen_status drop_unreadable_groups(struct step *step)
+{
+    struct table *table = step->table;
+    for (struct group_entry *entry = table->first, *next;
+         entry != NULL && step->budget > 0; entry = next) {
+        next = entry->next;
+        if (is_unreadable(table, entry))
+            OMEN_TRY(unlink_group(step, entry));
+    }
+    return OMEN_OK;
+}
+
 /* --- choosing a rewrite --- */
 
 /* A group that can be frozen or compacted now. */
@@ -180,13 +247,6 @@ static bool rewritable(const struct table *table, const struct group_entry *entr
     return entry != table->open && entry->map == NULL &&
            row_group_state_of(entry->group) != ROW_GROUP_OPEN &&
            row_group_max_begin(entry->group) <= watermark;
-}
-
-static uint32_t live_rows(const struct group_entry *entry)
-{
-    const struct row_group *group = entry->group;
-    return row_group_row_count(group) - row_group_ended_count(group) -
-           row_group_unbegun_count(group);
 }
 
 /* Dead rows that no snapshot can read; counted anew only when the watermark has moved. */
@@ -482,7 +542,8 @@ static bool has_work(struct step *step)
     if (erasable(table, step->watermark) != NULL)
         return true;
     for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next)
-        if (needs_repointing(entry) || droppable(table, entry, step->watermark))
+        if (needs_repointing(entry) || droppable(table, entry, step->watermark) ||
+            is_unreadable(table, entry))
             return true;
     struct rewrite rewrite;
     bool found = choose_rewrite(step, &rewrite);
@@ -508,6 +569,8 @@ omen_status table_maintain(struct table *table, uint64_t rows_max,
         if (status == OMEN_OK)
             status = repoint_entries(&step);
         drop_groups(&step);
+        if (status == OMEN_OK)
+            status = drop_unreadable_groups(&step);
         found = false;
         if (status == OMEN_OK && step.budget > 0)
             status = rewrite_once(&step, &found);

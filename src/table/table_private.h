@@ -55,6 +55,7 @@ struct group_entry {
     uint64_t valid_until;    /* * TIMESTAMP_INFINITY until compacted */
     struct slot_map *map;    /* where the rows went; NULL until compacted */
     uint32_t repointed;      /* slots of a compacted group whose entries have been repointed */
+    uint32_t unlinked;       /* slots of an unreadable group that no chain leads to any more */
     uint32_t erasures;       /* queued deleted keys whose row lies here */
     uint64_t last_end;       /* newest end stamped here */
     uint64_t counted_at;     /* watermark at which `reclaimable` was counted */
@@ -211,6 +212,11 @@ struct write_set {
         struct placement placements[1];
     } small;
 };
+
+/* Takes the versions that nobody can read out of the key's chain, but not its head. Says whether
+ * the chain now leads past group `number`. As the writer. */
+bool chain_unlink(const struct table *table, uint64_t watermark, struct index_key key,
+                  uint64_t number);
 
 extern const struct txn_participant_ops write_set_ops;
 

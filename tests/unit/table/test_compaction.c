@@ -302,6 +302,41 @@ static void test_r5_3_superseded_groups_wait_for_readers(void **state)
     model_close(&model);
 }
 
+/* Versions born and superseded while one old reader lives are no use to it: their groups go, and
+ * the reader still finds its own versions behind them. */
+static void test_r5_4_an_old_reader_does_not_keep_what_it_cannot_read(void **state)
+{
+    struct model model;
+    struct maintain_report report = {0};
+    model_open(&model, KEY_MIXED);
+    model_insert(&model, 0, 100);
+    struct old_reader reader = reader_open(&model);
+    table_seal_open(model.table);
+    for (int round = 0; round < 8; round++) {
+        for (int32_t kid = 0; kid < 50; kid++)
+            for (int i = 0; i < 3; i++)
+                model_update(&model, kid, kid);
+        table_seal_open(model.table);
+        while (table_maintain(model.table, 20, &report) == OMEN_OK && report.more)
+            report.more = false;
+        reader_check(&model, &reader, 100);
+        check_all(&model, 100);
+    }
+    maintain_fully(&model, &report);
+    assert_in_range(report.groups_dropped, 7, 8);
+    struct table_stats stats = stats_of(&model);
+    assert_true(stats.groups_open + stats.groups_sealed + stats.groups_frozen <= 3);
+    reader_check(&model, &reader, 100);
+    for (int32_t kid = 0; kid < 50; kid++)
+        model_delete(&model, kid);
+    maintain_fully(&model, &report);
+    reader_check(&model, &reader, 100);
+    reader_close(&reader);
+    maintain_fully(&model, &report);
+    check_all(&model, 100);
+    model_close(&model);
+}
+
 static void test_small_neighbours_are_merged(void **state)
 {
     struct model model;
@@ -426,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_r5_3_an_old_reader_blocks_only_while_it_lives),
         cmocka_unit_test(test_r5_3_dead_groups_are_dropped),
         cmocka_unit_test(test_r5_3_superseded_groups_wait_for_readers),
+        cmocka_unit_test(test_r5_4_an_old_reader_does_not_keep_what_it_cannot_read),
         cmocka_unit_test(test_small_neighbours_are_merged),
         cmocka_unit_test(test_steps_are_bounded),
         cmocka_unit_test(test_r5_3_commits_during_compaction),
