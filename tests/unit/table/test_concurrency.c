@@ -278,12 +278,16 @@ static void swap_keys(struct bank *bank, struct random *random)
     write_set_destroy(set);
 }
 
-static void run_bank(bool text_keys)
+static void run_bank(bool text_keys, bool hold_old)
 {
     struct bank bank;
     const char *steps_text = getenv("OMEN_STEPS");
     long steps = steps_text != NULL ? atol(steps_text) : 4000;
     bank_open(&bank, text_keys);
+    struct snapshot old; /* of before the first transfer, held to the end */
+    assert_int_equal(snapshot_acquire(bank.manager, &old), OMEN_OK);
+    if (!hold_old)
+        snapshot_release(&old);
     pthread_t threads[4];
     void *(*const mains[4])(void *) = {lookup_main, lookup_main, scan_main, maintain_main};
     for (int i = 0; i < 4; i++)
@@ -299,17 +303,24 @@ static void run_bank(bool text_keys)
         pthread_join(threads[i], NULL);
     assert_int_equal(bank.wrong, 0);
     assert_true(bank.lookups > 0 && bank.scans > 0 && bank.steps > 0);
+    for (int64_t id = 0; hold_old && id < ACCOUNTS; id++) {
+        int64_t money = 0;
+        assert_int_equal(get(&bank, old.timestamp, id, &money), OMEN_OK);
+        assert_int_equal(money, BALANCE);
+    }
+    snapshot_release(&old);
     bank_close(&bank);
 }
 
 static void test_word_keys(void **state)
 {
-    run_bank(false);
+    run_bank(false, false);
+    run_bank(false, true);
 }
 
 static void test_byte_keys(void **state)
 {
-    run_bank(true);
+    run_bank(true, true);
 }
 
 /* Lookups while many other keys are put and undone around them. */
