@@ -5,6 +5,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -134,6 +136,34 @@ static omen_status real_own_folder(const struct os *os, char *buffer, size_t cap
         return error_set(error, OMEN_LIMIT_EXCEEDED, "the path of this library is too long");
     memcpy(buffer, slash != NULL ? facts.dli_fname : ".", length);
     buffer[length] = '\0';
+    return OMEN_OK;
+}
+
+struct call {
+    void (*function)(void *);
+    void *argument;
+};
+
+static void *run_call(void *argument)
+{
+    const struct call *call = argument;
+    call->function(call->argument);
+    return NULL;
+}
+
+omen_status os_run_with_stack(size_t stack_bytes, void (*function)(void *), void *argument)
+{
+    struct call call = {.function = function, .argument = argument};
+    pthread_attr_t attributes;
+    pthread_t thread;
+    if (pthread_attr_init(&attributes) != 0)
+        return OMEN_OUT_OF_MEMORY;
+    bool started = pthread_attr_setstacksize(&attributes, stack_bytes) == 0 &&
+                   pthread_create(&thread, &attributes, run_call, &call) == 0;
+    pthread_attr_destroy(&attributes);
+    if (!started)
+        return OMEN_OUT_OF_MEMORY;
+    pthread_join(thread, NULL);
     return OMEN_OK;
 }
 

@@ -48,6 +48,11 @@ struct os {
                               omen_error *error);
 };
 
+/* Calls `function` on a thread with a stack of that size and waits for it: for work that may
+ * recurse deeper than the caller's stack allows. Errors: OUT_OF_MEMORY, and nothing was called. */
+OMEN_MUST_CHECK omen_status os_run_with_stack(size_t stack_bytes, void (*function)(void *),
+                                              void *argument);
+
 /* The operating system itself. Thread-safe. */
 extern const struct os os_real;
 

@@ -367,7 +367,8 @@ static omen_status check_token(const struct lexer *lexer, const struct token *to
     return OMEN_NAME_TOO_LONG;
 }
 
-omen_status lexer_check(const char *text, size_t length, omen_error *error)
+omen_status lexer_check(const char *text, size_t length, size_t *nesting_max,
+                        omen_error *error)
 {
     if (length > STATEMENT_BYTES_MAX)
         return error_set(error, OMEN_LIMIT_EXCEEDED,
@@ -379,14 +380,19 @@ omen_status lexer_check(const char *text, size_t length, omen_error *error)
     struct lexer lexer = {.text = text, .length = length};
     struct nesting nesting;
     memset(&nesting, 0, sizeof nesting);
+    size_t highest = 0;
     for (;;) {
         struct token token = lexer_next(&lexer);
         if (token.kind == TOKEN_END || token.kind == TOKEN_UNTERMINATED)
-            return OMEN_OK;
+            break;
         OMEN_TRY(check_token(&lexer, &token, error));
         nesting_add(&nesting, &lexer, &token);
         if (nesting.total > STATEMENT_NESTING_MAX)
             return error_set(error, OMEN_STATEMENT_TOO_COMPLEX,
                              "the statement nests too deeply");
+        highest = nesting.total > highest ? nesting.total : highest;
     }
+    if (nesting_max != NULL)
+        *nesting_max = highest;
+    return OMEN_OK;
 }

@@ -14,7 +14,7 @@
 
 enum {
     STATEMENT_BYTES_MAX = 16 << 20,
-    STATEMENT_NESTING_MAX = 8000, /* tokens that could each nest one level deeper */
+    STATEMENT_NESTING_MAX = 20000, /* tokens that could each nest one level deeper */
     IDENTIFIER_BYTES_MAX = 63,
 };
 
@@ -52,8 +52,9 @@ size_t lexer_split(const char *text, size_t length, size_t *rest, bool *complete
 /* Refuses text that must not reach the parser. Errors: LIMIT_EXCEEDED over 16 MB,
  * INVALID_ENCODING for bad UTF-8 or a zero byte, NAME_TOO_LONG for an identifier over 63 bytes
  * (the parser would cut it), STATEMENT_TOO_COMPLEX where it could nest too deeply (the parser
- * recurses). */
-OMEN_MUST_CHECK omen_status lexer_check(const char *text, size_t length, omen_error *error);
+ * recurses). `*nesting` (may be NULL) gets the depth that it cannot exceed. */
+OMEN_MUST_CHECK omen_status lexer_check(const char *text, size_t length, size_t *nesting,
+                                        omen_error *error);
 
 /* The 1-based character that byte `offset` of valid UTF-8 text lies in. */
 int lexer_character(const char *text, size_t length, size_t offset);

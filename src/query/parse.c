@@ -4,6 +4,9 @@
  * once per level, one flat pass over the bytes measures the depth and notes what the rest needs
  * to know of the whole tree: parameters, row locks, INTO, data-modifying parts.
  *
+ * Text that could nest deeply is parsed on a thread with a large stack, so callers may have small
+ * ones.
+ *
  * Memory: libpg_query uses its own; the unpacked tree lies in the caller's arena, so it is never
  * freed piece by piece. Thread-safe: libpg_query keeps its state per thread.
  */
@@ -12,7 +15,13 @@
 #include <pg_query.h>
 #include <string.h>
 
+#include "os/os.h"
 #include "query/lexer.h"
+
+enum {
+    PARSE_NESTING_OWN_STACK = 500,  /* up to here the caller's stack will do */
+    PARSE_STACK_BYTES = 64 << 20,   /* for more; pages are taken as they are used */
+};
 
 /* --- the flat pass --- */
 
@@ -194,34 +203,56 @@ static omen_status unpack_tree(const PgQueryProtobuf *packed, struct arena *aren
     return OMEN_OK;
 }
 
-omen_status parse_statement(const char *sql, size_t length, struct arena *arena,
-                            struct parsed *out, omen_error *error)
+/* One call of the parser, perhaps on another thread's stack. */
+struct parse_call {
+    struct arena *arena;
+    struct parsed *parsed;
+    omen_error *error;
+    omen_status status;
+};
+
+static void parse_text(void *argument)
+{
+    struct parse_call *call = argument;
+    PgQueryProtobufParseResult result = pg_query_parse_protobuf(call->parsed->text);
+    if (result.error != NULL)
+        call->status = parse_failed(result.error, call->error);
+    else
+        call->status = survey_tree(&result.parse_tree, call->arena, call->parsed, call->error);
+    if (call->status == OMEN_OK)
+        call->status = unpack_tree(&result.parse_tree, call->arena, call->parsed, call->error);
+    pg_query_free_protobuf_parse_result(result);
+}
+
+/* The text's length without a final semicolon, so that the engine sees the query alone. */
+static size_t statement_length(const char *sql, size_t length)
 {
     size_t rest;
     bool complete;
-    memset(out, 0, sizeof *out);
-    OMEN_TRY(lexer_check(sql, length, error));
-    /* A final semicolon is cut, so that the engine sees the query alone. */
     size_t kept = lexer_split(sql, length, &rest, &complete);
     struct lexer behind = {.text = sql, .length = length, .position = rest};
     struct token next = lexer_next(&behind);
     while (next.kind == TOKEN_PUNCTUATION && sql[next.start] == ';')
         next = lexer_next(&behind);
-    out->length = complete && next.kind == TOKEN_END ? kept : length;
+    return complete && next.kind == TOKEN_END ? kept : length;
+}
+
+omen_status parse_statement(const char *sql, size_t length, struct arena *arena,
+                            struct parsed *out, omen_error *error)
+{
+    size_t nesting;
+    memset(out, 0, sizeof *out);
+    OMEN_TRY(lexer_check(sql, length, &nesting, error));
+    out->length = statement_length(sql, length);
     out->text = arena_copy_text(arena, sql, out->length);
     if (out->text == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
-
-    PgQueryProtobufParseResult result = pg_query_parse_protobuf(out->text);
-    omen_status status;
-    if (result.error != NULL)
-        status = parse_failed(result.error, error);
-    else
-        status = survey_tree(&result.parse_tree, arena, out, error);
-    if (status == OMEN_OK)
-        status = unpack_tree(&result.parse_tree, arena, out, error);
-    pg_query_free_protobuf_parse_result(result);
-    return status;
+    struct parse_call call = {.arena = arena, .parsed = out, .error = error};
+    if (nesting <= PARSE_NESTING_OWN_STACK)
+        parse_text(&call);
+    else if (os_run_with_stack(PARSE_STACK_BYTES, parse_text, &call) != OMEN_OK)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    return call.status;
 }
 
 void parse_set_position(const struct parsed *parsed, int location, omen_error *error)

@@ -35,7 +35,7 @@ omen_status statement_create(struct session *session, const char *sql, size_t le
     struct allocator *allocator = session->database->allocator;
     *out = NULL;
     if (length > STATEMENT_BYTES_MAX)
-        return lexer_check(sql, length, error);
+        return lexer_check(sql, length, NULL, error);
     struct statement *statement = allocator_alloc_zeroed(allocator, sizeof *statement);
     if (statement == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
