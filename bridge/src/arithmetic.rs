@@ -4,8 +4,12 @@
 //! plan made from SQL sets it. So `+`, `-`, `*` and the minus sign over signed integers become
 //! functions that call Arrow's checked kernels. Division is checked already, DECIMAL too; SUM over
 //! BIGINT still wraps.
+//!
+//! A chain `a + b - c ...` becomes one function of all its operands, computed from the left in
+//! the widest of their types. Nested functions won't do: DataFusion spells the operands' names out
+//! to find a function's type, at every level and in every pass, which is cubic in the depth.
 
-use std::sync::{Arc, LazyLock};
+use std::any::Any;
 
 use arrow::compute::kernels::numeric::{add, mul, sub};
 use arrow::datatypes::DataType;
@@ -13,25 +17,15 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{internal_err, DFSchema, ScalarValue};
 use datafusion::error::Result;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
-use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::physical_expr_common::datum::apply;
 
-static FUNCTIONS: LazyLock<[Arc<ScalarUDF>; 3]> = LazyLock::new(|| {
-    let (plus, minus, times) = (Operator::Plus, Operator::Minus, Operator::Multiply);
-    [("checked_add", plus), ("checked_subtract", minus), ("checked_multiply", times)].map(
-        |(name, operator)| {
-            let signature = Signature::user_defined(Volatility::Immutable);
-            Arc::new(ScalarUDF::from(Checked { name, operator, signature }))
-        },
-    )
-});
-
-/// The rule; recursion is the caller's.
+/// The rule; recursion is the caller's, from the leaves up.
 #[derive(Debug)]
 pub struct CheckedIntegers;
 
@@ -46,43 +40,66 @@ impl FunctionRewrite for CheckedIntegers {
         schema: &DFSchema,
         _config: &ConfigOptions,
     ) -> Result<Transformed<Expr>> {
-        let [add, subtract, multiply] = &*FUNCTIONS;
-        let function = match &expr {
-            Expr::BinaryExpr(BinaryExpr { op: Operator::Plus, .. }) => add,
-            Expr::BinaryExpr(BinaryExpr { op: Operator::Minus, .. }) => subtract,
-            Expr::BinaryExpr(BinaryExpr { op: Operator::Multiply, .. }) => multiply,
-            Expr::Negative(_) => subtract,
-            _ => return Ok(Transformed::no(expr)),
-        };
         let is_integer = |operand: &Expr| {
-            operand.get_type(schema).is_ok_and(|data_type| data_type.is_signed_integer())
+            let get_type = || operand.get_type(schema);
+            Checked::of(operand).is_some() || get_type().is_ok_and(|t| t.is_signed_integer())
         };
         match expr {
-            Expr::BinaryExpr(BinaryExpr { left, right, .. })
-                if is_integer(&left) && is_integer(&right) =>
-            {
-                Ok(Transformed::yes(function.call(vec![*left, *right])))
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: op @ (Operator::Plus | Operator::Minus | Operator::Multiply),
+                right,
+            }) if is_integer(&left) && is_integer(&right) => {
+                let mut operators =
+                    Checked::of(&left).map_or(vec![], |left| left.operators.clone());
+                let mut operands = match *left {
+                    Expr::ScalarFunction(ScalarFunction { args, .. }) if !operators.is_empty() => {
+                        args
+                    }
+                    left => vec![left],
+                };
+                operators.push(op);
+                operands.push(*right);
+                Ok(Transformed::yes(Checked::call(operators, operands)))
             }
             Expr::Negative(operand) if is_integer(&operand) => {
-                let zero = ScalarValue::new_zero(&operand.get_type(schema)?)?;
-                Ok(Transformed::yes(function.call(vec![Expr::Literal(zero, None), *operand])))
+                let zero = Expr::Literal(ScalarValue::Int8(Some(0)), None);
+                Ok(Transformed::yes(Checked::call(vec![Operator::Minus], vec![zero, *operand])))
             }
             expr => Ok(Transformed::no(expr)),
         }
     }
 }
 
-/// One operator as a function of two integers of one type.
+/// `operands[0] operators[0] operands[1] operators[1] ...`, from the left.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Checked {
-    name: &'static str,
-    operator: Operator,
+    /// Spells the operators, so that no two functions share a name.
+    name: String,
+    operators: Vec<Operator>,
     signature: Signature,
+}
+
+impl Checked {
+    fn call(operators: Vec<Operator>, operands: Vec<Expr>) -> Expr {
+        let symbols: String = operators.iter().map(Operator::to_string).collect();
+        let signature = Signature::user_defined(Volatility::Immutable);
+        let name = format!("checked{symbols}");
+        ScalarUDF::from(Self { name, operators, signature }).call(operands)
+    }
+
+    /// The function that `expr` calls, if it is one of these.
+    fn of(expr: &Expr) -> Option<&Self> {
+        match expr {
+            Expr::ScalarFunction(call) => (call.func.inner().as_ref() as &dyn Any).downcast_ref(),
+            _ => None,
+        }
+    }
 }
 
 impl ScalarUDFImpl for Checked {
     fn name(&self) -> &str {
-        self.name
+        &self.name
     }
 
     fn signature(&self) -> &Signature {
@@ -90,25 +107,27 @@ impl ScalarUDFImpl for Checked {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(self.coerce_types(types)?.swap_remove(0))
+        let widest = types.iter().max_by_key(|data_type| data_type.primitive_width());
+        widest.cloned().map_or_else(|| internal_err!("arithmetic over nothing"), Ok)
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        let [left, right] = types else { return internal_err!("{} takes two values", self.name) };
-        let (left, right) =
-            BinaryTypeCoercer::new(left, &self.operator, right).get_input_types()?;
-        Ok(vec![left, right])
+        Ok(vec![self.return_type(types)?; types.len()])
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [left, right] = arguments.args.as_slice() else {
-            return internal_err!("{} takes two values", self.name);
+        let mut operands = arguments.args.into_iter();
+        let Some(mut result) = operands.next() else {
+            return internal_err!("arithmetic over nothing");
         };
-        let kernel = match self.operator {
-            Operator::Plus => add,
-            Operator::Minus => sub,
-            _ => mul,
-        };
-        apply(left, right, kernel)
+        for (operator, operand) in self.operators.iter().zip(operands) {
+            let kernel = match operator {
+                Operator::Plus => add,
+                Operator::Minus => sub,
+                _ => mul,
+            };
+            result = apply(&result, &operand, kernel)?;
+        }
+        Ok(result)
     }
 }

@@ -56,7 +56,7 @@ const MEMORY_BYTES_DEFAULT: u64 = 1 << 30;
 const STACK_BYTES: usize = 8 << 20;
 
 /// Levels of nesting the parser takes; the planner behind it grows its stack as needed.
-const NESTING_MAX: usize = 256;
+const NESTING_MAX: usize = 128;
 
 /// Names this many consumers when memory runs out.
 const CONSUMERS_NAMED: std::num::NonZeroUsize = std::num::NonZeroUsize::new(3).unwrap();

@@ -350,6 +350,8 @@ static const char *repeated(const char *head, const char *part, int count, const
 static void test_long_statements(void **state)
 {
     expect(repeated("SELECT count(*) FROM t WHERE id = 1", " OR id = 5", 300, ""), "2");
+    expect(repeated("SELECT 1", " + 2 - 1", 400, ""), "401");
+    expect(repeated("SELECT id", " + amount", 400, " FROM t WHERE id = 1"), "4001");
     expect(repeated("SELECT count(*) FROM t WHERE id IN (1", ", 5", 20000, ")"), "2");
     expect("SELECT ((((((((((((((((((((1))))))))))))))))))))", "1");
     expect_error(repeated("SELECT ", "(", 5000, "1"), "54001", "");
@@ -410,6 +412,10 @@ static void test_running_errors(void **state)
     expect_error("SELECT CAST(id AS SMALLINT) * CAST(10000 AS SMALLINT) FROM t WHERE id = 5",
                  "22003", "verflow");
     expect("SELECT -id, id + 1, id * 2, id - amount, 2 - 3 FROM t WHERE id = 5", "-5|6|10|-45|-1");
+    expect("SELECT 10 - 3 - 2 * 2 + 1, 10 - (3 - 2), -(-id) FROM t WHERE id = 5", "4|9|5");
+    expect("SELECT sum(id + amount), sum(id - amount) FROM t WHERE id BETWEEN 1 AND 5", "88|-72");
+    expect("SELECT CAST(1 AS SMALLINT) + CAST(2 AS SMALLINT), CAST(1 AS SMALLINT) - CAST(2 AS INT)",
+           "3|-1");
     expect("SELECT id FROM t WHERE id = 2 + 3", "5");
     assert_int_equal(fake_host.predicate_count, 1);
     expect_error("SELECT DATE '2020-13-45'", "22007", "");
