@@ -94,17 +94,25 @@ static void test_refuses(void **state)
     test_free(large);
 }
 
+static char *append(char *end, const char *text)
+{
+    size_t length = strlen(text);
+    memcpy(end, text, length + 1);
+    return end + length;
+}
+
 /* `count` times `unit` between a head and as many tails. */
 static char *repeat(const char *head, const char *unit, const char *middle, const char *tail,
                     size_t count)
 {
     char *text = malloc(strlen(head) + strlen(middle) + count * (strlen(unit) + strlen(tail)) + 1);
-    char *end = text + sprintf(text, "%s", head);
+    assert_non_null(text);
+    char *end = append(text, head);
     for (size_t i = 0; i < count; i++)
-        end += sprintf(end, "%s", unit);
-    end += sprintf(end, "%s", middle);
+        end = append(end, unit);
+    end = append(end, middle);
     for (size_t i = 0; i < count; i++)
-        end += sprintf(end, "%s", tail);
+        end = append(end, tail);
     return text;
 }
 
