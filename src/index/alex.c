@@ -6,7 +6,7 @@
 
 omen_status alex_init(struct alex *alex, struct allocator *allocator)
 {
-    *alex = (struct alex){.search = alex_search_select()};
+    *alex = (struct alex){.search = alex_search_number(0)};
     node_heap_init(&alex->heap, allocator);
     struct alex_builder builder = {.alex = alex};
     if (!alex_build_subtree(&builder, (struct alex_run){0}, &alex->root))
@@ -66,6 +66,17 @@ omen_status alex_bulk_load(struct alex *alex, const struct index_key *keys,
     alex->stats.entries = count;
     alex->rebuilt_entries = count;
     return OMEN_OK;
+}
+
+index_lookup_function *alex_lookup_function(const struct alex *alex)
+{
+    return alex->search->lookup;
+}
+
+void alex_lookup_batch(const struct alex *alex, const struct index_key *keys, size_t count,
+                       uint64_t *row_ids)
+{
+    alex->search->lookup_batch(alex, keys, count, row_ids);
 }
 
 struct alex_leaf *alex_leaf_of(const struct alex *alex, uint64_t key)

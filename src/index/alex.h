@@ -26,7 +26,7 @@ struct alex_entry {
 
 struct alex {
     struct alex_entry root;
-    const struct alex_search *search; /* the lookup this CPU runs best */
+    const struct alex_search *search; /* the lookups this CPU runs best */
     struct alex_leaf *first;
     struct alex_leaf *last;
     uint64_t *scratch; /* keys, then row ids, of the leaf under reconstruction */
@@ -46,8 +46,8 @@ void alex_release(struct alex *alex);
 OMEN_MUST_CHECK omen_status alex_bulk_load(struct alex *alex, const struct index_key *keys,
                                            const uint64_t *row_ids, size_t count);
 
-/* As index_lookup. */
-uint64_t alex_lookup(const struct alex *alex, uint64_t key);
+/* The function that index_lookup calls, with the struct alex as structure. */
+index_lookup_function *alex_lookup_function(const struct alex *alex);
 
 /* As index_lookup_batch. */
 void alex_lookup_batch(const struct alex *alex, const struct index_key *keys, size_t count,

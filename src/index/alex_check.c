@@ -120,6 +120,8 @@ static omen_status check_subtree(struct check *check, const struct alex_entry *e
         return BROKEN(check, "an entry's model differs from its model node's");
     if ((inner->base & ((UINT64_C(1) << inner->shift) - 1)) != 0)
         return BROKEN(check, "a model node's base is not aligned to its slots");
+    if (inner->slot_count - 1 > (UINT64_MAX - inner->base) >> inner->shift)
+        return BROKEN(check, "a model node's slots reach beyond the key space");
     uint32_t children = 0;
     for (uint32_t slot = 0; slot < inner->slot_count; slot++) {
         if (slot > 0 && inner->entries[slot].child == inner->entries[slot - 1].child)

@@ -14,20 +14,19 @@
 #include "index/alex_private.h"
 
 /* The last block with an entry, or block 0. */
-static uint32_t last_filled(const struct alex_leaf *leaf)
+static uint32_t last_filled(const struct alex_block *blocks, uint32_t last)
 {
-    uint32_t block = leaf->block_count - 1;
-    while (block > 0 && leaf->blocks[block].row_ids[0] == ROW_ID_NONE)
-        block--;
-    return block;
+    while (last > 0 && blocks[last].row_ids[0] == ROW_ID_NONE)
+        last--;
+    return last;
 }
 
 /* The last block of [low, high) whose first key is <= key; low's is, or low is 0. */
-static uint32_t bisect(const struct alex_leaf *leaf, uint32_t low, uint32_t high, uint64_t key)
+static uint32_t bisect(const struct alex_block *blocks, uint32_t low, uint32_t high, uint64_t key)
 {
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
-        if (leaf->blocks[middle].keys[0] <= key)
+        if (blocks[middle].keys[0] <= key)
             low = middle;
         else
             high = middle;
@@ -35,31 +34,34 @@ static uint32_t bisect(const struct alex_leaf *leaf, uint32_t low, uint32_t high
     return low;
 }
 
-uint32_t leaf_walk(const struct alex_leaf *leaf, uint32_t predicted, uint64_t key)
+/* Most predictions are off by one block if at all, so the first steps have that length: a
+ * longer one would wait for a block that is not needed. */
+uint32_t leaf_walk(const struct alex_block *blocks, uint32_t last, uint32_t predicted,
+                   uint64_t key)
 {
+    enum { SHORT_STEPS = 2 };
     if (key == UINT64_MAX)
-        return last_filled(leaf);
+        return last_filled(blocks, last);
     uint32_t at = predicted;
     uint32_t step = 1;
-    if (leaf->blocks[at].keys[0] <= key) {
-        while (at + step < leaf->block_count && leaf->blocks[at + step].keys[0] <= key) {
+    if (blocks[at].keys[0] <= key) {
+        while (last - at >= step && blocks[at + step].keys[0] <= key) {
             at += step;
-            step *= 2;
+            step = at - predicted < SHORT_STEPS ? 1 : step * 2;
         }
-        uint32_t end = leaf->block_count - at > step ? at + step : leaf->block_count;
-        return bisect(leaf, at, end, key);
+        return bisect(blocks, at, last - at >= step ? at + step : last + 1, key);
     }
-    while (at >= step && leaf->blocks[at - step].keys[0] > key) {
+    while (at >= step && blocks[at - step].keys[0] > key) {
         at -= step;
-        step *= 2;
+        step = predicted - at < SHORT_STEPS ? 1 : step * 2;
     }
-    return bisect(leaf, at >= step ? at - step : 0, at > 0 ? at : 1, key);
+    return bisect(blocks, at >= step ? at - step : 0, at > 0 ? at : 1, key);
 }
 
 static uint32_t locate_by_fences(const struct alex_leaf *leaf, uint64_t key)
 {
     if (key == UINT64_MAX)
-        return last_filled(leaf);
+        return last_filled(leaf->blocks, leaf->block_count - 1);
     const uint64_t *fences = leaf_fence(leaf);
     uint32_t low = 0;
     for (uint32_t length = leaf->block_count; length > 1;) {
@@ -74,7 +76,7 @@ uint32_t leaf_locate(const struct alex_leaf *leaf, uint64_t key)
 {
     if (leaf->kind == ALEX_SORTED)
         return locate_by_fences(leaf, key);
-    return leaf_walk(leaf, leaf_predict(leaf, key), key);
+    return leaf_walk(leaf->blocks, leaf->block_count - 1, leaf_predict(leaf, key), key);
 }
 
 /* The least key a gap at the end of `block` may copy: the next block's first, or the maximum. */

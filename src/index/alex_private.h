@@ -18,6 +18,7 @@
  *  4. An entry's model equals its child's header. Keys outside a node's range go to its ends.
  *  5. Fence b of a sorted leaf is the first key of block b; unused fences are UINT64_MAX.
  *  6. Leaves are chained in key order, and every key descends to the leaf that holds it.
+ *  7. The slots of a model node lie within the key space, at multiples of their width.
  */
 #ifndef OMEN_INDEX_ALEX_PRIVATE_H
 #define OMEN_INDEX_ALEX_PRIVATE_H
@@ -86,32 +87,31 @@ struct alex_path {
     uint32_t length;
 };
 
-/* What a lookup needs of the CPU, chosen once per index. */
+/* The lookups for one instruction set (alex_search.c), chosen once per index. */
 struct alex_search {
-    uint64_t (*lookup)(const struct alex *alex, uint64_t key);
+    const char *name;
+    index_lookup_function *lookup; /* of a struct alex; key.word counts */
     void (*lookup_batch)(const struct alex *alex, const struct index_key *keys, size_t count,
                          uint64_t *row_ids);
 };
 
-/* The fastest search this CPU can run (alex_search.c); the scalar one for comparison. */
-const struct alex_search *alex_search_select(void);
-extern const struct alex_search alex_search_scalar;
+/* The searches this CPU can run, the fastest at number 0; NULL behind the last. */
+const struct alex_search *alex_search_number(unsigned number);
 
 static inline uint64_t high_product(uint64_t a, uint64_t b)
 {
     return (uint64_t)(((uint128)a * b) >> 64);
 }
 
-static inline uint64_t key_offset(uint64_t key, uint64_t base)
-{
-    return key > base ? key - base : 0;
-}
-
-/* The slot of an inner entry's child that `key` belongs to. */
+/* The slot of an inner entry's child that `key` belongs to. The offset of a key below the base
+ * wraps around; with a base divisible by the slots' width and no slot beyond the key space
+ * (invariant 7) its slot is above the last, so one comparison finds keys on either side. */
 static inline uint32_t entry_slot(const struct alex_entry *entry, uint64_t key)
 {
-    uint64_t slot = key_offset(key, entry->base) >> entry->shift;
-    return slot < entry->last ? (uint32_t)slot : entry->last;
+    uint64_t slot = (key - entry->base) >> entry->shift;
+    if (__builtin_expect(slot > entry->last, 0))
+        return key < entry->base ? 0 : entry->last;
+    return (uint32_t)slot;
 }
 
 static inline const struct alex_entry *entry_descend(const struct alex_entry *entry, uint64_t key)
@@ -119,11 +119,15 @@ static inline const struct alex_entry *entry_descend(const struct alex_entry *en
     return &((const struct alex_inner *)entry->child)->entries[entry_slot(entry, key)];
 }
 
-/* The block a model predicts for `key`. */
+/* The block a model predicts for `key`. A key below the base wraps around to a block above the
+ * last and ends at 0; only where the model spans nearly all keys may it be any block. That is
+ * a bad guess, not a wrong answer: a search may start from every block. */
 static inline uint32_t model_block(uint64_t base, uint64_t multiplier, uint32_t last, uint64_t key)
 {
-    uint64_t block = high_product(key_offset(key, base), multiplier);
-    return block < last ? (uint32_t)block : last;
+    uint64_t block = high_product(key - base, multiplier);
+    if (__builtin_expect(block > last, 0))
+        return key < base ? 0 : last;
+    return (uint32_t)block;
 }
 
 static inline uint32_t leaf_predict(const struct alex_leaf *leaf, uint64_t key)
@@ -155,8 +159,10 @@ static inline uint64_t *leaf_fence(const struct alex_leaf *leaf)
 /* The only block that can hold `key` (invariant 3), searched from a predicted one. */
 uint32_t leaf_locate(const struct alex_leaf *leaf, uint64_t key);
 
-/* As leaf_locate, for a leaf with a model, from block `predicted`. */
-uint32_t leaf_walk(const struct alex_leaf *leaf, uint32_t predicted, uint64_t key);
+/* As leaf_locate, for blocks 0 to `last` of a leaf whose header need not be read, from block
+ * `predicted`. */
+uint32_t leaf_walk(const struct alex_block *blocks, uint32_t last, uint32_t predicted,
+                   uint64_t key);
 
 /* The leaf `key` belongs to. */
 struct alex_leaf *alex_leaf_of(const struct alex *alex, uint64_t key);

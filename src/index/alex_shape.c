@@ -176,6 +176,12 @@ static uint64_t slots_missing(const struct alex_inner *inner, uint64_t key)
     return slot < inner->slot_count ? 0 : slot - inner->slot_count + 1;
 }
 
+/* How many slots there are between the node's last and the end of the key space. */
+static uint64_t slots_above(const struct alex_inner *inner)
+{
+    return (UINT64_MAX >> inner->shift) - (inner->base >> inner->shift) - (inner->slot_count - 1);
+}
+
 /* Adds slots at the end where `key` lies, so that inserts marching on find more of them. The
  * new slots lead to the child at that end. False only without memory; nothing happens where
  * the key is too far away. */
@@ -185,8 +191,9 @@ static bool widen_inner(struct alex *alex, struct alex_path *path, uint64_t key)
     uint64_t missing = slots_missing(inner, key);
     uint64_t added = size_max((size_t)missing, inner->slot_count / 4 + 4);
     bool left = key < inner->base;
-    if (left && added > inner->base >> inner->shift)
-        added = inner->base >> inner->shift;
+    uint64_t room = left ? inner->base >> inner->shift : slots_above(inner);
+    if (added > room)
+        added = room;
     if (missing == 0 || missing > added || missing > inner->slot_count / 2 + 8 ||
         inner->slot_count + added > SLOT_COUNT_MAX ||
         inner->slot_count > inner->child_count * UINT64_C(16) + 64)

@@ -5,6 +5,7 @@
 #include "index/byte_tree.h"
 
 struct index {
+    struct index_head head;
     enum index_kind kind;
     struct allocator *allocator;
     union {
@@ -12,6 +13,16 @@ struct index {
         struct byte_tree tree;
     };
 };
+
+static struct index_key key_of_bytes(const uint8_t *bytes, size_t length)
+{
+    return (struct index_key){.bytes = bytes, .length = length};
+}
+
+static uint64_t lookup_bytes(const void *tree, uint64_t word, const uint8_t *bytes, size_t length)
+{
+    return byte_tree_lookup(tree, key_of_bytes(bytes, length));
+}
 
 omen_status index_create(struct allocator *allocator, enum index_kind kind, struct index **out)
 {
@@ -27,6 +38,10 @@ omen_status index_create(struct allocator *allocator, enum index_kind kind, stru
         allocator_free(allocator, index, sizeof *index);
         return status;
     }
+    if (kind == INDEX_WORD)
+        index->head = (struct index_head){alex_lookup_function(&index->alex), &index->alex};
+    else
+        index->head = (struct index_head){lookup_bytes, &index->tree};
     *out = index;
     return OMEN_OK;
 }
@@ -53,19 +68,6 @@ omen_status index_bulk_load(struct index *index, const struct index_key *keys,
     if (index->kind == INDEX_WORD)
         return alex_bulk_load(&index->alex, keys, row_ids, count);
     return byte_tree_bulk_load(&index->tree, keys, row_ids, count);
-}
-
-static struct index_key key_of_bytes(const uint8_t *bytes, size_t length)
-{
-    return (struct index_key){.bytes = bytes, .length = length};
-}
-
-uint64_t index_lookup_parts(const struct index *index, uint64_t word, const uint8_t *bytes,
-                            size_t length)
-{
-    if (__builtin_expect(index->kind == INDEX_WORD, 1))
-        return alex_lookup(&index->alex, word);
-    return byte_tree_lookup(&index->tree, key_of_bytes(bytes, length));
 }
 
 void index_lookup_batch(const struct index *index, const struct index_key *keys, size_t count,

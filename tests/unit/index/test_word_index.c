@@ -218,6 +218,25 @@ static void test_ascending_is_small_and_flat(void **state)
     assert_lacks(index, 4);
 }
 
+/* Model nodes widen as the keys march on, but never beyond the key space. */
+static void test_marching_up_to_the_end_of_the_key_space(void **state)
+{
+    struct index *index = *state;
+    enum { KEYS = 60000 };
+    const uint64_t step = UINT64_MAX / KEYS;
+    for (uint64_t at = KEYS; at-- > 0;)
+        put(index, UINT64_MAX - at * step);
+    assert_valid(index);
+    for (uint64_t at = 0; at < KEYS; at++) {
+        assert_holds(index, UINT64_MAX - at * step);
+        assert_lacks(index, UINT64_MAX - at * step - 1);
+    }
+    assert_lacks(index, 0);
+    put(index, 0);
+    assert_holds(index, 0);
+    assert_valid(index);
+}
+
 static void test_descending_and_alternating_ends(void **state)
 {
     struct index *index = *state;
@@ -359,7 +378,6 @@ static void test_lookups_end_near_the_prediction(void **state)
         near += probe.block_distance <= 1;
     }
     assert_true(near >= MANY / 100 * 95);
-print_message("bpk %f\n", stats_of(index).bytes*1.0/MANY);
     assert_true(stats_of(index).bytes <= UINT64_C(28) * MANY);
     free(keys);
 }
@@ -517,6 +535,7 @@ int main(void)
         WITH_INDEX(test_keys_far_outside_the_trained_range),
         WITH_INDEX(test_zero_and_maximum_are_ordinary_keys),
         WITH_INDEX(test_ascending_is_small_and_flat),
+        WITH_INDEX(test_marching_up_to_the_end_of_the_key_space),
         WITH_INDEX(test_descending_and_alternating_ends),
         WITH_INDEX(test_all_keys_in_one_leafs_range),
         WITH_INDEX(test_insert_delete_ping_pong_does_not_thrash),
