@@ -64,7 +64,6 @@ omen_status alex_bulk_load(struct alex *alex, const struct index_key *keys,
     alex->first = builder.first;
     alex->last = builder.last;
     alex->stats.entries = count;
-    alex->rebuilt_entries = count;
     return OMEN_OK;
 }
 
@@ -95,7 +94,7 @@ struct alex_leaf *alex_path_to(const struct alex *alex, uint64_t key, struct ale
         if (path->length == DEPTH_MAX)
             return NULL;
         path->nodes[path->length] = entry->child;
-        path->slots[path->length] = entry_slot(entry, key);
+        path->slots[path->length] = (uint32_t)entry_slot(entry, key);
         path->length++;
         entry = entry_descend(entry, key);
     }
@@ -124,7 +123,7 @@ static void prefetch_for_write(const struct alex_entry *entry, uint64_t key)
     const struct alex_leaf *leaf = entry->child;
     __builtin_prefetch(leaf, 1);
     if (entry->kind == ALEX_MODEL) {
-        uint32_t at = model_block(entry->base, entry->multiplier, entry->last, key);
+        size_t at = model_block(entry->base, entry->multiplier, entry->last, key);
         __builtin_prefetch(leaf->blocks[at].keys, 1);
         __builtin_prefetch(leaf->blocks[at].row_ids, 1);
         return;
@@ -286,7 +285,7 @@ bool alex_previous(struct index_cursor *cursor, struct index_entry *entry)
 
 /* ---- statistics ---- */
 
-static uint64_t depth_below(const struct alex_entry *entry)
+uint64_t alex_depth_below(const struct alex_entry *entry)
 {
     if (entry->kind != ALEX_INNER)
         return 1;
@@ -295,7 +294,7 @@ static uint64_t depth_below(const struct alex_entry *entry)
     for (uint32_t slot = 0; slot < inner->slot_count; slot++) {
         if (slot > 0 && inner->entries[slot].child == inner->entries[slot - 1].child)
             continue;
-        uint64_t depth = depth_below(&inner->entries[slot]);
+        uint64_t depth = alex_depth_below(&inner->entries[slot]);
         deepest = depth > deepest ? depth : deepest;
     }
     return deepest + 1;
@@ -304,7 +303,7 @@ static uint64_t depth_below(const struct alex_entry *entry)
 void alex_stats_of(const struct alex *alex, struct index_stats *stats)
 {
     *stats = alex->stats;
-    stats->depth_max = depth_below(&alex->root);
+    stats->depth_max = alex_depth_below(&alex->root);
     stats->bytes = alex->heap.bytes + alex->scratch_entries * 2 * sizeof *alex->scratch;
 }
 

@@ -31,7 +31,6 @@ struct alex {
     struct alex_leaf *last;
     uint64_t *scratch; /* keys, then row ids, of the leaf under reconstruction */
     size_t scratch_entries;
-    uint64_t rebuilt_entries; /* entries when the whole tree was last built */
     struct index_stats stats; /* but depth_max and bytes */
     struct node_heap heap;
 };

@@ -1,4 +1,4 @@
-/* alex_leaf.c - one leaf: where a key stands, how one comes in and goes out.
+/* alex_leaf.c - one leaf: how an entry comes in and goes out.
  *
  * A new entry goes into the block that leaf_locate names. Where that block is full, or where
  * the model expects the key in an empty block nearby, invariant 3 allows other places:
@@ -12,72 +12,6 @@
 
 #include "base/assert.h"
 #include "index/alex_private.h"
-
-/* The last block with an entry, or block 0. */
-static uint32_t last_filled(const struct alex_block *blocks, uint32_t last)
-{
-    while (last > 0 && blocks[last].row_ids[0] == ROW_ID_NONE)
-        last--;
-    return last;
-}
-
-/* The last block of [low, high) whose first key is <= key; low's is, or low is 0. */
-static uint32_t bisect(const struct alex_block *blocks, uint32_t low, uint32_t high, uint64_t key)
-{
-    while (high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
-        if (blocks[middle].keys[0] <= key)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* Most predictions are off by one block if at all, so the first steps have that length: a
- * longer one would wait for a block that is not needed. */
-uint32_t leaf_walk(const struct alex_block *blocks, uint32_t last, uint32_t predicted,
-                   uint64_t key)
-{
-    enum { SHORT_STEPS = 2 };
-    if (key == UINT64_MAX)
-        return last_filled(blocks, last);
-    uint32_t at = predicted;
-    uint32_t step = 1;
-    if (blocks[at].keys[0] <= key) {
-        while (last - at >= step && blocks[at + step].keys[0] <= key) {
-            at += step;
-            step = at - predicted < SHORT_STEPS ? 1 : step * 2;
-        }
-        return bisect(blocks, at, last - at >= step ? at + step : last + 1, key);
-    }
-    while (at >= step && blocks[at - step].keys[0] > key) {
-        at -= step;
-        step = predicted - at < SHORT_STEPS ? 1 : step * 2;
-    }
-    return bisect(blocks, at >= step ? at - step : 0, at > 0 ? at : 1, key);
-}
-
-static uint32_t locate_by_fences(const struct alex_leaf *leaf, uint64_t key)
-{
-    if (key == UINT64_MAX)
-        return last_filled(leaf->blocks, leaf->block_count - 1);
-    const uint64_t *fences = leaf_fence(leaf);
-    uint32_t low = 0;
-    for (uint32_t length = leaf->block_count; length > 1;) {
-        uint32_t half = length / 2;
-        low = fences[low + half] <= key ? low + half : low;
-        length -= half;
-    }
-    return low;
-}
-
-uint32_t leaf_locate(const struct alex_leaf *leaf, uint64_t key)
-{
-    if (leaf->kind == ALEX_SORTED)
-        return locate_by_fences(leaf, key);
-    return leaf_walk(leaf->blocks, leaf->block_count - 1, leaf_predict(leaf, key), key);
-}
 
 /* The least key a gap at the end of `block` may copy: the next block's first, or the maximum. */
 static uint64_t key_after(const struct alex_leaf *leaf, uint32_t block)

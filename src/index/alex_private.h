@@ -34,8 +34,7 @@ enum {
     SORTED_BLOCKS_MAX = 32,
     PUSH_BLOCKS_MAX = 16,     /* how far an insert looks for a gap */
     SPREAD_BLOCKS_MAX = 32,   /* how many empty blocks an insert may cross to its prediction */
-    DEPTH_MAX = 96,
-    DEPTH_REBUILD = 14        /* a deeper tree is built anew */
+    DEPTH_MAX = 96
 };
 
 enum alex_kind { ALEX_INNER, ALEX_MODEL, ALEX_SORTED };
@@ -73,7 +72,9 @@ struct alex_inner {
     uint8_t shift;
     bool chunked;
     struct alex_inner *link; /* used while building */
-    uint64_t spare[4];
+    uint32_t leaves; /* below it, when flattening last looked at it; 0: never */
+    uint32_t splits; /* below it, since then */
+    uint64_t spare[3];
     struct alex_entry entries[];
 };
 
@@ -106,12 +107,12 @@ static inline uint64_t high_product(uint64_t a, uint64_t b)
 /* The slot of an inner entry's child that `key` belongs to. The offset of a key below the base
  * wraps around; with a base divisible by the slots' width and no slot beyond the key space
  * (invariant 7) its slot is above the last, so one comparison finds keys on either side. */
-static inline uint32_t entry_slot(const struct alex_entry *entry, uint64_t key)
+static inline size_t entry_slot(const struct alex_entry *entry, uint64_t key)
 {
     uint64_t slot = (key - entry->base) >> entry->shift;
     if (__builtin_expect(slot > entry->last, 0))
         return key < entry->base ? 0 : entry->last;
-    return (uint32_t)slot;
+    return slot;
 }
 
 static inline const struct alex_entry *entry_descend(const struct alex_entry *entry, uint64_t key)
@@ -122,17 +123,17 @@ static inline const struct alex_entry *entry_descend(const struct alex_entry *en
 /* The block a model predicts for `key`. A key below the base wraps around to a block above the
  * last and ends at 0; only where the model spans nearly all keys may it be any block. That is
  * a bad guess, not a wrong answer: a search may start from every block. */
-static inline uint32_t model_block(uint64_t base, uint64_t multiplier, uint32_t last, uint64_t key)
+static inline size_t model_block(uint64_t base, uint64_t multiplier, uint32_t last, uint64_t key)
 {
     uint64_t block = high_product(key - base, multiplier);
     if (__builtin_expect(block > last, 0))
         return key < base ? 0 : last;
-    return (uint32_t)block;
+    return block;
 }
 
 static inline uint32_t leaf_predict(const struct alex_leaf *leaf, uint64_t key)
 {
-    return model_block(leaf->base, leaf->multiplier, leaf->block_count - 1, key);
+    return (uint32_t)model_block(leaf->base, leaf->multiplier, leaf->block_count - 1, key);
 }
 
 /* How many entries a block holds; they come first. */
@@ -158,11 +159,6 @@ static inline uint64_t *leaf_fence(const struct alex_leaf *leaf)
 
 /* The only block that can hold `key` (invariant 3), searched from a predicted one. */
 uint32_t leaf_locate(const struct alex_leaf *leaf, uint64_t key);
-
-/* As leaf_locate, for blocks 0 to `last` of a leaf whose header need not be read, from block
- * `predicted`. */
-uint32_t leaf_walk(const struct alex_block *blocks, uint32_t last, uint32_t predicted,
-                   uint64_t key);
 
 /* The leaf `key` belongs to. */
 struct alex_leaf *alex_leaf_of(const struct alex *alex, uint64_t key);
@@ -265,6 +261,8 @@ void alex_inner_free(struct alex *alex, struct alex_inner *inner);
 void alex_free_inners(struct alex *alex, const struct alex_entry *entry);
 void alex_leaf_free(struct alex *alex, struct alex_leaf *leaf);
 struct alex_entry alex_inner_entry(struct alex_inner *inner);
+/* Nodes from the entry's child to the deepest leaf, both included. */
+uint64_t alex_depth_below(const struct alex_entry *entry);
 
 /* ---- changing shape (alex_shape.c) ---- */
 

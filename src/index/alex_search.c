@@ -29,6 +29,75 @@ struct kernel {
     size_t (*rank)(const uint64_t *fences, size_t count, uint64_t key);
 };
 
+/* ---- within a leaf ---- */
+
+/* The last block with an entry, or block 0. */
+static uint32_t last_filled(const struct alex_block *blocks, uint32_t last)
+{
+    while (last > 0 && blocks[last].row_ids[0] == ROW_ID_NONE)
+        last--;
+    return last;
+}
+
+/* The last block of [low, high) whose first key is <= key; low's is, or low is 0. */
+static uint32_t bisect(const struct alex_block *blocks, uint32_t low, uint32_t high, uint64_t key)
+{
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        if (blocks[middle].keys[0] <= key)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* As leaf_locate, for blocks 0 to `last` of a leaf whose header need not be read, from block
+ * `predicted`. Most predictions are off by one block if at all, so the first steps have that length: a
+ * longer one would wait for a block that is not needed. */
+static uint32_t walk(const struct alex_block *blocks, uint32_t last, uint32_t predicted,
+                     uint64_t key)
+{
+    enum { SHORT_STEPS = 2 };
+    if (key == UINT64_MAX)
+        return last_filled(blocks, last);
+    uint32_t at = predicted;
+    uint32_t step = 1;
+    if (blocks[at].keys[0] <= key) {
+        while (last - at >= step && blocks[at + step].keys[0] <= key) {
+            at += step;
+            step = at - predicted < SHORT_STEPS ? 1 : step * 2;
+        }
+        return bisect(blocks, at, last - at >= step ? at + step : last + 1, key);
+    }
+    while (at >= step && blocks[at - step].keys[0] > key) {
+        at -= step;
+        step = predicted - at < SHORT_STEPS ? 1 : step * 2;
+    }
+    return bisect(blocks, at >= step ? at - step : 0, at > 0 ? at : 1, key);
+}
+
+static uint32_t locate_by_fences(const struct alex_leaf *leaf, uint64_t key)
+{
+    if (key == UINT64_MAX)
+        return last_filled(leaf->blocks, leaf->block_count - 1);
+    const uint64_t *fences = leaf_fence(leaf);
+    uint32_t low = 0;
+    for (uint32_t length = leaf->block_count; length > 1;) {
+        uint32_t half = length / 2;
+        low = fences[low + half] <= key ? low + half : low;
+        length -= half;
+    }
+    return low;
+}
+
+uint32_t leaf_locate(const struct alex_leaf *leaf, uint64_t key)
+{
+    if (leaf->kind == ALEX_SORTED)
+        return locate_by_fences(leaf, key);
+    return walk(leaf->blocks, leaf->block_count - 1, leaf_predict(leaf, key), key);
+}
+
 /* ---- one key ---- */
 
 INLINE void prefetch_block(const struct alex_block *block)
@@ -44,7 +113,7 @@ static __attribute__((noinline)) uint64_t find_by_walking(const struct alex_entr
                                                           uint64_t key)
 {
     const struct alex_leaf *leaf = entry->child;
-    uint32_t at = leaf_walk(leaf->blocks, entry->last, (uint32_t)(predicted - leaf->blocks), key);
+    uint32_t at = walk(leaf->blocks, entry->last, (uint32_t)(predicted - leaf->blocks), key);
     const struct alex_block *block = &leaf->blocks[at];
     for (unsigned slot = 0; slot < BLOCK_SLOTS; slot++) {
         if (block->keys[slot] == key)

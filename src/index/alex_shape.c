@@ -12,6 +12,9 @@
  *                    node gets more slots to the right, and a new tail leaf takes them. The same
  *                    to the left for descending inserts.
  *
+ * Splits below one another make chains of model nodes. A subtree with a long one is built anew in
+ * one go, but never more than 65,536 entries: a millisecond or two.
+ *
  * The thresholds lie far apart - full at 82 %, rebuilt at 62 %, sparse at 20 % - so inserts and
  * deletes in turns don't rebuild in turns. Source: ALEX sections 4.3-4.6.
  */
@@ -21,7 +24,12 @@
 #include "base/bits.h"
 #include "index/alex_private.h"
 
-enum { MERGED_KEYS_MAX = LEAF_KEYS_MAX / 2, SLOT_COUNT_MAX = 1 << 24 };
+enum {
+    MERGED_KEYS_MAX = LEAF_KEYS_MAX / 2,
+    SLOT_COUNT_MAX = 1 << 24,
+    FLATTEN_DEPTH_MIN = 4,          /* model nodes in a chain that are worth a rebuild */
+    FLATTEN_ENTRIES_MAX = 1 << 16   /* and the most entries that one may move */
+};
 
 /* ---- gathering ---- */
 
@@ -163,7 +171,7 @@ static bool double_inner(struct alex *alex, struct alex_path *path, uint64_t key
     }
     replace_inner(alex, path, wider);
     struct alex_entry entry = alex_inner_entry(wider);
-    path->slots[path->length - 1] = entry_slot(&entry, key);
+    path->slots[path->length - 1] = (uint32_t)entry_slot(&entry, key);
     return true;
 }
 
@@ -212,7 +220,7 @@ static bool widen_inner(struct alex *alex, struct alex_path *path, uint64_t key)
         wider->entries[fresh + slot] = end;
     replace_inner(alex, path, wider);
     struct alex_entry entry = alex_inner_entry(wider);
-    path->slots[path->length - 1] = entry_slot(&entry, key);
+    path->slots[path->length - 1] = (uint32_t)entry_slot(&entry, key);
     return true;
 }
 
@@ -350,37 +358,101 @@ static bool replace_leaf(struct alex *alex, const struct alex_path *path, struct
     return true;
 }
 
-/* Builds the whole tree anew, as a bulk load would. Does nothing without memory. */
-static void rebuild_tree(struct alex *alex)
+/* ---- flattening ---- */
+
+/* The leaves of a subtree, in the chain's order. */
+struct leaf_range {
+    struct alex_leaf *first;
+    struct alex_leaf *last;
+    size_t leaves;
+    size_t entries;
+};
+
+/* Counts up to more than FLATTEN_ENTRIES_MAX entries; false where there are as many. */
+static bool range_of(const struct alex_inner *inner, struct leaf_range *range)
 {
-    size_t entries = (size_t)alex->stats.entries;
-    size_t bytes = (entries + BLOCK_SLOTS) * 2 * sizeof(uint64_t);
+    const struct alex_entry *first = &inner->entries[0];
+    const struct alex_entry *last = &inner->entries[inner->slot_count - 1];
+    while (first->kind == ALEX_INNER)
+        first = &((const struct alex_inner *)first->child)->entries[0];
+    while (last->kind == ALEX_INNER) {
+        const struct alex_inner *node = last->child;
+        last = &node->entries[node->slot_count - 1];
+    }
+    *range = (struct leaf_range){.first = first->child, .last = last->child};
+    for (const struct alex_leaf *leaf = range->first;; leaf = leaf->next) {
+        range->leaves++;
+        range->entries += leaf->entry_count;
+        if (range->entries > FLATTEN_ENTRIES_MAX)
+            return false;
+        if (leaf == range->last)
+            return true;
+    }
+}
+
+static void free_leaves(struct alex *alex, struct alex_leaf *first, const struct alex_leaf *end)
+{
+    while (first != end) {
+        struct alex_leaf *next = first->next;
+        alex_leaf_free(alex, first);
+        first = next;
+    }
+}
+
+/* Builds the subtree at `level` of the path anew, as a bulk load would, from its leaves. Keeps
+ * the old one where the new one is as deep and large, or memory is short; says whether it did. */
+static bool rebuild_subtree(struct alex *alex, const struct alex_path *path, uint32_t level,
+                            const struct leaf_range *range)
+{
+    struct alex_inner *inner = path->nodes[level];
+    struct alex_entry old = alex_inner_entry(inner);
+    size_t capacity = range->entries + BLOCK_SLOTS;
+    size_t bytes = capacity * 2 * sizeof(uint64_t);
     uint64_t *keys = allocator_alloc(alex->heap.allocator, bytes);
     if (keys == NULL)
-        return;
-    uint64_t *row_ids = keys + entries + BLOCK_SLOTS;
+        return false;
     size_t count = 0;
-    for (const struct alex_leaf *leaf = alex->first; leaf != NULL; leaf = leaf->next)
-        count += gather(leaf, keys + count, row_ids + count);
-    OMEN_ASSERT(count == entries);
+    const struct alex_leaf *end = range->last->next;
+    for (const struct alex_leaf *leaf = range->first; leaf != end; leaf = leaf->next)
+        count += gather(leaf, keys + count, keys + capacity + count);
     struct alex_builder builder = {.alex = alex, .fill = FILL_LOOSE};
-    struct alex_entry root;
-    if (alex_build_subtree(&builder, (struct alex_run){keys, row_ids, count}, &root)) {
-        alex_free_inners(alex, &alex->root);
-        while (alex->first != NULL) {
-            struct alex_leaf *leaf = alex->first;
-            alex->first = leaf->next;
-            alex_leaf_free(alex, leaf);
-        }
-        alex->root = root;
-        alex->first = builder.first;
-        alex->last = builder.last;
-        alex->rebuilt_entries = count;
+    struct alex_entry entry;
+    bool better = alex_build_subtree(&builder, (struct alex_run){keys, keys + capacity, count},
+                                     &entry) &&
+                  alex_depth_below(&entry) < alex_depth_below(&old);
+    if (better) {
+        set_child(alex, path, level, entry);
+        link_leaves(alex, &builder, range->first, range->last);
+        alex_free_inners(alex, &old);
+        free_leaves(alex, range->first, end);
         alex->stats.retrains++;
     } else {
         alex_builder_abandon(&builder);
     }
     allocator_free(alex->heap.allocator, keys, bytes);
+    return better;
+}
+
+/* After a split: where the way to `key` goes through a chain of model nodes, each grown below
+ * the one before, the largest subtree that may be rebuilt in one go is. A node is looked at again
+ * only after as many splits as it has leaves, so an insert pays for a few entries' rebuild. */
+static void flatten(struct alex *alex, uint64_t key)
+{
+    struct alex_path path;
+    if (alex_path_to(alex, key, &path) == NULL)
+        return;
+    for (uint32_t level = 0; level < path.length; level++) {
+        struct alex_inner *inner = path.nodes[level];
+        inner->splits++;
+        if (path.length - level < FLATTEN_DEPTH_MIN || inner->splits < inner->leaves)
+            continue;
+        struct leaf_range range;
+        bool small = range_of(inner, &range);
+        inner->splits = 0;
+        inner->leaves = (uint32_t)range.leaves;
+        if (small && rebuild_subtree(alex, &path, level, &range))
+            return;
+    }
 }
 
 /* Whether the inserts since the leaf was built, and this one, march off one of its ends. */
@@ -407,15 +479,9 @@ omen_status alex_grow(struct alex *alex, uint64_t key, uint64_t row_id)
     struct alex_plan plan;
     if (run.count <= keys_max && alex_plan_leaf(run, fill, &plan))
         return replace_leaf(alex, &path, leaf, run, &plan) ? OMEN_OK : OMEN_OUT_OF_MEMORY;
-    omen_status status = split(alex, &path, leaf, run, key, fill);
-    /* The caller has not counted the new entry yet. */
-    if (status == OMEN_OK && path.length >= DEPTH_REBUILD &&
-        alex->stats.entries >= alex->rebuilt_entries * 2) {
-        alex->stats.entries++;
-        rebuild_tree(alex);
-        alex->stats.entries--;
-    }
-    return status;
+    OMEN_TRY(split(alex, &path, leaf, run, key, fill));
+    flatten(alex, key);
+    return OMEN_OK;
 }
 
 /* ---- shrinking ---- */

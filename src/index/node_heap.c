@@ -7,8 +7,9 @@ enum {
     GRANULE = NODE_HEAP_GRANULE_BYTES,
     CHUNK_GRANULES = NODE_HEAP_CHUNK_BYTES / GRANULE,
     TAG_FREE = 0x8000,
-    /* Below this an index allocates node by node: a chunk would dwarf it. */
-    CHUNKS_FROM_BYTES = 1 << 20,
+    /* Below this an index allocates node by node: chunks, which go back whole, would dwarf it. */
+    CHUNKS_FROM_BYTES = 4 << 20,
+    SPARE_FROM_BYTES = 16 * NODE_HEAP_CHUNK_BYTES,
     NODE_BYTES_MAX = NODE_HEAP_CHUNK_BYTES / 4
 };
 
@@ -129,15 +130,24 @@ static bool add_chunk(struct node_heap *heap)
     return true;
 }
 
-/* An empty chunk becomes the spare; the spare before it goes back. */
+static void free_chunk(struct node_heap *heap, struct node_heap_chunk *chunk)
+{
+    if (chunk == NULL)
+        return;
+    allocator_free(heap->allocator, chunk, NODE_HEAP_CHUNK_BYTES);
+    heap->bytes -= NODE_HEAP_CHUNK_BYTES;
+}
+
+/* An empty chunk becomes the spare of a large heap; the spare before it goes back. */
 static void retire_chunk(struct node_heap *heap, struct node_heap_chunk *chunk)
 {
     unlink_chunk(heap, chunk);
-    if (heap->spare != NULL) {
-        allocator_free(heap->allocator, heap->spare, NODE_HEAP_CHUNK_BYTES);
-        heap->bytes -= NODE_HEAP_CHUNK_BYTES;
-    }
+    free_chunk(heap, heap->spare);
     heap->spare = chunk;
+    if (heap->bytes < SPARE_FROM_BYTES) {
+        free_chunk(heap, chunk);
+        heap->spare = NULL;
+    }
 }
 
 static void *take_run(struct node_heap *heap, unsigned granules)

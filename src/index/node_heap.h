@@ -35,7 +35,7 @@ struct node_heap {
     uint64_t classes_filled;
     struct node_heap_run *classes[NODE_HEAP_CLASSES];
     struct node_heap_chunk *chunks;
-    struct node_heap_chunk *spare; /* an empty chunk kept against ping-pong */
+    struct node_heap_chunk *spare; /* an empty chunk of a large heap, kept against ping-pong */
 };
 
 /* An empty heap over `allocator`, which must outlive it. Allocates nothing. */
