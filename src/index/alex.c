@@ -112,6 +112,7 @@ static unsigned block_find(const struct alex_block *block, uint64_t key)
 
 /* The leaf and place of a key; slot = BLOCK_SLOTS where it is absent. */
 struct place {
+    const struct alex_entry *entry;
     struct alex_leaf *leaf;
     uint32_t block;
     unsigned slot;
@@ -139,7 +140,7 @@ static struct place find_place(const struct alex *alex, uint64_t key)
     while (entry->kind == ALEX_INNER)
         entry = entry_descend(entry, key);
     prefetch_for_write(entry, key);
-    struct place place = {.leaf = entry->child};
+    struct place place = {.entry = entry, .leaf = entry->child};
     place.block = leaf_locate(place.leaf, key);
     place.slot = block_find(&place.leaf->blocks[place.block], key);
     return place;
@@ -160,6 +161,8 @@ omen_status alex_put(struct alex *alex, uint64_t key, uint64_t row_id, uint64_t 
     }
     if (!leaf_insert(place.leaf, place.block, key, row_id))
         OMEN_TRY(alex_grow(alex, key, row_id));
+    else if (place.entry->forward && !place.leaf->forward)
+        alex_refresh_entry(alex, key);
     alex->stats.entries++;
     return OMEN_OK;
 }

@@ -22,6 +22,7 @@ struct alex_entry {
     uint32_t last;       /* the last position: positions beyond it end there */
     uint8_t kind;        /* enum alex_kind */
     uint8_t shift;       /* inner: slot = (key - base) >> shift */
+    bool forward;        /* leaf: no entry stands before the block predicted for it */
 };
 
 struct alex {

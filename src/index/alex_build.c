@@ -253,13 +253,14 @@ struct alex_entry alex_inner_entry(struct alex_inner *inner)
                                .shift = inner->shift};
 }
 
-static struct alex_entry leaf_entry(struct alex_leaf *leaf)
+struct alex_entry alex_leaf_entry(struct alex_leaf *leaf)
 {
     return (struct alex_entry){.child = leaf,
                                .base = leaf->base,
                                .multiplier = leaf->multiplier,
                                .last = leaf->block_count - 1,
-                               .kind = leaf->kind};
+                               .kind = leaf->kind,
+                               .forward = leaf->forward};
 }
 
 /* Turns slots [low, high) of the leaf, counted from its start, into gaps that copy `key`. */
@@ -276,11 +277,13 @@ static void fill_leaf(struct alex_leaf *leaf, struct alex_run run)
     struct placer placer = {.block_count = leaf->block_count, .keys_left = run.count};
     size_t next = 0; /* the first slot not written yet */
     uint64_t gap_key = 0;
+    leaf->forward = leaf->kind == ALEX_MODEL;
     for (size_t at = 0; at < run.count; at++) {
         uint64_t key = run.keys[at];
         size_t predicted = leaf->kind == ALEX_MODEL ? leaf_predict(leaf, key)
                                                     : at * leaf->block_count / run.count;
         size_t block = placer_next(&placer, predicted);
+        leaf->forward &= block >= predicted;
         size_t slot = block * BLOCK_SLOTS + placer.used - 1;
         if (at > 0)
             gap_key = key;
@@ -316,7 +319,7 @@ bool alex_build_leaf(struct alex_builder *builder, struct alex_run run,
     else
         builder->first = leaf;
     builder->last = leaf;
-    *entry = leaf_entry(leaf);
+    *entry = alex_leaf_entry(leaf);
     return true;
 }
 

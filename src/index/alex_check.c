@@ -57,6 +57,8 @@ static omen_status check_home(struct check *check, const struct alex_leaf *leaf,
         uint64_t key = block->keys[slot];
         if (alex_leaf_of(check->alex, key) != leaf)
             return BROKEN(check, "key %" PRIu64 " descends to another leaf", key);
+        if (leaf->forward && (leaf->kind != ALEX_MODEL || leaf_predict(leaf, key) > at))
+            return BROKEN(check, "key %" PRIu64 " stands before its predicted block", key);
         if (leaf_locate(leaf, key) != at)
             return BROKEN(check, "key %" PRIu64 " is not in the block located", key);
         if (key < leaf->key_min || key > leaf->key_max)
@@ -85,7 +87,8 @@ static omen_status check_leaf(struct check *check, const struct alex_entry *entr
     if (leaf != expected)
         return BROKEN(check, "the leaf chain differs from the tree's order");
     if (leaf->base != entry->base || leaf->multiplier != entry->multiplier ||
-        leaf->block_count != entry->last + 1 || leaf->kind != entry->kind)
+        leaf->block_count != entry->last + 1 || leaf->kind != entry->kind ||
+        leaf->forward != entry->forward)
         return BROKEN(check, "an entry's model differs from its leaf's");
     uint64_t before = check->entries;
     for (uint32_t at = 0; at < leaf->block_count; at++) {

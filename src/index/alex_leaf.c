@@ -1,7 +1,7 @@
 /* alex_leaf.c - one leaf: how an entry comes in and goes out.
  *
  * A new entry goes into the block that leaf_locate names. Where that block is full, or where
- * the model expects the key in an empty block nearby, invariant 3 allows other places:
+ * the model expects the key in another block nearby, invariant 3 allows other places:
  *
  *     [a b c d e f g h] [k k k . . . . .] [p q . . . . . .]     full block, gap to the right:
  *     [a b c d e f g h] ------ push ----> [h k k k . . . .]     last entries move one block on
@@ -111,44 +111,63 @@ static void push_left(struct alex_leaf *leaf, uint32_t block, uint32_t target, u
     settle_gaps(leaf, target);
 }
 
-/* The nearest block with a gap within reach of a full one, or block_count. */
-static uint32_t nearest_gap(const struct alex_leaf *leaf, uint32_t block)
+static bool has_gap(const struct alex_leaf *leaf, uint32_t block)
 {
-    for (uint32_t distance = 1; distance <= PUSH_BLOCKS_MAX; distance++) {
-        if (block + distance < leaf->block_count &&
-            leaf->blocks[block + distance].row_ids[BLOCK_SLOTS - 1] == ROW_ID_NONE)
-            return block + distance;
-        if (block >= distance &&
-            leaf->blocks[block - distance].row_ids[BLOCK_SLOTS - 1] == ROW_ID_NONE)
+    return leaf->blocks[block].row_ids[BLOCK_SLOTS - 1] == ROW_ID_NONE;
+}
+
+/* The next block with a gap within reach of `block`, or block_count. */
+static uint32_t gap_after(const struct alex_leaf *leaf, uint32_t block)
+{
+    for (uint32_t at = block + 1; at < leaf->block_count && at - block <= PUSH_BLOCKS_MAX; at++) {
+        if (has_gap(leaf, at))
+            return at;
+    }
+    return leaf->block_count;
+}
+
+static uint32_t gap_before(const struct alex_leaf *leaf, uint32_t block)
+{
+    for (uint32_t distance = 1; distance <= block && distance <= PUSH_BLOCKS_MAX; distance++) {
+        if (has_gap(leaf, block - distance))
             return block - distance;
     }
     return leaf->block_count;
 }
 
-/* Puts the entry alone into the empty block nearest to the prediction, between `block` (whose
- * entries are all below key) and the next block with entries. Gaps passed over change to keep
- * the order. False where there is no such block. */
-static bool insert_alone(struct alex_leaf *leaf, uint32_t block, uint32_t predicted, uint64_t key,
-                         uint64_t row_id)
+/* The block with a gap to push entries to from a full one, or block_count. Entries pushed left
+ * may come to stand before their prediction, so with a model a gap to the right is taken first. */
+static uint32_t nearest_gap(const struct alex_leaf *leaf, uint32_t block)
 {
-    struct alex_block *blocks = leaf->blocks;
-    uint32_t at = block;
-    while (at < predicted && at - block < SPREAD_BLOCKS_MAX &&
-           blocks[at + 1].row_ids[0] == ROW_ID_NONE)
-        at++;
-    if (at == block)
-        return false;
-    uint64_t after = key_after(leaf, at);
-    blocks[at].keys[0] = key;
-    blocks[at].row_ids[0] = row_id;
-    fill_gaps(&blocks[at], 1, after);
-    for (uint32_t passed = block; passed < at; passed++)
-        fill_gaps(&blocks[passed], block_entries(&blocks[passed]), key);
-    return true;
+    uint32_t after = gap_after(leaf, block);
+    if (after < leaf->block_count && (leaf->kind == ALEX_MODEL || after == block + 1))
+        return after;
+    uint32_t before = gap_before(leaf, block);
+    if (before == leaf->block_count || after == leaf->block_count)
+        return before < after ? before : after;
+    return after - block <= block - before ? after : before;
 }
 
-/* As insert_alone, to the left of an empty block: empty blocks before it hold low keys, as in
- * the room kept for descending inserts. */
+/* The gaps of blocks [low, high] copy a key that is inserted behind them. */
+static void lower_gaps(struct alex_leaf *leaf, uint32_t low, uint32_t high, uint64_t key)
+{
+    for (uint32_t at = low; at <= high; at++)
+        fill_gaps(&leaf->blocks[at], block_entries(&leaf->blocks[at]), key);
+}
+
+/* Puts the entry alone into the empty block `at`; blocks behind `before` are empty up to there. */
+static void insert_alone(struct alex_leaf *leaf, uint32_t before, uint32_t at, uint64_t key,
+                         uint64_t row_id)
+{
+    struct alex_block *block = &leaf->blocks[at];
+    fill_gaps(block, 1, key_after(leaf, at));
+    block->keys[0] = key;
+    block->row_ids[0] = row_id;
+    lower_gaps(leaf, before, at - 1, key);
+}
+
+/* Puts the entry into an empty block, or one to its left: empty blocks before it hold low keys, as
+ * in the room kept for descending inserts. False where `block` is not empty. */
 static bool insert_before(struct alex_leaf *leaf, uint32_t block, uint32_t predicted, uint64_t key,
                           uint64_t row_id)
 {
@@ -191,12 +210,32 @@ static void update_fences(struct alex_leaf *leaf, uint32_t low, uint32_t high)
         fences[block] = leaf->blocks[block].keys[0];
 }
 
+/* A leaf filled beyond this is due for a rebuild, which also refits the model. */
+static bool is_filled(const struct alex_leaf *leaf)
+{
+    return (uint64_t)leaf->entry_count * 100 >= (uint64_t)leaf->block_count * BLOCK_SLOTS * 82;
+}
+
+/* Puts the entry in front of those of block `at`, pushing to the right where that is full; blocks
+ * behind `before` are empty up to there. False where there is no gap to push to. */
+static bool insert_in_front(struct alex_leaf *leaf, uint32_t before, uint32_t at, uint64_t key,
+                            uint64_t row_id)
+{
+    uint32_t target = at;
+    if (!has_gap(leaf, at))
+        target = is_filled(leaf) ? leaf->block_count : gap_after(leaf, at);
+    if (target == leaf->block_count)
+        return false;
+    push_right(leaf, at - 1, target, BLOCK_SLOTS, key, row_id);
+    lower_gaps(leaf, before, at - 1, key);
+    return true;
+}
+
 /* A full block: the entry enters it, or a neighbour, by pushing towards the nearest gap. */
 static bool insert_pushing(struct alex_leaf *leaf, uint32_t block, unsigned slot, uint64_t key,
                            uint64_t row_id)
 {
-    /* A leaf filled beyond this is due for a rebuild, which also refits the model. */
-    if ((uint64_t)leaf->entry_count * 100 >= (uint64_t)leaf->block_count * BLOCK_SLOTS * 82)
+    if (is_filled(leaf))
         return false;
     uint32_t target = nearest_gap(leaf, block);
     if (target == leaf->block_count)
@@ -207,7 +246,32 @@ static bool insert_pushing(struct alex_leaf *leaf, uint32_t block, unsigned slot
     } else {
         push_left(leaf, block, target, slot, key, row_id);
         update_fences(leaf, target, block);
+        leaf->forward = false;
     }
+    return true;
+}
+
+/* For a key above all entries of block `at` that the model expects elsewhere: behind it, beyond
+ * empty blocks or in front of the next block's entries, or before it, where it is empty. */
+static bool insert_as_predicted(struct alex_leaf *leaf, uint32_t at, uint32_t predicted,
+                                uint64_t key, uint64_t row_id)
+{
+    const struct alex_block *blocks = leaf->blocks;
+    if (predicted <= at)
+        return predicted < at && insert_before(leaf, at, predicted, key, row_id);
+    uint32_t empty = at;
+    while (empty < predicted && empty - at < SPREAD_BLOCKS_MAX &&
+           blocks[empty + 1].row_ids[0] == ROW_ID_NONE)
+        empty++;
+    uint32_t place = empty;
+    if (empty < predicted && blocks[empty + 1].row_ids[0] != ROW_ID_NONE &&
+        insert_in_front(leaf, at, empty + 1, key, row_id))
+        place = empty + 1;
+    else if (empty > at)
+        insert_alone(leaf, at, empty, key, row_id);
+    else
+        return false;
+    leaf->forward &= place >= predicted;
     return true;
 }
 
@@ -216,20 +280,19 @@ bool leaf_insert(struct alex_leaf *leaf, uint32_t at, uint64_t key, uint64_t row
     struct alex_block *block = &leaf->blocks[at];
     unsigned count = block_entries(block);
     unsigned slot = block_rank(block, count, key);
-    bool done = false;
-    if (leaf->kind == ALEX_MODEL && slot == count) {
-        uint32_t predicted = leaf_predict(leaf, key);
-        done = predicted > at ? insert_alone(leaf, at, predicted, key, row_id)
-                              : count == 0 && insert_before(leaf, at, predicted, key, row_id);
-    }
+    uint32_t predicted = leaf->kind == ALEX_MODEL ? leaf_predict(leaf, key) : at;
+    bool done = slot == count && insert_as_predicted(leaf, at, predicted, key, row_id);
     if (!done && count < BLOCK_SLOTS) {
         block_insert(block, count, slot, key, row_id);
         settle_gaps(leaf, at);
         update_fences(leaf, at, at);
+        leaf->forward &= predicted <= at;
         done = true;
     }
-    if (!done)
+    if (!done) {
         done = insert_pushing(leaf, at, slot, key, row_id);
+        leaf->forward &= !done || predicted <= at;
+    }
     if (done)
         count_insert(leaf, key);
     return done;

@@ -15,7 +15,8 @@
  *  3. A gap's key is above every entry before it (the gaps after an entry with the largest
  *     key of all excepted) and at most the next entry's. So the last block whose first key is
  *     <= k is the only one that can hold k; k = UINT64_MAX: the last block with an entry.
- *  4. An entry's model equals its child's header. Keys outside a node's range go to its ends.
+ *  4. An entry's model and `forward` equal its child's header. Keys outside a node's range go
+ *     to its ends.
  *  5. Fence b of a sorted leaf is the first key of block b; unused fences are UINT64_MAX.
  *  6. Leaves are chained in key order, and every key descends to the leaf that holds it.
  *  7. The slots of a model node lie within the key space, at multiples of their width.
@@ -56,6 +57,7 @@ struct alex_leaf {
     uint32_t prepends; /* of those, below all before */
     uint8_t kind;
     bool chunked;
+    bool forward;     /* no entry stands before the block predicted for it; once false, it stays so */
     uint64_t key_min; /* bounds of all keys since it was built */
     uint64_t key_max;
     uint64_t spare[7]; /* a header takes two cache lines; room for a sequence lock */
@@ -261,6 +263,7 @@ void alex_inner_free(struct alex *alex, struct alex_inner *inner);
 void alex_free_inners(struct alex *alex, const struct alex_entry *entry);
 void alex_leaf_free(struct alex *alex, struct alex_leaf *leaf);
 struct alex_entry alex_inner_entry(struct alex_inner *inner);
+struct alex_entry alex_leaf_entry(struct alex_leaf *leaf);
 /* Nodes from the entry's child to the deepest leaf, both included. */
 uint64_t alex_depth_below(const struct alex_entry *entry);
 
@@ -268,6 +271,9 @@ uint64_t alex_depth_below(const struct alex_entry *entry);
 
 /* Rebuilds the leaf with one more entry: larger, refitted or split. Errors: OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status alex_grow(struct alex *alex, uint64_t key, uint64_t row_id);
+
+/* Writes the entry of the leaf that `key` belongs to anew, from its header. */
+void alex_refresh_entry(struct alex *alex, uint64_t key);
 
 /* After an erase: contracts or merges the sparse leaf that `key` belongs to, if it can. */
 void alex_shrink(struct alex *alex, uint64_t key);

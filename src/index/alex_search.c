@@ -115,6 +115,8 @@ static __attribute__((noinline)) uint64_t find_by_walking(const struct alex_entr
     const struct alex_leaf *leaf = entry->child;
     uint32_t at = walk(leaf->blocks, entry->last, (uint32_t)(predicted - leaf->blocks), key);
     const struct alex_block *block = &leaf->blocks[at];
+    if (block == predicted)
+        return ROW_ID_NONE;
     for (unsigned slot = 0; slot < BLOCK_SLOTS; slot++) {
         if (block->keys[slot] == key)
             return block->row_ids[slot];
@@ -131,8 +133,9 @@ INLINE uint64_t find_in_block(const struct alex_entry *entry, const struct alex_
         uint64_t row_id = block->row_ids[__builtin_ctz(slots)];
         if (LIKELY(row_id != ROW_ID_NONE))
             return row_id;
-    } else if (key >= block->keys[0] && key < block->keys[BLOCK_SLOTS - 1]) {
-        return ROW_ID_NONE;
+    } else if (key < block->keys[BLOCK_SLOTS - 1] &&
+               ((key >= block->keys[0]) | entry->forward)) {
+        return ROW_ID_NONE; /* one branch: which of the two holds is hard to predict */
     }
     return find_by_walking(entry, block, key);
 }

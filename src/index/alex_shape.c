@@ -123,6 +123,26 @@ static void set_child(struct alex *alex, const struct alex_path *path, uint32_t 
         inner->entries[slot] = entry;
 }
 
+void alex_refresh_entry(struct alex *alex, uint64_t key)
+{
+    struct alex_inner *inner = NULL;
+    const struct alex_entry *entry = &alex->root;
+    size_t slot = 0;
+    while (entry->kind == ALEX_INNER) {
+        inner = entry->child;
+        slot = entry_slot(entry, key);
+        entry = &inner->entries[slot];
+    }
+    struct alex_entry fresh = alex_leaf_entry(entry->child);
+    if (inner == NULL) {
+        alex->root = fresh;
+        return;
+    }
+    struct span span = span_of(inner, (uint32_t)slot);
+    for (uint32_t at = span.first; at < span.end; at++)
+        inner->entries[at] = fresh;
+}
+
 /* Puts the builder's leaves where leaves [first, last] were in the chain. */
 static void link_leaves(struct alex *alex, const struct alex_builder *builder,
                         const struct alex_leaf *first, const struct alex_leaf *last)
