@@ -167,9 +167,13 @@ static bool droppable(const struct table *table, const struct group_entry *entry
            entry->last_end <= watermark;
 }
 
+/* Not before the entries that may go are gone: one may lead, through the map of the group where
+ * its row was deleted, to a copy that is wholly dead. */
 static void drop_groups(struct step *step)
 {
     struct table *table = step->table;
+    if (erasable(table, step->watermark) != NULL)
+        return;
     for (struct group_entry *entry = table->first, *next; entry != NULL; entry = next) {
         next = entry->next;
         if (!droppable(table, entry, step->watermark))

@@ -450,6 +450,68 @@ static void test_r5_2_commits_during_freezing(void **state)
     repeat_until_overlap(false);
 }
 
+/* Deletes the rows that are left as soon as their group is being copied. */
+static void *last_rows_main(void *argument)
+{
+    struct beside *beside = argument;
+    struct model *model = beside->model;
+    struct test_txn txn;
+    uint64_t calls = atomic_load(&model->allocator.calls);
+    beside->commits = 1;
+    while (atomic_load(&model->allocator.calls) == calls)
+        ;
+    assert_int_equal(test_txn_begin(model, &txn), OMEN_OK);
+    for (int32_t kid = 24000; kid < 30000; kid++)
+        assert_int_equal(test_txn_delete(&txn, kid), OMEN_OK);
+    assert_int_equal(test_txn_commit(&txn, NULL), OMEN_OK);
+    return NULL;
+}
+
+/* The entries of rows that were deleted while they were copied go before the copy does. Says
+ * whether the deletes fell into the copying. */
+static bool delete_while_copying(void)
+{
+    struct model model;
+    struct test_txn txn;
+    struct maintain_report report = {0};
+    pthread_t thread;
+    omen_error error = {0};
+    model_open(&model, KEY_BIGINT);
+    model_insert(&model, 0, 30000);
+    assert_int_equal(test_txn_begin(&model, &txn), OMEN_OK);
+    for (int32_t kid = 0; kid < 24000; kid++)
+        assert_int_equal(test_txn_delete(&txn, kid), OMEN_OK);
+    assert_int_equal(test_txn_commit(&txn, NULL), OMEN_OK);
+    table_seal_open(model.table);
+    while (model.table->deleted.count > 0)
+        assert_int_equal(table_maintain(model.table, model.table->deleted.count, NULL), OMEN_OK);
+    struct beside beside = {.model = &model};
+    assert_int_equal(pthread_create(&thread, NULL, last_rows_main, &beside), 0);
+    while (beside.commits == 0)
+        ;
+    assert_int_equal(table_maintain(model.table, 1, &report), OMEN_OK);
+    pthread_join(thread, NULL);
+    const struct group_entry *copy = model.table->first;
+    bool overlapped = report.groups_compacted == 1 && copy->map == NULL && copy->next != NULL &&
+                      row_group_ended_count(copy->group) == 6000;
+    for (int step = 0; step < 3; step++) {
+        if (table_validate(model.table, &error) != OMEN_OK)
+            fail_msg("%s", error.message);
+        assert_int_equal(table_maintain(model.table, 2500, &report), OMEN_OK);
+    }
+    maintain_fully(&model, NULL);
+    check_all(&model, 0);
+    model_close(&model);
+    return overlapped;
+}
+
+static void test_r5_4_rows_deleted_while_copied(void **state)
+{
+    for (int round = 0; round < 20; round++)
+        if (delete_while_copying())
+            return;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,6 +528,7 @@ int main(void)
         cmocka_unit_test(test_steps_are_bounded),
         cmocka_unit_test(test_r5_3_commits_during_compaction),
         cmocka_unit_test(test_r5_2_commits_during_freezing),
+        cmocka_unit_test(test_r5_4_rows_deleted_while_copied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
