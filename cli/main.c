@@ -55,7 +55,9 @@ static void print_duration(double seconds)
 static void print_error(const omen_error *error)
 {
     fflush(stdout);
-    fprintf(stderr, "ERROR: %s (%s)\n", error->message, error->sqlstate);
+    fputs("ERROR: ", stderr);
+    render_text(stderr, error->message);
+    fprintf(stderr, " (%s)\n", error->sqlstate);
 }
 
 /* Prints what a statement without rows did, as PostgreSQL's command tags. */
@@ -67,7 +69,7 @@ static void print_tag(const omen_statement *statement)
         printf("INSERT 0 %llu\n", rows);
     else if (strcmp(tag, "COPY") == 0)
         printf("COPY %llu\n", rows);
-    else
+    else if (tag[0] != '\0') /* blanks and comments have none */
         printf("%s\n", tag);
 }
 

@@ -19,6 +19,7 @@ struct table {
     omen_statement *statement;
     FILE *out;
     size_t column_count;
+    char **names;       /* printable */
     size_t *widths;     /* characters */
     struct cell *cells; /* the measured rows, row-major */
     size_t row_count;   /* rows in `cells` */
@@ -106,6 +107,15 @@ static size_t characters(const char *text)
     return count;
 }
 
+/* Whether a control character begins here: of ASCII, or one of U+0080..U+009F, which some
+ * terminals obey too. */
+static bool is_control(const char *text, size_t left)
+{
+    unsigned char byte = (unsigned char)text[0];
+    unsigned char next = left > 1 ? (unsigned char)text[1] : 0;
+    return byte < 0x20 || byte == 0x7F || (byte == 0xC2 && next >= 0x80 && next <= 0x9F);
+}
+
 /* A printable copy: control characters, which could rearrange the terminal, as \xNN. */
 static char *printable(const char *text, size_t length)
 {
@@ -116,7 +126,7 @@ static char *printable(const char *text, size_t length)
     char *end = copy;
     for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)text[i];
-        if (byte >= 0x20 && byte != 0x7F) {
+        if (!is_control(text + i, length - i)) {
             *end++ = text[i];
             continue;
         }
@@ -125,12 +135,21 @@ static char *printable(const char *text, size_t length)
             *end++ = 'n';
             continue;
         }
+        if (byte == 0xC2)
+            byte = (unsigned char)text[++i]; /* the number of the character */
         *end++ = 'x';
         *end++ = hex[byte >> 4];
         *end++ = hex[byte & 15];
     }
     *end = '\0';
     return copy;
+}
+
+void render_text(FILE *out, const char *text)
+{
+    char *copy = printable(text, strlen(text));
+    fputs(copy == NULL ? "(out of memory)" : copy, out);
+    free(copy);
 }
 
 /* Fills `cells` with the current row's texts. */
@@ -189,7 +208,7 @@ static void print_row(struct table *table, const struct cell *cells)
 static void print_header(struct table *table)
 {
     for (size_t column = 0; column < table->column_count; column++)
-        print_cell(table, column, omen_statement_column_name(table->statement, column), false);
+        print_cell(table, column, table->names[column], false);
     fputc('\n', table->out);
     for (size_t column = 0; column < table->column_count; column++) {
         fputs(column > 0 ? "+" : "", table->out);
@@ -202,7 +221,7 @@ static void print_header(struct table *table)
 static void measure(struct table *table)
 {
     for (size_t column = 0; column < table->column_count; column++) {
-        size_t width = characters(omen_statement_column_name(table->statement, column));
+        size_t width = characters(table->names[column]);
         for (size_t row = 0; row < table->row_count; row++) {
             const char *text = table->cells[row * table->column_count + column].text;
             size_t wide = text == NULL ? 0 : characters(text);
@@ -218,6 +237,17 @@ static void print_measured(struct table *table)
     print_header(table);
     for (size_t row = 0; row < table->row_count; row++)
         print_row(table, table->cells + row * table->column_count);
+}
+
+static omen_status name_columns(struct table *table)
+{
+    for (size_t column = 0; column < table->column_count; column++) {
+        const char *name = omen_statement_column_name(table->statement, column);
+        table->names[column] = printable(name, strlen(name));
+        if (table->names[column] == NULL)
+            return OMEN_OUT_OF_MEMORY;
+    }
+    return OMEN_OK;
 }
 
 static omen_status table_rows(struct table *table, uint64_t *row_count, omen_error *error)
@@ -259,15 +289,22 @@ omen_status render_result(omen_statement *statement, enum render_format format, 
     *row_count = 0;
     size_t columns = table.column_count > 0 ? table.column_count : 1;
     table.buffer = malloc(table.capacity);
+    table.names = calloc(columns, sizeof *table.names);
     table.widths = calloc(columns, sizeof *table.widths);
     table.cells = calloc(columns * ROWS_MEASURED, sizeof *table.cells);
     omen_status status = OMEN_OUT_OF_MEMORY;
-    if (table.buffer != NULL && table.widths != NULL && table.cells != NULL)
+    if (table.buffer != NULL && table.names != NULL && table.widths != NULL &&
+        table.cells != NULL)
+        status = name_columns(&table);
+    if (status == OMEN_OK)
         status = format == RENDER_CSV ? csv_rows(&table, row_count, error)
                                       : table_rows(&table, row_count, error);
     for (size_t row = 0; table.cells != NULL && row < ROWS_MEASURED; row++)
         free_row(&table, table.cells + row * columns);
     free(table.cells);
+    for (size_t column = 0; table.names != NULL && column < columns; column++)
+        free(table.names[column]);
+    free(table.names);
     free(table.widths);
     free(table.buffer);
     if (status == OMEN_OUT_OF_MEMORY && error->status != status) {

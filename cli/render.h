@@ -14,4 +14,7 @@ enum render_format { RENDER_TABLE, RENDER_CSV };
 OMEN_MUST_CHECK omen_status render_result(omen_statement *statement, enum render_format format,
                                           FILE *out, uint64_t *row_count, omen_error *error);
 
+/* Writes a text with its control characters as \xNN, so that it cannot rearrange a terminal. */
+void render_text(FILE *out, const char *text);
+
 #endif

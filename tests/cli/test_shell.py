@@ -36,6 +36,18 @@ class Shell(unittest.TestCase):
                          "SELECT s FROM t WHERE id = 1")
         self.assertIn("\\x1B[2Jx", done.stdout)
         self.assertNotIn("\033", done.stdout)
+        done = run("-c", "CREATE TABLE t (id INT PRIMARY KEY, s TEXT); INSERT INTO t VALUES (1, '\u009bJé');"
+                         "SELECT s AS \"a\033[2J\" FROM t WHERE id = 1; SELECT * FROM \"no\033[2J\"")
+        self.assertIn("\\x9BJé", done.stdout)
+        self.assertIn("a\\x1B[2J", done.stdout)
+        self.assertIn("no\\x1B[2J", done.stderr)
+        for text in (done.stdout, done.stderr):
+            self.assertNotIn("\033", text)
+            self.assertNotIn("\u009b", text)
+
+    def test_nothing_to_say(self):
+        done = run("-c", "-- only a comment")
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
 
     def test_standard_input_and_file(self):
         text = "-- a comment; with a semicolon\n" + USERS + "\nSELECT 'x' FROM users WHERE id = 1\n"
