@@ -185,9 +185,6 @@ omen_status constant_bind(struct constant *constant, const omen_value *parameter
     const omen_value *value = &parameters[constant->parameter];
     constant->kind = CONSTANT_VALUE;
     constant->value = *value;
-    if (!value->is_null && value->type.id == OMEN_TYPE_NONE)
-        return error_set(error, OMEN_INVALID_ARGUMENT, "parameter $%u has no type",
-                         constant->parameter + 1);
     if (!value->is_null && is_text(value->type.id)) {
         constant->kind = CONSTANT_UNKNOWN;
         constant->text = (const char *)value->as.bytes.data;
@@ -234,7 +231,7 @@ static omen_status assign_number(const struct constant *constant, omen_type type
         omen_value decimal = {.type = {.id = OMEN_TYPE_DECIMAL, .precision = 38}};
         if (number.exponent != 0 || number.fraction_length > 38 ||
             number_to_scaled(&number, (uint32_t)number.fraction_length, &whole) != NUMBER_EXACT)
-            return error_set(error, OMEN_NOT_SUPPORTED, "a number of this size as text");
+            return error_set(error, OMEN_NOT_SUPPORTED, "a number of this size as text is not supported");
         decimal.type.scale = (int8_t)number.fraction_length;
         decimal.as.decimal = decimal_from_integer(whole);
         return cast_value(&decimal, type, CAST_ASSIGNMENT, arena, out, error);

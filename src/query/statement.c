@@ -102,15 +102,36 @@ static omen_status refresh_plan(struct statement *statement, omen_error *error)
     return OMEN_OK;
 }
 
-static omen_status begin_run(struct statement *statement, size_t count, omen_error *error)
+/* A caller's value: of a type that exists, with bytes where it has a length. */
+static bool parameter_is_sound(const omen_value *value)
+{
+    switch (value->type.id) {
+    case OMEN_TYPE_NONE:
+        return value->is_null;
+    case OMEN_TYPE_TEXT:
+    case OMEN_TYPE_VARCHAR:
+    case OMEN_TYPE_CHAR:
+    case OMEN_TYPE_BYTEA:
+        return value->is_null || value->as.bytes.data != NULL || value->as.bytes.length == 0;
+    default:
+        return value->type.id > OMEN_TYPE_NONE && value->type.id <= OMEN_TYPE_UUID;
+    }
+}
+
+static omen_status begin_run(struct statement *statement, const omen_value *parameters,
+                             size_t count, omen_error *error)
 {
     forget_result(statement);
     OMEN_TRY(refresh_plan(statement, error));
-    if (count == statement->plan->parsed.parameter_count)
-        return OMEN_OK;
-    return error_set(error, OMEN_INVALID_ARGUMENT,
-                     "the statement takes %u parameters, %zu were given",
-                     statement->plan->parsed.parameter_count, count);
+    if (count != statement->plan->parsed.parameter_count)
+        return error_set(error, OMEN_INVALID_ARGUMENT,
+                         "the statement takes %u parameters, %zu were given",
+                         statement->plan->parsed.parameter_count, count);
+    for (size_t i = 0; i < count; i++)
+        if (!parameter_is_sound(&parameters[i]))
+            return error_set(error, OMEN_INVALID_ARGUMENT,
+                             "parameter $%zu has no type, or a length but no bytes", i + 1);
+    return OMEN_OK;
 }
 
 /* --- EXPLAIN --- */
@@ -208,7 +229,7 @@ omen_status statement_stream(struct statement *statement, const omen_value *para
                              size_t count, struct ArrowArrayStream *out, omen_error *error)
 {
     memset(out, 0, sizeof *out);
-    OMEN_TRY(begin_run(statement, count, error));
+    OMEN_TRY(begin_run(statement, parameters, count, error));
     struct plan *plan = statement->plan;
     if (plan->explain) {
         statement->route = "core";
@@ -243,7 +264,7 @@ omen_status statement_run(struct statement *statement, const omen_value *paramet
                           size_t count, omen_error *error)
 {
     struct ArrowArrayStream stream;
-    OMEN_TRY(begin_run(statement, count, error));
+    OMEN_TRY(begin_run(statement, parameters, count, error));
     struct plan *plan = statement->plan;
     if (plan->kind == PLAN_POINT && !plan->explain) {
         bool elsewhere;

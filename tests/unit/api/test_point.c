@@ -309,6 +309,14 @@ static void test_prepared(void **state)
     expect_run(statement, value_null(), "");
     omen_value boolean = {.type.id = OMEN_TYPE_BOOLEAN, .as.boolean = true};
     expect_run(statement, boolean, "ERROR 58000"); /* the engine's to say */
+    omen_value unsound = {.type.id = OMEN_TYPE_NONE};
+    expect_run(statement, unsound, "ERROR 22023");
+    unsound.type.id = (omen_type_id)99;
+    expect_run(statement, unsound, "ERROR 22023");
+    unsound = (omen_value){.type.id = OMEN_TYPE_TEXT, .as.bytes.length = 5};
+    expect_run(statement, unsound, "ERROR 22023");
+    unsound.as.bytes.length = 0;
+    expect_run(statement, unsound, "ERROR 22P02");
     expect_run(statement, value_integer(6), "name 2\n");
     omen_value two[2] = {value_integer(1), value_integer(2)};
     assert_string_equal(run_prepared(statement, two, 2), "ERROR 22023");
