@@ -215,6 +215,8 @@ static void compile_range(struct test *test, const omen_predicate *predicate)
 {
     wide_integer min, max, number = number_of(&predicate->values[0]);
     number_limits(test->type, &min, &max);
+    /* Any 128 bits can come as a DECIMAL operand; one beyond the limits says as much as all. */
+    number = number < min ? min - 1 : number > max ? max + 1 : number;
     test->kind = predicate->op == OMEN_NE ? TEST_NOT_EQUAL : TEST_RANGE;
     test->low = predicate->op == OMEN_LT || predicate->op == OMEN_LE ? min : number;
     test->high = predicate->op == OMEN_GT || predicate->op == OMEN_GE ? max : number;
@@ -222,7 +224,7 @@ static void compile_range(struct test *test, const omen_predicate *predicate)
     test->high -= predicate->op == OMEN_LT;
     if (test->kind == TEST_NOT_EQUAL)
         return;
-    /* A DECIMAL operand may exceed what columns hold; the kernels narrow only what fits. */
+    /* The kernels narrow only what fits. */
     test->low = test->low < min ? min : test->low;
     test->high = test->high > max ? max : test->high;
 }

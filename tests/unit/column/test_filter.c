@@ -244,12 +244,47 @@ static void test_kernel_twins(void **state)
     }
 }
 
+/* An operand of any 128 bits: nothing is smaller than the smallest, or greater than the
+ * greatest. */
+static void test_decimal_operands_beyond_all_columns(void **state)
+{
+    struct allocator allocator;
+    allocator_init(&allocator, 0);
+    const omen_type type = {.id = OMEN_TYPE_DECIMAL, .precision = 38, .scale = 0};
+    const struct column_definition columns[] = {{"d", type, false}};
+    struct schema *schema;
+    struct row_group *group;
+    assert_ok(schema_create(&allocator, columns, 1, NULL, 0, &schema, NULL));
+    assert_ok(row_group_create(&allocator, schema, 1, 1, &group));
+    omen_value row[2] = {{.type = type, .as.decimal = {.low = 7}},
+                         {.type.id = OMEN_TYPE_BIGINT, .as.i64 = 1}};
+    assert_ok(row_group_append_values(group, row));
+    const omen_value operands[] = {
+        {.type = type, .as.decimal = {.low = 0, .high = INT64_MIN}},
+        {.type = type, .as.decimal = {.low = UINT64_MAX, .high = INT64_MAX}}};
+    for (int i = 0; i < 2; i++) {
+        for (omen_compare_op op = OMEN_EQ; op <= OMEN_GE; op++) {
+            const omen_predicate predicate = {0, op, &operands[i], 1};
+            struct filter *filter;
+            assert_ok(filter_create(&allocator, schema, &predicate, 1, &filter, NULL));
+            uint64_t selection[VECTOR_ROWS / 64] = {1};
+            assert_int_equal(filter_apply(filter, group, 0, selection),
+                             naive(&row[0], &predicate));
+            filter_destroy(filter);
+        }
+    }
+    row_group_release(group);
+    schema_release(schema);
+    assert_int_equal(allocator.bytes_used, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_naive),
         cmocka_unit_test(test_prunes),
         cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_decimal_operands_beyond_all_columns),
         cmocka_unit_test(test_kernel_twins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
