@@ -275,14 +275,22 @@ static omen_status deliver_gathered(struct scan *scan, struct ArrowArray *out)
     return OMEN_OK;
 }
 
+/* The window as it lies. Where it reaches into the vector being filled, that comes as a batch of
+ * its own: its values are copied, those of the completed vectors are not. */
 static omen_status deliver_whole_window(struct scan *scan, struct ArrowArray *out)
 {
     const struct view_group *current = &scan->view->groups[scan->group];
-    uint32_t rows = (uint32_t)size_min(scan->window_rows, scan->remaining);
-    OMEN_TRY(row_group_export(current->group, scan->window, rows, scan->columns,
-                              scan->column_count, out));
+    uint32_t first = scan->window + scan->slot_next;
+    uint32_t rows = (uint32_t)size_min(scan->window_rows - scan->slot_next, scan->remaining);
+    uint32_t packed = row_group_packed_count(current->group);
+    if (first < packed && packed < first + rows)
+        rows = packed - first;
+    OMEN_TRY(row_group_export(current->group, first, rows, scan->columns, scan->column_count,
+                              out));
     delivered(scan, rows);
-    unload_window(scan);
+    scan->slot_next += rows;
+    if (scan->slot_next == scan->window_rows)
+        unload_window(scan);
     return OMEN_OK;
 }
 

@@ -22,7 +22,8 @@ struct scan {
     uint32_t window_rows;
     bool loaded;             /* the window's slots have been selected */
     bool whole;              /* every row of the loaded window is wanted */
-    uint32_t slot_count, slot_next;
+    uint32_t slot_count;
+    uint32_t slot_next;      /* of the slots, or of a whole window's rows */
 
     struct batch_builder *builder;
     uint64_t gathered; /* rows in it */

@@ -90,21 +90,25 @@ static void test_r5_7_unchanged_windows_are_not_copied(void **state)
         struct scan *scan;
         assert_int_equal(table_scan_open(view, &spec, &scan, NULL), OMEN_OK);
         const struct row_group *group = view->groups[0].group;
-        for (uint32_t window = 0; window < 3; window++) {
+        /* the unfinished vector of an open group is a batch of its own, and copied */
+        static const int64_t lengths[2][4] = {{8192, 8192, 3072, 544}, {8192, 8192, 3616}};
+        int64_t first = 0;
+        for (int i = 0; i < 4 - frozen; i++) {
             struct ArrowArray batch;
             assert_int_equal(table_scan_next(scan, &batch), OMEN_OK);
-            assert_int_equal(batch.length, window < 2 ? 8192 : 20000 - 2 * 8192);
-            /* the last window of an open group ends in a vector still being filled */
-            bool copied = window == 2 && !frozen;
-            const char *own = (const char *)row_group_values(group, COLUMN_TAG) +
-                              (size_t)window * BATCH_ROWS * 8;
-            assert_int_equal(batch.children[COLUMN_TAG]->buffers[1] == own, !copied);
+            assert_int_equal(batch.length, lengths[frozen][i]);
+            const char *own =
+                (const char *)row_group_values(group, COLUMN_TAG) + (size_t)first * 8;
+            assert_int_equal(batch.children[COLUMN_TAG]->buffers[1] == own, i < 3);
+            first += batch.length;
             const struct ArrowArray *text = batch.children[COLUMN_FIRST_TYPE + 4];
             assert_in_range(text->n_buffers, 3, 5); /* at most two chunks */
             for (int64_t child = 0; child < batch.n_children; child++)
                 assert_int_equal((uintptr_t)batch.children[child]->buffers[1] % 64, 0);
             batch.release(&batch);
         }
+        struct ArrowArray none;
+        assert_int_equal(table_scan_next(scan, &none), OMEN_END_OF_DATA);
         table_scan_close(scan);
         table_view_release(view);
         table_seal_open(model.table);
