@@ -19,8 +19,8 @@
 
 enum {
     SLOT_KEYS_EASY = 2048, /* keys per slot where models fit: half of a leaf */
-    SLOT_KEYS_HARD = 32,   /* and where they don't */
-    SLOTS_HARD_MIN = 16,
+    SLOT_KEYS_HARD = 64,   /* and where they don't */
+    SLOTS_HARD_MIN = 4,
     SLOTS_MAX = 1 << 24,
     COST_SHARE = 2,        /* a model fits if keys are off by less than 1/2 block on average */
     COST_SHARE_DENSE = 32  /* and, packed tightly, by less than 1/32 */

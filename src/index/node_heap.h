@@ -5,7 +5,7 @@
  * large for a chunk; the caller keeps the `chunked` answer beside the node and gives it back.
  *
  *   chunk   [ header, tags | run | run | ....... | run ]
- *   run     1..n granules of 256 bytes, in use or free; its size stands in the tags of its
+ *   run     1..n granules of 128 bytes, in use or free; its size stands in the tags of its
  *           first and last granule, so that neighbours of a freed run are found at once
  *
  * Free runs hang in lists by size class (four to a power of two) and merge with their free
@@ -21,7 +21,7 @@
 #include "base/allocator.h"
 
 enum {
-    NODE_HEAP_GRANULE_BYTES = 256,
+    NODE_HEAP_GRANULE_BYTES = 128,
     NODE_HEAP_CHUNK_BYTES = 2 << 20,
     NODE_HEAP_CLASSES = 56
 };
