@@ -329,7 +329,12 @@ omen_status schema_check_value(const struct schema *schema, uint32_t column, ome
                          definition->name, type_name(definition->type.id),
                          type_name(value->type.id));
     size_t padding;
+    uint8_t truth;
     switch (definition->type.id) {
+    case OMEN_TYPE_BOOLEAN:
+        memcpy(&truth, &value->as, sizeof truth); /* a caller's byte, and no bool until it is */
+        value->as.boolean = truth != 0;
+        break;
     case OMEN_TYPE_REAL:
         value->as.f32 = float_canonical(value->as.f32);
         break;

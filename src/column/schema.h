@@ -80,8 +80,8 @@ bool type_is_view(omen_type_id type);
 
 /* Checks and canonicalises one value before it is stored in column `column`: its type must be
  * the column's (DECIMAL scale too), NULL only where allowed, text valid UTF-8 and within its
- * length (CHAR is padded by the caller), decimals within their precision; -0.0 becomes 0.0 and
- * every NaN the one NaN.
+ * length (CHAR is padded by the caller), decimals within their precision; -0.0 becomes 0.0,
+ * every NaN the one NaN, every true the byte 1.
  * Errors: NOT_NULL_VIOLATION, TYPE_MISMATCH, INVALID_ENCODING, STRING_TOO_LONG, OUT_OF_RANGE. */
 OMEN_MUST_CHECK omen_status schema_check_value(const struct schema *schema, uint32_t column,
                                                omen_value *value, omen_error *error);

@@ -260,6 +260,33 @@ static void test_out_of_memory(void **state)
     assert_int_equal(allocator.bytes_used, 0);
 }
 
+/* A foreign caller's true may be any byte; packed as it came, it would spill into the rows beside
+ * it. */
+static void test_truths_of_any_byte(void **state)
+{
+    struct allocator allocator;
+    allocator_init(&allocator, 0);
+    const struct column_definition columns[] = {{"b", {.id = OMEN_TYPE_BOOLEAN}, false}};
+    struct schema *schema;
+    struct row_group *group;
+    assert_ok(schema_create(&allocator, columns, 1, NULL, 0, &schema, NULL));
+    assert_ok(row_group_create(&allocator, schema, 1, 64, &group));
+    for (int i = 0; i < 64; i++) {
+        omen_value row[2] = {{.type.id = OMEN_TYPE_BOOLEAN},
+                             {.type.id = OMEN_TYPE_BIGINT, .as.i64 = i}};
+        memset(&row[0].as, i % 4 == 0 ? 0xFF - i : 0, 1);
+        assert_ok(schema_check_value(schema, 0, &row[0], NULL));
+        assert_ok(row_group_append_values(group, row));
+    }
+    row_group_seal(group);
+    assert_valid(group);
+    assert_int_equal(*(const uint64_t *)row_group_values(group, 0),
+                     UINT64_C(0x1111111111111111));
+    row_group_release(group);
+    schema_release(schema);
+    assert_int_equal(allocator.bytes_used, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_append_from_groups),
         cmocka_unit_test(test_frozen_zones_are_exact),
         cmocka_unit_test(test_empty_group),
+        cmocka_unit_test(test_truths_of_any_byte),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
