@@ -3,16 +3,21 @@
 //! DataFusion's own operators wrap in silence: `BinaryExpr::with_fail_on_overflow` exists, but no
 //! plan made from SQL sets it. So `+`, `-`, `*` and the minus sign over signed integers become
 //! functions that call Arrow's checked kernels. Division is checked already, DECIMAL too; SUM over
-//! BIGINT still wraps.
+//! BIGINT still wraps. A double divided by zero fails as well (22012); two REALs still give an
+//! infinity.
 //!
 //! A chain `a + b - c ...` becomes one function of all its operands, computed from the left in
 //! the widest of their types. Nested functions won't do: DataFusion spells the operands' names out
 //! to find a function's type, at every level and in every pass, which is cubic in the depth.
 
 use std::any::Any;
+use std::sync::Arc;
 
+use arrow::array::{AsArray, Float64Array};
+use arrow::compute::kernels::arity::try_binary;
 use arrow::compute::kernels::numeric::{add, mul, sub};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Float64Type};
+use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{internal_err, DFSchema, ScalarValue};
@@ -20,8 +25,8 @@ use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility,
+    create_udf, BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::physical_expr_common::datum::apply;
 
@@ -62,6 +67,11 @@ impl FunctionRewrite for CheckedIntegers {
                 operands.push(*right);
                 Ok(Transformed::yes(Checked::call(operators, operands)))
             }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Divide, right })
+                if is_double_division(&left, &right, schema) =>
+            {
+                Ok(Transformed::yes(divide().call(vec![*left, *right])))
+            }
             Expr::Negative(operand) if is_integer(&operand) => {
                 let zero = Expr::Literal(ScalarValue::Int8(Some(0)), None);
                 Ok(Transformed::yes(Checked::call(vec![Operator::Minus], vec![zero, *operand])))
@@ -69,6 +79,30 @@ impl FunctionRewrite for CheckedIntegers {
             expr => Ok(Transformed::no(expr)),
         }
     }
+}
+
+/// Whether the quotient is a double.
+fn is_double_division(left: &Expr, right: &Expr, schema: &DFSchema) -> bool {
+    let types = [left.get_type(schema), right.get_type(schema)];
+    let numeric = types.iter().all(|side| side.as_ref().is_ok_and(DataType::is_numeric));
+    numeric && types.iter().flatten().any(|side| *side == DataType::Float64)
+}
+
+/// Division of doubles that fails where the divisor is zero.
+fn divide() -> ScalarUDF {
+    let quotient = |left: f64, right: f64| match right {
+        0.0 => Err(ArrowError::DivideByZero),
+        right => Ok(left / right),
+    };
+    let run = move |arguments: &[ColumnarValue]| {
+        let sides = ColumnarValue::values_to_arrays(arguments)?;
+        let [left, right] = [&sides[0], &sides[1]].map(|side| side.as_primitive::<Float64Type>());
+        let divided: Float64Array = try_binary(left, right, quotient)?;
+        Ok(ColumnarValue::Array(Arc::new(divided)))
+    };
+    let double = DataType::Float64;
+    let types = vec![double.clone(), double.clone()];
+    create_udf("divide", types, double, Volatility::Immutable, Arc::new(run))
 }
 
 /// `operands[0] operators[0] operands[1] operators[1] ...`, from the left.
