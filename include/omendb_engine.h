@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 /* Both sides must agree exactly. Any change to this header raises it. */
-#define OMEN_ENGINE_ABI_VERSION 1
+#define OMEN_ENGINE_ABI_VERSION 2
 
 /* Core objects, seen by the engine as handles. */
 typedef struct omen_engine_statement omen_engine_statement; /* one statement and its read view */
@@ -39,6 +39,9 @@ typedef enum omen_engine_support {
     OMEN_ENGINE_UNSUPPORTED = 0,
     OMEN_ENGINE_EXACT = 1,
 } omen_engine_support;
+
+/* The key of a column's metadata that tells CHAR from TEXT. */
+#define OMEN_ENGINE_TYPE_KEY "omendb.type"
 
 typedef struct omen_engine_table_info {
     const char *name;            /* UTF-8, zero-terminated; alive as long as the handle */
@@ -77,7 +80,8 @@ typedef struct omen_engine_host {
     /* Borrowed as long as the handle lives. */
     const omen_engine_table_info *(*table_info)(const omen_engine_table *table);
 
-    /* The table's columns as an Arrow struct schema; the caller releases it. */
+    /* The table's columns as an Arrow struct schema; the caller releases it. A CHAR column, which
+     * compares without its trailing blanks, has the metadata OMEN_ENGINE_TYPE_KEY = "char". */
     omen_status (*table_schema)(const omen_engine_table *table, struct ArrowSchema *out,
                                 omen_error *error);
 
@@ -91,6 +95,16 @@ typedef struct omen_engine_host {
      * itself is for one thread at a time. */
     omen_status (*scan_open)(omen_engine_table *table, const omen_engine_scan *scan,
                              struct ArrowArrayStream *out, omen_error *error);
+
+    /* Reads `length` bytes of text as a value of `type`, by the same rules as INSERT and COPY.
+     * The bytes of a BYTEA go to `buffer`, which has room for `length`; TEXT is not for this.
+     * Errors: those of the type's input, with the message users see. */
+    omen_status (*value_from_text)(const omen_type *type, const char *text, size_t length,
+                                   uint8_t *buffer, omen_value *out, omen_error *error);
+
+    /* Writes a value as text: see omen_value_to_text. */
+    omen_status (*value_to_text)(const omen_value *value, char *buffer, size_t capacity,
+                                 size_t *length);
 } omen_engine_host;
 
 typedef struct omen_engine_options {

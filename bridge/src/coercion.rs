@@ -1,17 +1,18 @@
-//! Where a float meets a DECIMAL, both become DOUBLE PRECISION, as in PostgreSQL.
+//! Where a float meets an exact number, both become DOUBLE PRECISION, as in PostgreSQL.
 //!
-//! DataFusion goes the other way: it casts the float to DECIMAL(30,15), which fails for NaN and
-//! for anything large, and keeps the comparison from being pushed down. Literals with a point are
-//! DECIMAL here, so without this rule `ratio > 0.5` is such a comparison.
+//! DataFusion goes other ways: it casts a float beside a DECIMAL to DECIMAL(30,15), which fails for
+//! NaN and for anything large, and an integer beside a REAL to REAL, which rounds it. Both keep the
+//! comparison from being pushed down. Literals with a point are DECIMAL here, so without this rule
+//! `ratio > 0.5` is such a comparison.
 //!
 //! The rule runs before DataFusion's own coercion, which then finds nothing left to do. Arithmetic
 //! needs no rule: there floats win already.
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Decimal128Type, DecimalType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::DFSchema;
-use datafusion::error::Result;
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::{Between, Case, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable};
@@ -43,7 +44,7 @@ impl FunctionRewrite for FloatOverDecimal {
 }
 
 /// The operands of `expr` that must agree on a type, in groups.
-fn groups_of_one_type(expr: &mut Expr) -> Vec<Vec<&mut Expr>> {
+pub fn groups_of_one_type(expr: &mut Expr) -> Vec<Vec<&mut Expr>> {
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => {
             vec![vec![left.as_mut(), right.as_mut()]]
@@ -73,24 +74,42 @@ fn groups_of_one_type(expr: &mut Expr) -> Vec<Vec<&mut Expr>> {
     }
 }
 
-/// Makes the DECIMALs of a group double where it has a float too; says whether it did.
+/// Makes the exact numbers of a group double where it has a float too; says whether it did.
 fn unify(group: Vec<&mut Expr>, schema: &DFSchema) -> Result<bool> {
     // An operand whose type isn't known yet is left to DataFusion.
     let types: Vec<_> = group.iter().map(|operand| operand.get_type(schema).ok()).collect();
-    let any = |is: fn(&DataType) -> bool| types.iter().flatten().any(is);
-    if !any(DataType::is_floating) || !any(DataType::is_decimal) {
+    if !types.iter().flatten().any(DataType::is_floating) {
         return Ok(false);
     }
+    let has_real = types.iter().flatten().any(|data_type| *data_type == DataType::Float32);
+    let mut changed = false;
     for (operand, data_type) in group.into_iter().zip(&types) {
-        if data_type.as_ref().is_some_and(DataType::is_decimal) {
+        let Some(data_type) = data_type else { continue };
+        let rounds = has_real && data_type.is_integer() && !is_small_integer(operand);
+        if data_type.is_decimal() || rounds {
             *operand = to_double(std::mem::take(operand))?;
+            changed = true;
         }
     }
-    Ok(true)
+    Ok(changed)
+}
+
+/// Whether `operand` is a constant that REAL holds exactly.
+fn is_small_integer(operand: &Expr) -> bool {
+    const EXACT_MAX: u64 = 1 << 24;
+    matches!(operand, Expr::Literal(ScalarValue::Int64(Some(value)), _)
+             if value.unsigned_abs() <= EXACT_MAX)
 }
 
 fn to_double(expr: Expr) -> Result<Expr> {
     match expr {
+        // By way of its digits: dividing the unscaled number by a power of ten rounds twice.
+        Expr::Literal(ScalarValue::Decimal128(Some(value), precision, scale), _) => {
+            let digits = Decimal128Type::format_decimal(value, precision, scale);
+            let double = digits.parse::<f64>();
+            let double = double.map_err(|error| DataFusionError::External(Box::new(error)))?;
+            Ok(Expr::Literal(ScalarValue::Float64(Some(double)), None))
+        }
         Expr::Literal(value, _) => Ok(Expr::Literal(value.cast_to(&DataType::Float64)?, None)),
         expr => Ok(Expr::Cast(Cast::new(Box::new(expr), DataType::Float64))),
     }

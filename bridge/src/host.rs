@@ -14,11 +14,12 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::ScalarValue;
 
 use crate::abi::{
     omen_engine_host, omen_engine_scan, omen_engine_statement, omen_engine_support,
-    omen_engine_table, omen_error, omen_status, ArrowArrayStream, ArrowSchema, Status,
-    OMEN_ENGINE_ABI_VERSION,
+    omen_engine_table, omen_error, omen_status, omen_type, omen_value, ArrowArrayStream,
+    ArrowSchema, Status, OMEN_ENGINE_ABI_VERSION,
 };
 use crate::error::{EngineError, EngineResult};
 use crate::predicate::{AbiPredicates, Predicate};
@@ -55,7 +56,8 @@ impl Host {
         let omen_engine_host { table_schema, predicate_support, scan_open, .. } = functions;
         let tables = table_resolve.is_some() && table_release.is_some() && table_info.is_some();
         let scans = table_schema.is_some() && predicate_support.is_some() && scan_open.is_some();
-        if !tables || !scans {
+        let texts = functions.value_from_text.is_some() && functions.value_to_text.is_some();
+        if !tables || !scans || !texts {
             return Err(EngineError::internal("a function of the host is missing"));
         }
         Ok(Arc::new(Self { functions }))
@@ -92,6 +94,65 @@ impl Host {
         };
         table.describe()?;
         Ok(Arc::new(table))
+    }
+
+    /// `text` as a value of a core type, by the rules of the core's INSERT; errors are its own.
+    pub fn value_from_text(&self, wanted: &omen_type, text: &str) -> EngineResult<ScalarValue> {
+        // SAFETY: all-zero bytes are a valid value.
+        let mut out: omen_value = unsafe { MaybeUninit::zeroed().assume_init() };
+        let mut error = empty_error();
+        let mut buffer = vec![0_u8; text.len()];
+        // SAFETY: everything is borrowed for the call; a BYTEA points into `buffer`, which lives
+        // until the value is copied.
+        unsafe {
+            let status = call!(
+                self,
+                value_from_text(
+                    wanted,
+                    text.as_ptr().cast(),
+                    text.len(),
+                    buffer.as_mut_ptr(),
+                    &mut out,
+                    &mut error
+                )
+            );
+            check(status, &error)?;
+            value::scalar_of(&out)
+        }
+    }
+}
+
+impl Host {
+    /// `value` as the core prints it; None where it is NULL or of no core type.
+    pub fn value_to_text(&self, value: &ScalarValue) -> EngineResult<Option<String>> {
+        let Some(value) = value::value_of(value) else { return Ok(None) };
+        let (mut buffer, mut length) = (vec![0_u8; 64], 0);
+        let mut write = |buffer: &mut Vec<u8>| {
+            let room = buffer.len();
+            // SAFETY: all is borrowed for the call, and the core writes `room` bytes at most.
+            unsafe {
+                call!(self, value_to_text(&value, buffer.as_mut_ptr().cast(), room, &mut length))
+            }
+        };
+        let mut status = write(&mut buffer);
+        if status == omen_status::OMEN_LIMIT_EXCEEDED {
+            // Only a BYTEA is longer than the first buffer.
+            // SAFETY: the type says which member is set.
+            let bytes = unsafe { value.as_.bytes.length };
+            buffer.resize(2 * bytes + 2, 0);
+            status = write(&mut buffer);
+        }
+        check(status, &empty_error())?;
+        buffer.truncate(length);
+        String::from_utf8(buffer)
+            .map(Some)
+            .map_err(|_| EngineError::internal("the core's text is not valid UTF-8"))
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Host")
     }
 }
 

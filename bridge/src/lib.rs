@@ -7,7 +7,7 @@
 //!                 | provider.rs what may be pushed down        (predicate.rs, value.rs)
 //!                 | scan.rs     batches in, as Arrow C streams
 //!   stream      <-| stream.rs   result out, as an Arrow C stream
-//!                 | coercion.rs, arithmetic.rs   where PostgreSQL's rules differ
+//!                 | operands.rs, texts.rs, coercion.rs, arithmetic.rs: PostgreSQL's rules
 //!                 | error.rs    every error as a SQLSTATE
 //!                 | limits.rs   how deep a statement may be
 //! ```
@@ -22,11 +22,13 @@ mod coercion;
 mod error;
 mod host;
 mod limits;
+mod operands;
 mod predicate;
 mod provider;
 mod scan;
 mod session;
 mod stream;
+mod texts;
 mod value;
 
 use std::ffi::c_char;

@@ -34,9 +34,10 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    DataType as SqlType, Ident, ObjectName, Query, Statement as SqlStatement, TimezoneInfo, Visit,
-    Visitor,
+    visit_expressions_mut, CharacterLength, DataType as SqlType, Expr as SqlExpr, Ident,
+    ObjectName, Query, Statement as SqlStatement, TimezoneInfo, Value as SqlValue, Visit, Visitor,
 };
 use tokio::runtime::Runtime;
 
@@ -47,6 +48,7 @@ use crate::coercion::FloatOverDecimal;
 use crate::error::{EngineError, EngineResult};
 use crate::host::Host;
 use crate::limits;
+use crate::operands::Operands;
 use crate::value;
 
 /// The pool's size where the options leave it open.
@@ -90,7 +92,7 @@ impl Engine {
             .enable_all()
             .build()
             .map_err(|error| EngineError::internal(format!("no runtime: {error}")))?;
-        let state = new_state(threads, memory as usize)?;
+        let state = new_state(threads, memory as usize, Arc::clone(&host))?;
         let task_context = state.task_ctx();
         Ok(Self { state, task_context, host, runtime })
     }
@@ -122,7 +124,11 @@ impl Engine {
 }
 
 /// A session with functions and rules and nothing else.
-fn new_state(threads: usize, memory_bytes_max: usize) -> EngineResult<SessionState> {
+fn new_state(
+    threads: usize,
+    memory_bytes_max: usize,
+    host: Arc<Host>,
+) -> EngineResult<SessionState> {
     let pool = TrackConsumersPool::new(FairSpillPool::new(memory_bytes_max), CONSUMERS_NAMED);
     let environment = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
     let mut config = SessionConfig::new()
@@ -140,17 +146,21 @@ fn new_state(threads: usize, memory_bytes_max: usize) -> EngineResult<SessionSta
     // Small inputs then stay on one partition and on the caller's thread.
     options.execution.use_row_number_estimates_to_optimize_partitioning = true;
     let table_functions = SessionStateDefaults::default_table_functions();
+    // Its patterns are not PostgreSQL's, and what is none comes out as it went in.
+    let mut scalar_functions = SessionStateDefaults::default_scalar_functions();
+    scalar_functions.retain(|function| function.name() != "to_char");
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(environment)
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
-        .with_scalar_functions(SessionStateDefaults::default_scalar_functions())
+        .with_scalar_functions(scalar_functions)
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(table_functions)
         .with_type_planner(Arc::new(CoreTypes))
         .build();
+    state.register_function_rewrite(Arc::new(Operands { host }))?;
     state.register_function_rewrite(Arc::new(FloatOverDecimal))?;
     state.register_function_rewrite(Arc::new(CheckedIntegers))?;
     Ok(state)
@@ -189,11 +199,51 @@ fn parse(state: &SessionState, sql: &str) -> EngineResult<Box<Query>> {
         Statement::Statement(statement) => *statement,
         _ => return Err(only_queries()),
     };
-    let SqlStatement::Query(query) = statement else { return Err(only_queries()) };
-    match query.visit(&mut Inspector::default()) {
+    let SqlStatement::Query(mut query) = statement else { return Err(only_queries()) };
+    if let ControlFlow::Break(error) = query.visit(&mut Inspector::default()) {
+        return Err(*error);
+    }
+    match visit_expressions_mut(&mut query, adapt) {
         ControlFlow::Continue(()) => Ok(query),
         ControlFlow::Break(error) => Err(*error),
     }
+}
+
+/// Mends or refuses what DataFusion takes for something else.
+///
+/// A cast to VARCHAR(n) cuts its text, which DataFusion's does not: `substring(x for n)`. One to
+/// CHAR(n) would pad too, and its result would have to be known for a CHAR. SIMILAR TO is a regular
+/// expression to DataFusion, without `%` and `_`.
+fn adapt(expr: &mut SqlExpr) -> ControlFlow<Box<EngineError>> {
+    let refuse = |what: &str| {
+        let words = format!("{what} is not supported here");
+        ControlFlow::Break(Box::new(EngineError::unsupported(words)))
+    };
+    let data_type = match expr {
+        SqlExpr::Cast { data_type, .. } => data_type,
+        SqlExpr::SimilarTo { .. } => return refuse("SIMILAR TO"),
+        _ => return ControlFlow::Continue(()),
+    };
+    let length = match data_type {
+        SqlType::Character(_) | SqlType::Char(_) => return refuse("a cast to CHAR(n)"),
+        SqlType::Varchar(Some(CharacterLength::IntegerLength { length, .. }))
+        | SqlType::CharVarying(Some(CharacterLength::IntegerLength { length, .. }))
+        | SqlType::CharacterVarying(Some(CharacterLength::IntegerLength { length, .. })) => *length,
+        _ => return ControlFlow::Continue(()),
+    };
+    *data_type = SqlType::Text;
+    let number = |digits: String| {
+        Some(Box::new(SqlExpr::Value(SqlValue::Number(digits, false).with_empty_span())))
+    };
+    let text = std::mem::replace(expr, SqlExpr::Wildcard(AttachedToken::empty()));
+    *expr = SqlExpr::Substring {
+        expr: Box::new(text),
+        substring_from: number("1".into()),
+        substring_for: number(length.to_string()),
+        special: false,
+        shorthand: false,
+    };
+    ControlFlow::Continue(())
 }
 
 fn only_queries() -> EngineError {

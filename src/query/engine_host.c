@@ -15,6 +15,7 @@
 
 #include "column/decimal.h"
 #include "query/engine.h"
+#include "query/value_text.h"
 
 struct omen_engine_table {
     atomic_uint references;
@@ -152,11 +153,33 @@ static const omen_engine_table_info *host_table_info(const omen_engine_table *ta
     return &table->info;
 }
 
+/* One pair, in Arrow's encoding of metadata: each length is a native 32-bit integer. */
+static const struct {
+    int32_t pair_count, key_length;
+    char key[sizeof OMEN_ENGINE_TYPE_KEY - 1];
+    char value_length[4]; /* follows the key unaligned */
+    char value[4];
+} char_metadata = {
+    1, sizeof OMEN_ENGINE_TYPE_KEY - 1, {'o', 'm', 'e', 'n', 'd', 'b', '.', 't', 'y', 'p', 'e'},
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    {4, 0, 0, 0},
+#else
+    {0, 0, 0, 4},
+#endif
+    {'c', 'h', 'a', 'r'},
+};
+
 static omen_status host_table_schema(const omen_engine_table *table, struct ArrowSchema *out,
                                      omen_error *error)
 {
-    omen_status status = schema_to_arrow(schema_of(table), NULL, 0, out);
-    return status == OMEN_OK ? status : error_set_default(error, status);
+    const struct schema *schema = schema_of(table);
+    omen_status status = schema_to_arrow(schema, NULL, 0, out);
+    if (status != OMEN_OK)
+        return error_set_default(error, status);
+    for (uint32_t i = 0; i < schema->column_count; i++)
+        if (schema->columns[i].type.id == OMEN_TYPE_CHAR)
+            out->children[i]->metadata = (const char *)&char_metadata;
+    return OMEN_OK;
 }
 
 /* --- predicates --- */
@@ -374,6 +397,25 @@ static omen_status host_scan_open(omen_engine_table *table, const omen_engine_sc
     return OMEN_OK;
 }
 
+/* --- values --- */
+
+static omen_status host_value_from_text(const omen_type *type, const char *text, size_t length,
+                                        uint8_t *buffer, omen_value *out, omen_error *error)
+{
+    struct allocator allocator;
+    struct arena arena;
+    allocator_init(&allocator, 0);
+    arena_init(&arena, &allocator);
+    omen_status status = value_from_text(*type, text, length, &arena, out, error);
+    if (status == OMEN_OK && type->id == OMEN_TYPE_BYTEA) {
+        if (out->as.bytes.length > 0)
+            memcpy(buffer, out->as.bytes.data, out->as.bytes.length);
+        out->as.bytes.data = buffer;
+    }
+    arena_release(&arena);
+    return status;
+}
+
 const omen_engine_host engine_host = {
     .abi_version = OMEN_ENGINE_ABI_VERSION,
     .struct_bytes = sizeof(omen_engine_host),
@@ -384,4 +426,6 @@ const omen_engine_host engine_host = {
     .table_schema = host_table_schema,
     .predicate_support = host_predicate_support,
     .scan_open = host_scan_open,
+    .value_from_text = host_value_from_text,
+    .value_to_text = value_to_text,
 };

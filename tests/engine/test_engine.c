@@ -418,7 +418,7 @@ static void test_running_errors(void **state)
            "3|-1");
     expect("SELECT id FROM t WHERE id = 2 + 3", "5");
     assert_int_equal(fake_host.predicate_count, 1);
-    expect_error("SELECT DATE '2020-13-45'", "22007", "");
+    expect_error("SELECT DATE '2020-13-45'", "22008", "");
     expect_error("SELECT count(*) FROM failing_big a JOIN t b ON a.id = b.id", "XX001", "page 7");
 }
 

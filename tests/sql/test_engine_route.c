@@ -210,6 +210,139 @@ static void test_border(void **state)
     fixture_close(&fixture);
 }
 
+/* Types that PostgreSQL has no operator for, which DataFusion would cast until they meet. */
+static void test_operators_that_do_not_exist(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE t (id int PRIMARY KEY, s text, d date, b bytea)", "");
+    expect(c, "INSERT INTO t VALUES (1, '05', '1970-01-06', '5'), (2, '7', NULL, NULL)",
+           "2 rows\n");
+    static const char *const conditions[] = {
+        "s = 5", "5 < s", "s IN (5, 6)", "s BETWEEN 1 AND 9", "s + 1 = 6", "d = 5", "id = d",
+        "s = d", "b = s", "id = 5::text", "id = CAST(id AS text)",
+    };
+    for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++) {
+        char sql[128];
+        snprintf(sql, sizeof sql, "SELECT id FROM t WHERE %s", conditions[i]);
+        expect(c, sql, "ERROR 42883");
+    }
+    expect(c, "SELECT coalesce(s, 5) FROM t", "ERROR 42804");
+    expect(c, "SELECT CASE WHEN id = 1 THEN s ELSE 5 END FROM t", "ERROR 42804");
+    expect(c, "SELECT id FROM t WHERE s = NULL OR id = NULL OR id = 2", "2\n");
+    fixture_close(&fixture);
+}
+
+/* A string constant takes the type of what it meets, in every form that INSERT takes. Each
+ * condition is asked of the core and, with a further term, of the engine. */
+static void test_string_constants(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    static const struct {
+        const char *type, *stored, *same, *other, *bad, *error;
+    } cases[] = {
+        {"boolean", "true", "yes", "off", "maybe", "ERROR 22P02"},
+        {"smallint", "7", " 7 ", "8", "7.0", "ERROR 22P02"},
+        {"int", "7", "+7", "8", "9999999999", "ERROR 22003"},
+        {"bigint", "-9007199254740993", "-9007199254740993", "-9007199254740992", "x",
+         "ERROR 22P02"},
+        {"real", "0.1", "1e-1", "0.11", "1e99", "ERROR 22003"},
+        {"double precision", "NaN", "nan", "0", "1e999", "ERROR 22003"},
+        {"decimal(10,2)", "1.50", "1.5000", "1.505", "1.5x", "ERROR 22P02"},
+        {"bytea", "\\x00ff", "\\x00FF", "\\x00", "\\x0", "ERROR 22P02"},
+        {"date", "2020-01-05", "2020-1-5", "20200106", "2020-13-01", "ERROR 22008"},
+        {"timestamp", "2020-01-05 10:00:00", "2020-01-05 10:00", "2020-01-05", "2020-13-01",
+         "ERROR 22008"},
+        {"timestamptz", "2020-01-05 10:00:00+00", "2020-01-05 12:00+02", "2020-01-05 12:00",
+         "2020-13-01", "ERROR 22008"},
+        {"uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "{A0EEBC999C0B4EF8BB6D6BB9BD380A11}",
+         "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12", "a0", "ERROR 22P02"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char sql[256];
+        snprintf(sql, sizeof sql, "CREATE TABLE t%zu (k %s PRIMARY KEY, v int)", i, cases[i].type);
+        expect(c, sql, "");
+        snprintf(sql, sizeof sql, "INSERT INTO t%zu VALUES ('%s', 1)", i, cases[i].stored);
+        expect(c, sql, "1 rows\n");
+        const char *asked[] = {cases[i].same, cases[i].other, cases[i].bad};
+        const char *answers[] = {"1\n", "", cases[i].error};
+        for (size_t form = 0; form < 4; form++)
+            for (size_t j = 0; j < 3; j++) {
+                static const char *const forms[] = {
+                    "SELECT v FROM t%zu WHERE k = '%s'",
+                    "SELECT v FROM t%zu WHERE k = '%s' AND v = 1",
+                    "SELECT v FROM t%zu WHERE '%s' = k AND v + 0 = 1",
+                    "SELECT v FROM (SELECT * FROM t%zu LIMIT 9) q WHERE k IN ('%s')",
+                };
+                snprintf(sql, sizeof sql, forms[form], i, asked[j]);
+                expect(c, sql, answers[j]);
+            }
+    }
+    fixture_close(&fixture);
+}
+
+static void test_char_columns(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE t (id int PRIMARY KEY, c char(4), s text)", "");
+    expect(c, "INSERT INTO t VALUES (1, 'ab', 'ab'), (2, '', 'ab  '), (3, NULL, '')", "3 rows\n");
+    expect(c, "CREATE TABLE u (k char(6) PRIMARY KEY, z int)", "");
+    expect(c, "INSERT INTO u VALUES ('ab', 10), ('cd', 20)", "2 rows\n");
+    expect(c, "SELECT id FROM t WHERE c = 'ab'", "1\n");
+    expect(c, "SELECT id FROM t WHERE c = 'ab      '", "1\n");
+    expect(c, "SELECT id FROM t WHERE c IN ('x', 'ab ')", "1\n");
+    expect(c, "SELECT id FROM t WHERE c BETWEEN 'aa' AND 'ab'", "1\n");
+    expect(c, "SELECT id FROM t WHERE c <> 'ab'", "2\n");
+    expect(c, "SELECT id FROM t WHERE c = s", "1\n");
+    expect(c, "SELECT id FROM t WHERE c LIKE 'ab'", "");
+    expect(c, "SELECT id, z FROM t JOIN u ON c = k", "1|10\n");
+    expect(c, "SELECT id FROM t WHERE EXISTS (SELECT 1 FROM u WHERE k = c)", "1\n");
+    expect(c, "SELECT z FROM u WHERE k = 'cd' AND z = 20", "20\n");
+    expect(c, "SELECT length(c), c || '.' AS x, c::text || '.' AS y FROM t WHERE id = 1",
+           "2|ab.|ab.\n");
+    expect(c, "SELECT c FROM t WHERE id < 2", "ab  \n");
+    expect(c, "SELECT x.c FROM (SELECT c FROM t) x WHERE x.c = 'ab'", "ab  \n");
+    fixture_close(&fixture);
+}
+
+/* Casts that DataFusion does otherwise, or takes for something else. */
+static void test_casts(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE t (id int PRIMARY KEY, n decimal(10,2), f double precision, "
+              "r real, d date, ts timestamp)", "");
+    expect(c, "INSERT INTO t VALUES (1, 2.50, 2.5, 16777216, '0001-01-01', '0001-01-01'), "
+              "(2, -2.50, 3.5, 0.1, '2020-01-01', '2020-01-01 10:00'), "
+              "(3, NULL, NULL, NULL, NULL, NULL)", "3 rows\n");
+    expect(c, "SELECT n::int, f::int, r::bigint FROM t ORDER BY id",
+           "3|2|16777216\n-3|4|0\nnull|null|null\n");
+    expect(c, "SELECT 'abcdef'::varchar(3), CAST('é日x' AS character varying(2))", "abc|é日\n");
+    expect(c, "SELECT f::text, ts::text, ts || '', d::text FROM t WHERE id = 2",
+           "3.5|2020-01-01 10:00:00|2020-01-01 10:00:00|2020-01-01\n");
+    expect(c, "SELECT CAST(r AS text), 1e20::float8::text, '\\x4A'::bytea::text FROM t "
+              "WHERE id = 1", "1.6777216e+07|1e+20|\\x4a\n");
+    expect(c, "SELECT f::text FROM t WHERE id = 3", "null\n");
+    expect(c, "SELECT x.s::bytea AS a, x.s::text AS b FROM "
+              "(SELECT concat('\\x4', 'A') AS s FROM t) x LIMIT 1",
+           "\\x4a|\\x4A\n");
+    expect(c, "SELECT x.s::timestamp FROM (SELECT concat('2020-1-', id) AS s FROM t) x LIMIT 1",
+           "2020-01-01 00:00:00\n");
+    expect(c, "SELECT f / 0 FROM t", "ERROR 22012");
+    expect(c, "SELECT f / NULL, NULL / f, f / 2 FROM t WHERE id = 1", "null|null|1.25\n");
+    expect(c, "SELECT length(now()::text) > 18 AND now() > '2020-01-01'", "t\n");
+    expect(c, "SELECT 'ab'::char(3)", "ERROR 0A000");
+    expect(c, "SELECT 'ab' SIMILAR TO 'a%'", "ERROR 0A000");
+    expect(c, "SELECT to_char(d, 'YYYY') FROM t", "ERROR 42883");
+    expect(c, "SELECT id FROM t WHERE r = 16777217", "");
+    expect(c, "SELECT id FROM t WHERE r = 16777216", "1\n");
+    expect(c, "SELECT id FROM t WHERE d = ts", "1\n");
+    expect(c, "SELECT id FROM t WHERE d < ts", "2\n");
+    fixture_close(&fixture);
+}
+
 /* The same by text, prepared, and again and again. */
 static void test_prepared(void **state)
 {
@@ -284,6 +417,9 @@ int main(int count, char **arguments)
     };
     const struct CMUnitTest real_engine[] = {
         cmocka_unit_test(test_three_checks), cmocka_unit_test(test_border),
+        cmocka_unit_test(test_operators_that_do_not_exist),
+        cmocka_unit_test(test_string_constants), cmocka_unit_test(test_char_columns),
+        cmocka_unit_test(test_casts),
         cmocka_unit_test(test_prepared),     cmocka_unit_test(test_one_moment),
     };
     engine_path = count > 1 ? arguments[1] : getenv("OMENDB_ENGINE");
