@@ -145,6 +145,11 @@ impl Operands {
         let mut changed = false;
         for member in group {
             changed |= widen_date(member, &wanted, schema);
+            // An untyped NULL parameter comes as one of type text.
+            if is_null(member) && is_foreign(&member.get_type(schema)?, &wanted) {
+                *member = Expr::Literal(ScalarValue::try_from(&wanted)?, None);
+                changed = true;
+            }
             let Some(text) = string_constant(member) else { continue };
             if let Some(literal) = self.constant(text, &wanted)? {
                 *member = Expr::Literal(literal, None);

@@ -332,7 +332,7 @@ static void test_casts(void **state)
            "2020-01-01 00:00:00\n");
     expect(c, "SELECT f / 0 FROM t", "ERROR 22012");
     expect(c, "SELECT f / NULL, NULL / f, f / 2 FROM t WHERE id = 1", "null|null|1.25\n");
-    expect(c, "SELECT length(now()::text) > 18 AND now() > '2020-01-01'", "t\n");
+    expect(c, "SELECT length(now()::text) > 18 AND now() > '2020-1-1'", "t\n");
     expect(c, "SELECT 'ab'::char(3)", "ERROR 0A000");
     expect(c, "SELECT 'ab' SIMILAR TO 'a%'", "ERROR 0A000");
     expect(c, "SELECT to_char(d, 'YYYY') FROM t", "ERROR 42883");
@@ -340,6 +340,30 @@ static void test_casts(void **state)
     expect(c, "SELECT id FROM t WHERE r = 16777216", "1\n");
     expect(c, "SELECT id FROM t WHERE d = ts", "1\n");
     expect(c, "SELECT id FROM t WHERE d < ts", "2\n");
+    fixture_close(&fixture);
+}
+
+/* A NULL parameter, whatever type it names, compares with every column. */
+static void test_null_parameters(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    static const char *const types[] = {"int",  "text", "bytea",     "date",
+                                        "uuid", "bool", "timestamp", "decimal(5,2)"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        char sql[128];
+        omen_statement *statement;
+        snprintf(sql, sizeof sql, "CREATE TABLE t%zu (id int PRIMARY KEY, x %s)", i, types[i]);
+        expect(c, sql, "");
+        snprintf(sql, sizeof sql, "INSERT INTO t%zu VALUES (1, NULL)", i);
+        expect(c, sql, "1 rows\n");
+        snprintf(sql, sizeof sql, "SELECT id FROM t%zu WHERE x = $1 OR x IN ($1) OR id = 1", i);
+        assert_int_equal(omen_prepare(c, sql, SIZE_MAX, &statement, NULL), OMEN_OK);
+        omen_value untyped = value_null(), text = {.is_null = true, .type.id = OMEN_TYPE_TEXT};
+        assert_string_equal(run_prepared(statement, &untyped, 1), "1\n");
+        assert_string_equal(run_prepared(statement, &text, 1), "1\n");
+        omen_statement_release(statement);
+    }
     fixture_close(&fixture);
 }
 
@@ -419,7 +443,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(test_three_checks), cmocka_unit_test(test_border),
         cmocka_unit_test(test_operators_that_do_not_exist),
         cmocka_unit_test(test_string_constants), cmocka_unit_test(test_char_columns),
-        cmocka_unit_test(test_casts),
+        cmocka_unit_test(test_casts),        cmocka_unit_test(test_null_parameters),
         cmocka_unit_test(test_prepared),     cmocka_unit_test(test_one_moment),
     };
     engine_path = count > 1 ? arguments[1] : getenv("OMENDB_ENGINE");
