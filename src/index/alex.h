@@ -46,7 +46,7 @@ void alex_release(struct alex *alex);
 OMEN_MUST_CHECK omen_status alex_bulk_load(struct alex *alex, const struct index_key *keys,
                                            const uint64_t *row_ids, size_t count);
 
-/* The function that index_lookup calls, with the struct alex as structure. */
+/* The function behind index_lookup, of a struct alex. */
 index_lookup_function *alex_lookup_function(const struct alex *alex);
 
 /* As index_lookup_batch. */

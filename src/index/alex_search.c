@@ -27,6 +27,8 @@ struct kernel {
     unsigned (*match)(const uint64_t *keys, uint64_t key);
     /* How many of `count` ascending fences, a multiple of eight, are <= key. */
     size_t (*rank)(const uint64_t *fences, size_t count, uint64_t key);
+    /* find_by_fences, out of line: it would cost the lookups by model registers. */
+    uint64_t (*find_by_fences)(const struct alex_entry *entry, uint64_t key);
 };
 
 /* ---- within a leaf ---- */
@@ -106,22 +108,42 @@ INLINE void prefetch_block(const struct alex_block *block)
     __builtin_prefetch(block->row_ids);
 }
 
+/* Bit n: keys[n], of a block's eight, equals the key. */
+static inline unsigned match_scalar(const uint64_t *keys, uint64_t key)
+{
+    unsigned slots = 0;
+    for (unsigned slot = 0; slot < BLOCK_SLOTS; slot++)
+        slots |= (unsigned)(keys[slot] == key) << slot;
+    return slots;
+}
+
+/* The row id that the block holds for `key`, or ROW_ID_NONE. */
+static inline uint64_t block_lookup(const struct alex_block *block, uint64_t key)
+{
+    unsigned slots = match_scalar(block->keys, key);
+    return slots != 0 ? block->row_ids[__builtin_ctz(slots)] : ROW_ID_NONE;
+}
+
 /* The row id of `key` where the predicted block did not decide. Out of line, so that the common
- * path needs no stack frame. */
+ * path needs no stack frame. Nearly always the next block decides: its last key says so without
+ * a look at the block behind it, which would have to be waited for. */
 static __attribute__((noinline)) uint64_t find_by_walking(const struct alex_entry *entry,
                                                           const struct alex_block *predicted,
                                                           uint64_t key)
 {
     const struct alex_leaf *leaf = entry->child;
+    if (key >= predicted->keys[0] && key != UINT64_MAX) {
+        if (predicted == &leaf->blocks[entry->last])
+            return ROW_ID_NONE;
+        const struct alex_block *next = predicted + 1;
+        __builtin_prefetch(next->row_ids);
+        uint64_t row_id = block_lookup(next, key);
+        if (row_id != ROW_ID_NONE || key < next->keys[BLOCK_SLOTS - 1])
+            return row_id;
+    }
     uint32_t at = walk(leaf->blocks, entry->last, (uint32_t)(predicted - leaf->blocks), key);
     const struct alex_block *block = &leaf->blocks[at];
-    if (block == predicted)
-        return ROW_ID_NONE;
-    for (unsigned slot = 0; slot < BLOCK_SLOTS; slot++) {
-        if (block->keys[slot] == key)
-            return block->row_ids[slot];
-    }
-    return ROW_ID_NONE;
+    return block == predicted ? ROW_ID_NONE : block_lookup(block, key);
 }
 
 /* The row id of `key`, which is in `block` of the entry's leaf or in one nearby. */
@@ -142,8 +164,9 @@ INLINE uint64_t find_in_block(const struct alex_entry *entry, const struct alex_
 
 INLINE const struct alex_block *predict_block(const struct alex_entry *entry, uint64_t key)
 {
-    const struct alex_leaf *leaf = entry->child;
-    return &leaf->blocks[model_block(entry->base, entry->multiplier, entry->last, key)];
+    const char *blocks = (const char *)entry->child + sizeof(struct alex_leaf);
+    return (const struct alex_block *)(const void *)blocks +
+           model_block(entry->base, entry->multiplier, entry->last, key);
 }
 
 INLINE const uint64_t *entry_fences(const struct alex_entry *entry)
@@ -161,14 +184,25 @@ INLINE const struct alex_block *fence_block(const struct alex_entry *entry, uint
     return &leaf->blocks[at < entry->last ? at : entry->last];
 }
 
+/* The row id of `key` in a sorted leaf. */
+INLINE uint64_t find_by_fences(const struct alex_entry *entry, uint64_t key, struct kernel kernel)
+{
+    const struct alex_block *block = fence_block(entry, key, kernel);
+    __builtin_prefetch(block->row_ids);
+    return find_in_block(entry, block, key, kernel);
+}
+
 INLINE uint64_t lookup(const struct alex *alex, uint64_t key, struct kernel kernel)
 {
     const struct alex_entry *entry = &alex->root;
-    while (entry->kind == ALEX_INNER)
-        entry = entry_descend(entry, key);
-    const struct alex_block *block = LIKELY(entry->kind == ALEX_MODEL)
-                                         ? predict_block(entry, key)
-                                         : fence_block(entry, key, kernel);
+    if (LIKELY(entry->kind == ALEX_INNER)) {
+        do
+            entry = entry_descend(entry, key);
+        while (!LIKELY(entry->kind != ALEX_INNER));
+    }
+    if (!LIKELY(entry->kind == ALEX_MODEL))
+        return kernel.find_by_fences(entry, key);
+    const struct alex_block *block = predict_block(entry, key);
     __builtin_prefetch(block->row_ids);
     return find_in_block(entry, block, key, kernel);
 }
@@ -240,14 +274,6 @@ INLINE void lookup_batch(const struct alex *alex, const struct index_key *keys, 
 
 /* ---- plain C ---- */
 
-static inline unsigned match_scalar(const uint64_t *keys, uint64_t key)
-{
-    unsigned slots = 0;
-    for (unsigned slot = 0; slot < BLOCK_SLOTS; slot++)
-        slots |= (unsigned)(keys[slot] == key) << slot;
-    return slots;
-}
-
 static inline size_t rank_scalar(const uint64_t *fences, size_t count, uint64_t key)
 {
     size_t rank = 0;
@@ -310,19 +336,29 @@ AVX512 static inline size_t rank_avx512(const uint64_t *fences, size_t count, ui
 
 /* ---- one search for each instruction set ---- */
 
-#define DEFINE_SEARCH(suffix, attributes)                                                       \
-    attributes static uint64_t lookup_##suffix(const void *alex, uint64_t key,                  \
-                                               const uint8_t *bytes, size_t length)             \
+#define KERNEL(suffix)                                                                          \
+    (struct kernel)                                                                             \
     {                                                                                           \
-        return lookup(alex, key, (struct kernel){match_##suffix, rank_##suffix});               \
+        match_##suffix, rank_##suffix, find_by_fences_##suffix                                  \
+    }
+
+#define DEFINE_SEARCH(suffix, attributes)                                                       \
+    attributes static __attribute__((noinline)) uint64_t find_by_fences_##suffix(               \
+        const struct alex_entry *entry, uint64_t key)                                           \
+    {                                                                                           \
+        return find_by_fences(entry, key, KERNEL(suffix));                                      \
+    }                                                                                           \
+                                                                                                \
+    attributes static uint64_t lookup_##suffix(const void *alex, uint64_t key)                  \
+    {                                                                                           \
+        return lookup(alex, key, KERNEL(suffix));                                               \
     }                                                                                           \
                                                                                                 \
     attributes static void lookup_batch_##suffix(const struct alex *alex,                       \
                                                  const struct index_key *keys, size_t count,    \
                                                  uint64_t *row_ids)                             \
     {                                                                                           \
-        lookup_batch(alex, keys, count, row_ids,                                                \
-                     (struct kernel){match_##suffix, rank_##suffix});                           \
+        lookup_batch(alex, keys, count, row_ids, KERNEL(suffix));                               \
     }                                                                                           \
                                                                                                 \
     static const struct alex_search search_##suffix = {#suffix, lookup_##suffix,                \

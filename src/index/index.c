@@ -6,22 +6,21 @@
 
 struct index {
     struct index_head head;
-    enum index_kind kind;
-    struct allocator *allocator;
     union {
         struct alex alex;
         struct byte_tree tree;
     };
+    enum index_kind kind;
+    struct allocator *allocator;
 };
+
+_Static_assert(offsetof(struct index, alex) == sizeof(struct index_head) &&
+                   offsetof(struct index, tree) == sizeof(struct index_head),
+               "index_lookup finds the structure behind the head");
 
 static struct index_key key_of_bytes(const uint8_t *bytes, size_t length)
 {
     return (struct index_key){.bytes = bytes, .length = length};
-}
-
-static uint64_t lookup_bytes(const void *tree, uint64_t word, const uint8_t *bytes, size_t length)
-{
-    return byte_tree_lookup(tree, key_of_bytes(bytes, length));
 }
 
 omen_status index_create(struct allocator *allocator, enum index_kind kind, struct index **out)
@@ -38,10 +37,7 @@ omen_status index_create(struct allocator *allocator, enum index_kind kind, stru
         allocator_free(allocator, index, sizeof *index);
         return status;
     }
-    if (kind == INDEX_WORD)
-        index->head = (struct index_head){alex_lookup_function(&index->alex), &index->alex};
-    else
-        index->head = (struct index_head){lookup_bytes, &index->tree};
+    index->head.lookup_word = kind == INDEX_WORD ? alex_lookup_function(&index->alex) : NULL;
     *out = index;
     return OMEN_OK;
 }
@@ -68,6 +64,11 @@ omen_status index_bulk_load(struct index *index, const struct index_key *keys,
     if (index->kind == INDEX_WORD)
         return alex_bulk_load(&index->alex, keys, row_ids, count);
     return byte_tree_bulk_load(&index->tree, keys, row_ids, count);
+}
+
+uint64_t index_lookup_bytes(const struct index *index, const uint8_t *bytes, size_t length)
+{
+    return byte_tree_lookup(&index->tree, key_of_bytes(bytes, length));
 }
 
 void index_lookup_batch(const struct index *index, const struct index_key *keys, size_t count,

@@ -40,15 +40,12 @@ static inline struct index_key index_key_word(uint64_t word)
 
 struct index;
 
-/* The lookup of one structure: the row id of the key, whose parts that count are given. */
-typedef uint64_t index_lookup_function(const void *structure, uint64_t word,
-                                       const uint8_t *bytes, size_t length);
+typedef uint64_t index_lookup_function(const void *structure, uint64_t word);
 
-/* What every index begins with, so that a lookup is a single call from the caller's code to the
- * code for this structure and this CPU. Read by index_lookup alone. */
+/* What every index begins with; its structure follows. So the lookup of a word is a single call
+ * from the caller's code to the code for this CPU. Read by index_lookup alone. */
 struct index_head {
-    index_lookup_function *lookup;
-    const void *structure;
+    index_lookup_function *lookup_word; /* NULL: keys are bytes */
 };
 
 /* Structure changes and shape, for tests, EXPLAIN and figures. Counters start at creation and
@@ -83,17 +80,21 @@ OMEN_MUST_CHECK omen_status index_bulk_load(struct index *index, const struct in
 
 /* The point operations below take their key apart in the header: a key passed as a structure
  * goes through memory, and the store that doesn't forward makes lookups wait for one another
- * (measured: 65 ns become 300). The `_parts` functions are for put and erase alone. */
+ * (measured: 65 ns become 300). The functions of parts are for these inline ones alone. */
 OMEN_MUST_CHECK omen_status index_put_parts(struct index *index, uint64_t word,
                                             const uint8_t *bytes, size_t length, uint64_t row_id,
                                             uint64_t *replaced);
 bool index_erase_parts(struct index *index, uint64_t word, const uint8_t *bytes, size_t length);
 
+uint64_t index_lookup_bytes(const struct index *index, const uint8_t *bytes, size_t length);
+
 /* The row id of `key`, or ROW_ID_NONE. */
 static inline uint64_t index_lookup(const struct index *index, struct index_key key)
 {
     const struct index_head *head = (const struct index_head *)(const void *)index;
-    return head->lookup(head->structure, key.word, key.bytes, key.length);
+    if (__builtin_expect(head->lookup_word != NULL, 1))
+        return head->lookup_word(head + 1, key.word);
+    return index_lookup_bytes(index, key.bytes, key.length);
 }
 
 /* As index_lookup for `count` keys at once; their cache misses overlap. */
