@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "omendb.h"
 #include "render.h"
@@ -34,13 +33,6 @@ struct shell {
     bool timer;
     bool echo;
 };
-
-static double now_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 static void print_duration(double seconds)
 {
@@ -73,33 +65,39 @@ static void print_tag(const omen_statement *statement)
         printf("%s\n", tag);
 }
 
+/* What --timer prints: the time the database took, without the printing of rows. */
+static void print_time(const omen_statement *statement, double parsing, double running)
+{
+    printf("-- time: ");
+    print_duration(running);
+    printf(" (after ");
+    print_duration(parsing);
+    printf(" of parsing)   route: %s\n\n", omen_statement_route(statement));
+}
+
 /* Runs one statement and prints its result. False, with the error printed, where it failed. */
 static bool run_statement(struct shell *shell, const char *sql, size_t length)
 {
     omen_statement *statement = NULL;
     omen_error error = {.status = OMEN_OK};
     uint64_t rows = 0;
+    double stepping = 0;
     if (shell->echo)
         printf("> %.*s;\n", (int)length, sql);
-    double start = now_seconds();
+    double start = render_now_seconds();
     omen_status status = omen_prepare(shell->connection, sql, length, &statement, &error);
-    double planned = now_seconds();
+    double parsed = render_now_seconds();
     if (status == OMEN_OK)
         status = omen_execute(statement, NULL, 0, &error);
+    double executed = render_now_seconds();
     if (status == OMEN_OK && omen_statement_column_count(statement) > 0)
-        status = render_result(statement, shell->format, stdout, &rows, &error);
+        status = render_result(statement, shell->format, stdout, &rows, &stepping, &error);
     else if (status == OMEN_OK && shell->format == RENDER_TABLE)
         print_tag(statement);
-    double done = now_seconds();
     if (status != OMEN_OK)
         print_error(&error);
-    else if (shell->timer) {
-        printf("-- time: ");
-        print_duration(done - planned);
-        printf(" (after ");
-        print_duration(planned - start);
-        printf(" of parsing)   route: %s\n\n", omen_statement_route(statement));
-    }
+    else if (shell->timer)
+        print_time(statement, parsed - start, executed - parsed + stepping);
     omen_statement_release(statement);
     return status == OMEN_OK;
 }

@@ -4,10 +4,12 @@
  * until then; later rows are printed as they come, wider than their column where need be. CSV is
  * RFC 4180 with NULL as an empty field and an empty text as "".
  */
+#define _POSIX_C_SOURCE 200809L
 #include "render.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { ROWS_MEASURED = 1000, CELL_BYTES_FIRST = 256 };
 
@@ -23,9 +25,25 @@ struct table {
     size_t *widths;     /* characters */
     struct cell *cells; /* the measured rows, row-major */
     size_t row_count;   /* rows in `cells` */
+    double seconds;     /* spent in omen_step */
     char *buffer;       /* scratch for one value */
     size_t capacity;
 };
+
+double render_now_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static omen_status next_row(struct table *table, omen_error *error)
+{
+    double start = render_now_seconds();
+    omen_status status = omen_step(table->statement, error);
+    table->seconds += render_now_seconds() - start;
+    return status;
+}
 
 /* Writes `value` as text into the scratch buffer and gives its length. */
 static omen_status value_text(struct table *table, const omen_value *value, size_t *length,
@@ -80,7 +98,7 @@ static omen_status csv_rows(struct table *table, uint64_t *row_count, omen_error
     }
     fputc('\n', table->out);
     omen_status status;
-    while ((status = omen_step(table->statement, error)) == OMEN_OK) {
+    while ((status = next_row(table, error)) == OMEN_OK) {
         for (size_t column = 0; column < table->column_count; column++) {
             omen_value value = omen_statement_value(table->statement, column);
             size_t length = 0;
@@ -253,7 +271,7 @@ static omen_status name_columns(struct table *table)
 static omen_status table_rows(struct table *table, uint64_t *row_count, omen_error *error)
 {
     omen_status status;
-    while ((status = omen_step(table->statement, error)) == OMEN_OK) {
+    while ((status = next_row(table, error)) == OMEN_OK) {
         bool measured = table->row_count == ROWS_MEASURED;
         struct cell *cells = table->cells + (measured ? 0 : table->row_count * table->column_count);
         if (measured && *row_count == ROWS_MEASURED)
@@ -278,7 +296,7 @@ static omen_status table_rows(struct table *table, uint64_t *row_count, omen_err
 }
 
 omen_status render_result(omen_statement *statement, enum render_format format, FILE *out,
-                          uint64_t *row_count, omen_error *error)
+                          uint64_t *row_count, double *seconds, omen_error *error)
 {
     struct table table = {
         .statement = statement,
