@@ -19,7 +19,7 @@ BUILD ?= build
 SECONDS ?= 60
 MESON_TEST = meson test --no-rebuild --print-errorlogs $(if $(T),--suite $(T))
 
-.PHONY: all core engine setup demo check test asan ubsan tsan fuzz crash figures bench lint clean
+.PHONY: all core engine setup demo check test asan ubsan tsan fuzz figures bench lint clean
 .DEFAULT_GOAL := all
 
 all: core engine
@@ -62,7 +62,7 @@ bench: all
 
 lint:
 	@tools/setup core
-	@tools/tidy && tools/build-clang
+	@tools/tidy && tools/check-format && tools/build-clang
 
 clean:
 	rm -rf $(BUILD) build-asan build-ubsan build-tsan build-fuzz build-clang

@@ -311,8 +311,7 @@ omen_status render_result(omen_statement *statement, enum render_format format, 
     table.widths = calloc(columns, sizeof *table.widths);
     table.cells = calloc(columns * ROWS_MEASURED, sizeof *table.cells);
     omen_status status = OMEN_OUT_OF_MEMORY;
-    if (table.buffer != NULL && table.names != NULL && table.widths != NULL &&
-        table.cells != NULL)
+    if (table.buffer != NULL && table.names != NULL && table.widths != NULL && table.cells != NULL)
         status = name_columns(&table);
     if (status == OMEN_OK)
         status = format == RENDER_CSV ? csv_rows(&table, row_count, error)

@@ -41,10 +41,10 @@ typedef struct omen_row omen_row;
 /* ------------------------------------------------------------------ database */
 
 typedef struct omen_options {
-    uint32_t struct_bytes;       /* sizeof(omen_options), so that the structure can grow */
-    uint64_t memory_bytes_max;   /* for tables and index; 0 = no limit */
+    uint32_t struct_bytes;            /* sizeof(omen_options), so that the structure can grow */
+    uint64_t memory_bytes_max;        /* for tables and index; 0 = no limit */
     uint64_t engine_memory_bytes_max; /* for sorts, joins, aggregates; 0 = the engine's default */
-    uint32_t engine_thread_count; /* 0 = one per core */
+    uint32_t engine_thread_count;     /* 0 = one per core */
     const char *engine_path; /* libomendb_engine.so; NULL = OMENDB_ENGINE, else beside libomendb */
     bool file_access;        /* whether SQL may read local files (COPY ... FROM) */
 } omen_options;
@@ -63,8 +63,8 @@ OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_open(const char *path, const omen_o
 OMEN_EXPORT omen_status omen_close(omen_database *database);
 
 /* A session. Errors: OUT_OF_MEMORY. */
-OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_connect(omen_database *database,
-                                                     omen_connection **out, omen_error *error);
+OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_connect(omen_database *database, omen_connection **out,
+                                                     omen_error *error);
 
 /* Ends the session. Statements and snapshots of it must be gone. NULL does nothing. */
 OMEN_EXPORT void omen_disconnect(omen_connection *connection);
@@ -75,9 +75,11 @@ OMEN_EXPORT void omen_disconnect(omen_connection *connection);
  * `key_columns`, names of columns, in key order; key_count = 0: a hidden, ever-growing key.
  * Errors: DUPLICATE_TABLE, DUPLICATE_COLUMN, UNDEFINED_COLUMN (a key name), NAME_TOO_LONG,
  * INVALID_TABLE, NOT_SUPPORTED (an Arrow type), OUT_OF_MEMORY. */
-OMEN_EXPORT OMEN_MUST_CHECK omen_status
-omen_table_create(omen_connection *connection, const char *name, const struct ArrowSchema *schema,
-                  const char *const *key_columns, size_t key_count, omen_error *error);
+OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_table_create(omen_connection *connection,
+                                                          const char *name,
+                                                          const struct ArrowSchema *schema,
+                                                          const char *const *key_columns,
+                                                          size_t key_count, omen_error *error);
 
 /* Drops a table. Streams and rows of it stay valid. Errors: UNDEFINED_TABLE. */
 OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_table_drop(omen_connection *connection,
@@ -85,8 +87,7 @@ OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_table_drop(omen_connection *connect
 
 /* The table's columns as an Arrow struct schema; the caller releases it. */
 OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_table_schema(omen_connection *connection,
-                                                          const char *name,
-                                                          struct ArrowSchema *out,
+                                                          const char *name, struct ArrowSchema *out,
                                                           omen_error *error);
 
 /* ------------------------------------------------------------------ writing */
@@ -96,28 +97,31 @@ OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_table_schema(omen_connection *conne
  * assignment casts allow it without loss (integers widen); otherwise TYPE_MISMATCH. Borrowed.
  * Errors: DUPLICATE_KEY, NOT_NULL_VIOLATION, TYPE_MISMATCH, OUT_OF_RANGE, STRING_TOO_LONG,
  * INVALID_ENCODING, UNDEFINED_TABLE, OUT_OF_MEMORY. */
-OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_insert(omen_connection *connection,
-                                                    const char *table, const omen_value *values,
-                                                    size_t row_count, omen_error *error);
+OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_insert(omen_connection *connection, const char *table,
+                                                    const omen_value *values, size_t row_count,
+                                                    omen_error *error);
 
 /* Inserts the rows of an Arrow struct array whose columns are the table's, in order. `array` and
  * `schema` are read, not consumed. Errors: as omen_insert; INVALID_ARGUMENT for a malformed
  * array. */
-OMEN_EXPORT OMEN_MUST_CHECK omen_status
-omen_insert_arrow(omen_connection *connection, const char *table, const struct ArrowSchema *schema,
-                  const struct ArrowArray *array, omen_error *error);
+OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_insert_arrow(omen_connection *connection,
+                                                          const char *table,
+                                                          const struct ArrowSchema *schema,
+                                                          const struct ArrowArray *array,
+                                                          omen_error *error);
 
 /* Sets the named columns of the row with this key (one value per key column, in key order).
  * Errors: NOT_FOUND where no row has the key; as omen_insert. */
-OMEN_EXPORT OMEN_MUST_CHECK omen_status
-omen_update(omen_connection *connection, const char *table, const omen_value *key,
-            size_t key_count, const char *const *columns, const omen_value *values,
-            size_t column_count, omen_error *error);
+OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_update(omen_connection *connection, const char *table,
+                                                    const omen_value *key, size_t key_count,
+                                                    const char *const *columns,
+                                                    const omen_value *values, size_t column_count,
+                                                    omen_error *error);
 
 /* Deletes the row with this key. Errors: NOT_FOUND; UNDEFINED_TABLE; TYPE_MISMATCH. */
-OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_delete(omen_connection *connection,
-                                                    const char *table, const omen_value *key,
-                                                    size_t key_count, omen_error *error);
+OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_delete(omen_connection *connection, const char *table,
+                                                    const omen_value *key, size_t key_count,
+                                                    omen_error *error);
 
 /* ------------------------------------------------------------------ reading */
 
@@ -143,14 +147,13 @@ OMEN_EXPORT size_t omen_row_column_count(const omen_row *row);
 OMEN_EXPORT omen_value omen_row_value(const omen_row *row, size_t column);
 
 /* The row as an Arrow struct array of length 1 in the table's schema. */
-OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_row_arrow(const omen_row *row,
-                                                       struct ArrowArray *out,
+OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_row_arrow(const omen_row *row, struct ArrowArray *out,
                                                        omen_error *error);
 OMEN_EXPORT void omen_row_release(omen_row *row); /* NULL does nothing */
 
 typedef struct omen_scan_options {
-    uint32_t struct_bytes;         /* sizeof(omen_scan_options) */
-    const char *const *columns;    /* projection by name, in output order; NULL = all */
+    uint32_t struct_bytes;      /* sizeof(omen_scan_options) */
+    const char *const *columns; /* projection by name, in output order; NULL = all */
     size_t column_count;
     const omen_predicate *predicates; /* a conjunction; values of the columns' own types */
     size_t predicate_count;
@@ -163,8 +166,7 @@ typedef struct omen_scan_options {
  * whole key is answered through the index. */
 OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_scan(omen_connection *connection, const char *table,
                                                   const omen_scan_options *options,
-                                                  struct ArrowArrayStream *out,
-                                                  omen_error *error);
+                                                  struct ArrowArrayStream *out, omen_error *error);
 
 /* ------------------------------------------------------------------ SQL */
 
@@ -199,8 +201,7 @@ OMEN_EXPORT size_t omen_statement_column_count(const omen_statement *statement);
 
 /* A result column's name (zero-terminated, alive until the next execute) and type, known from
  * execute on. NULL, and type NONE, for a position out of range. */
-OMEN_EXPORT const char *omen_statement_column_name(const omen_statement *statement,
-                                                   size_t column);
+OMEN_EXPORT const char *omen_statement_column_name(const omen_statement *statement, size_t column);
 OMEN_EXPORT omen_type omen_statement_column_type(const omen_statement *statement, size_t column);
 
 /* How the last execute was answered: "index", "engine", or "core" for statements that are not
@@ -234,9 +235,9 @@ OMEN_EXPORT size_t omen_statement_split(const char *sql, size_t length, size_t *
 
 /* How statements were answered, per connection, since it was made. */
 typedef struct omen_counters {
-    uint32_t struct_bytes;   /* sizeof(omen_counters), set by the caller */
-    uint64_t route_index;    /* statements answered by the core through the index */
-    uint64_t route_engine;   /* statements answered by the engine */
+    uint32_t struct_bytes;       /* sizeof(omen_counters), set by the caller */
+    uint64_t route_index;        /* statements answered by the core through the index */
+    uint64_t route_engine;       /* statements answered by the engine */
     uint64_t engine_index_scans; /* scans inside engine plans that the index answered */
     uint64_t engine_scans;       /* scans inside engine plans that read row groups */
     uint64_t groups_pruned;      /* row groups those skipped by zone map */

@@ -52,8 +52,8 @@ typedef struct omen_engine_table_info {
 
 /* What a scan delivers. All arrays are borrowed for the call. */
 typedef struct omen_engine_scan {
-    const uint32_t *columns; /* projection, positions in the schema, in output order */
-    uint32_t column_count;   /* 0: batches have a length and no columns */
+    const uint32_t *columns;          /* projection, positions in the schema, in output order */
+    uint32_t column_count;            /* 0: batches have a length and no columns */
     const omen_predicate *predicates; /* a conjunction; each EXACT by predicate_support */
     uint32_t predicate_count;
     uint64_t limit;           /* at most so many rows; UINT64_MAX = no limit */
@@ -135,8 +135,7 @@ typedef struct omen_engine {
      * not be called from an engine thread. Releasing the stream cancels what still runs. */
     omen_status (*query)(omen_engine_instance *engine, omen_engine_statement *statement,
                          const char *sql, size_t length, const omen_value *parameters,
-                         uint32_t parameter_count, struct ArrowArrayStream *out,
-                         omen_error *error);
+                         uint32_t parameter_count, struct ArrowArrayStream *out, omen_error *error);
 
     /* The physical plan of a query as a stream of one utf8 column, one row a line; runs nothing.
      * Arguments and errors as for query. */

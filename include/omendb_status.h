@@ -13,9 +13,9 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define OMEN_EXPORT __attribute__((visibility("default")))
+#define OMEN_EXPORT     __attribute__((visibility("default")))
 #define OMEN_MUST_CHECK __attribute__((warn_unused_result))
-#define OMEN_PRINTF(format_index, first_index) \
+#define OMEN_PRINTF(format_index, first_index)                                                     \
     __attribute__((format(printf, format_index, first_index)))
 #else
 #define OMEN_EXPORT
@@ -24,49 +24,49 @@ extern "C" {
 #endif
 
 /* X(name, number, SQLSTATE, text). Numbers are part of the ABI: only ever append. */
-#define OMEN_STATUS_TABLE(X)                                                                  \
-    X(OK, 0, "00000", "success")                                                              \
-    X(NOT_FOUND, 1, "02000", "no row has this key")                                           \
-    X(END_OF_DATA, 2, "02000", "no more rows")                                                \
-    X(OUT_OF_MEMORY, 3, "53200", "out of memory")                                             \
-    X(DISK_FULL, 4, "53100", "disk full")                                                     \
-    X(TOO_MANY_CONNECTIONS, 5, "53300", "too many connections")                               \
-    X(LIMIT_EXCEEDED, 6, "54000", "program limit exceeded")                                   \
-    X(TOO_MANY_COLUMNS, 7, "54011", "too many columns")                                       \
-    X(DUPLICATE_KEY, 8, "23505", "duplicate key value violates unique constraint")            \
-    X(NOT_NULL_VIOLATION, 9, "23502", "null value violates not-null constraint")              \
-    X(OUT_OF_RANGE, 10, "22003", "numeric value out of range")                                \
-    X(DIVISION_BY_ZERO, 11, "22012", "division by zero")                                      \
-    X(INVALID_TEXT, 12, "22P02", "invalid input syntax")                                      \
-    X(STRING_TOO_LONG, 13, "22001", "value too long for type")                                \
-    X(INVALID_ENCODING, 14, "22021", "invalid byte sequence for encoding UTF8")               \
-    X(INVALID_DATETIME, 15, "22007", "invalid date or time format")                           \
-    X(DATETIME_OVERFLOW, 16, "22008", "date or time out of range")                            \
-    X(BAD_COPY_FORMAT, 17, "22P04", "bad COPY file format")                                   \
-    X(INVALID_ARGUMENT, 18, "22023", "invalid parameter value")                               \
-    X(TYPE_MISMATCH, 19, "42804", "datatype mismatch")                                        \
-    X(SYNTAX_ERROR, 20, "42601", "syntax error")                                              \
-    X(NAME_TOO_LONG, 21, "42622", "identifier too long")                                      \
-    X(UNDEFINED_TABLE, 22, "42P01", "table does not exist")                                   \
-    X(UNDEFINED_COLUMN, 23, "42703", "column does not exist")                                 \
-    X(DUPLICATE_TABLE, 24, "42P07", "table already exists")                                   \
-    X(DUPLICATE_COLUMN, 25, "42701", "column specified more than once")                       \
-    X(UNDEFINED_FUNCTION, 26, "42883", "function or operator does not exist")                 \
-    X(AMBIGUOUS_COLUMN, 27, "42702", "column reference is ambiguous")                         \
-    X(UNDEFINED_TYPE, 28, "42704", "type or object does not exist")                           \
-    X(INVALID_TABLE, 29, "42P16", "invalid table definition")                                 \
-    X(GROUPING_ERROR, 30, "42803", "column must appear in GROUP BY or be aggregated")         \
-    X(NOT_SUPPORTED, 31, "0A000", "feature not supported")                                    \
-    X(CANCELLED, 32, "57014", "statement cancelled")                                          \
-    X(OBJECT_IN_USE, 33, "55006", "object in use")                                            \
-    X(NOT_READY, 34, "55000", "object not in the required state")                             \
-    X(ENGINE_MISSING, 35, "58000", "the SQL engine could not be loaded")                      \
-    X(FILE_NOT_FOUND, 36, "58P01", "no such file")                                            \
-    X(IO_ERROR, 37, "58030", "input/output error")                                            \
-    X(CORRUPTED, 38, "XX001", "data corrupted")                                               \
-    X(INTERNAL, 39, "XX000", "internal error")                                                \
-    X(INSUFFICIENT_PRIVILEGE, 40, "42501", "insufficient privilege")                          \
-    X(STATEMENT_TOO_COMPLEX, 41, "54001", "statement too complex")                            \
+#define OMEN_STATUS_TABLE(X)                                                                       \
+    X(OK, 0, "00000", "success")                                                                   \
+    X(NOT_FOUND, 1, "02000", "no row has this key")                                                \
+    X(END_OF_DATA, 2, "02000", "no more rows")                                                     \
+    X(OUT_OF_MEMORY, 3, "53200", "out of memory")                                                  \
+    X(DISK_FULL, 4, "53100", "disk full")                                                          \
+    X(TOO_MANY_CONNECTIONS, 5, "53300", "too many connections")                                    \
+    X(LIMIT_EXCEEDED, 6, "54000", "program limit exceeded")                                        \
+    X(TOO_MANY_COLUMNS, 7, "54011", "too many columns")                                            \
+    X(DUPLICATE_KEY, 8, "23505", "duplicate key value violates unique constraint")                 \
+    X(NOT_NULL_VIOLATION, 9, "23502", "null value violates not-null constraint")                   \
+    X(OUT_OF_RANGE, 10, "22003", "numeric value out of range")                                     \
+    X(DIVISION_BY_ZERO, 11, "22012", "division by zero")                                           \
+    X(INVALID_TEXT, 12, "22P02", "invalid input syntax")                                           \
+    X(STRING_TOO_LONG, 13, "22001", "value too long for type")                                     \
+    X(INVALID_ENCODING, 14, "22021", "invalid byte sequence for encoding UTF8")                    \
+    X(INVALID_DATETIME, 15, "22007", "invalid date or time format")                                \
+    X(DATETIME_OVERFLOW, 16, "22008", "date or time out of range")                                 \
+    X(BAD_COPY_FORMAT, 17, "22P04", "bad COPY file format")                                        \
+    X(INVALID_ARGUMENT, 18, "22023", "invalid parameter value")                                    \
+    X(TYPE_MISMATCH, 19, "42804", "datatype mismatch")                                             \
+    X(SYNTAX_ERROR, 20, "42601", "syntax error")                                                   \
+    X(NAME_TOO_LONG, 21, "42622", "identifier too long")                                           \
+    X(UNDEFINED_TABLE, 22, "42P01", "table does not exist")                                        \
+    X(UNDEFINED_COLUMN, 23, "42703", "column does not exist")                                      \
+    X(DUPLICATE_TABLE, 24, "42P07", "table already exists")                                        \
+    X(DUPLICATE_COLUMN, 25, "42701", "column specified more than once")                            \
+    X(UNDEFINED_FUNCTION, 26, "42883", "function or operator does not exist")                      \
+    X(AMBIGUOUS_COLUMN, 27, "42702", "column reference is ambiguous")                              \
+    X(UNDEFINED_TYPE, 28, "42704", "type or object does not exist")                                \
+    X(INVALID_TABLE, 29, "42P16", "invalid table definition")                                      \
+    X(GROUPING_ERROR, 30, "42803", "column must appear in GROUP BY or be aggregated")              \
+    X(NOT_SUPPORTED, 31, "0A000", "feature not supported")                                         \
+    X(CANCELLED, 32, "57014", "statement cancelled")                                               \
+    X(OBJECT_IN_USE, 33, "55006", "object in use")                                                 \
+    X(NOT_READY, 34, "55000", "object not in the required state")                                  \
+    X(ENGINE_MISSING, 35, "58000", "the SQL engine could not be loaded")                           \
+    X(FILE_NOT_FOUND, 36, "58P01", "no such file")                                                 \
+    X(IO_ERROR, 37, "58030", "input/output error")                                                 \
+    X(CORRUPTED, 38, "XX001", "data corrupted")                                                    \
+    X(INTERNAL, 39, "XX000", "internal error")                                                     \
+    X(INSUFFICIENT_PRIVILEGE, 40, "42501", "insufficient privilege")                               \
+    X(STATEMENT_TOO_COMPLEX, 41, "54001", "statement too complex")                                 \
     X(CARDINALITY, 42, "21000", "more than one row returned by a subquery")
 
 typedef enum omen_status {

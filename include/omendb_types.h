@@ -22,12 +22,12 @@ typedef enum omen_type_id {
     OMEN_TYPE_BIGINT = 4,
     OMEN_TYPE_REAL = 5,
     OMEN_TYPE_DOUBLE = 6,
-    OMEN_TYPE_DECIMAL = 7, /* Arrow decimal128(precision, scale); precision 1..38 */
-    OMEN_TYPE_TEXT = 8,    /* Arrow utf8_view */
-    OMEN_TYPE_VARCHAR = 9, /* Arrow utf8_view; at most length_max characters */
-    OMEN_TYPE_CHAR = 10,   /* Arrow utf8_view; padded with blanks to length_max characters */
-    OMEN_TYPE_BYTEA = 11,  /* Arrow binary_view */
-    OMEN_TYPE_DATE = 12,   /* Arrow date32: days since 1970-01-01 */
+    OMEN_TYPE_DECIMAL = 7,      /* Arrow decimal128(precision, scale); precision 1..38 */
+    OMEN_TYPE_TEXT = 8,         /* Arrow utf8_view */
+    OMEN_TYPE_VARCHAR = 9,      /* Arrow utf8_view; at most length_max characters */
+    OMEN_TYPE_CHAR = 10,        /* Arrow utf8_view; padded with blanks to length_max characters */
+    OMEN_TYPE_BYTEA = 11,       /* Arrow binary_view */
+    OMEN_TYPE_DATE = 12,        /* Arrow date32: days since 1970-01-01 */
     OMEN_TYPE_TIMESTAMP = 13,   /* Arrow timestamp(us), no zone */
     OMEN_TYPE_TIMESTAMPTZ = 14, /* Arrow timestamp(us, "UTC") */
     OMEN_TYPE_UUID = 15,        /* Arrow fixed_size_binary(16) */
@@ -59,14 +59,14 @@ typedef struct omen_value {
     bool is_null;
     union {
         bool boolean;
-        int16_t i16;           /* SMALLINT */
-        int32_t i32;           /* INTEGER; DATE as days since 1970-01-01 */
-        int64_t i64;           /* BIGINT; TIMESTAMP, TIMESTAMPTZ as us since 1970-01-01 */
-        float f32;             /* REAL */
-        double f64;            /* DOUBLE */
-        omen_decimal decimal;  /* DECIMAL: unscaled, type.scale digits after the point */
-        omen_bytes bytes;      /* TEXT, VARCHAR, CHAR, BYTEA */
-        uint8_t uuid[16];      /* UUID, most significant byte first */
+        int16_t i16;          /* SMALLINT */
+        int32_t i32;          /* INTEGER; DATE as days since 1970-01-01 */
+        int64_t i64;          /* BIGINT; TIMESTAMP, TIMESTAMPTZ as us since 1970-01-01 */
+        float f32;            /* REAL */
+        double f64;           /* DOUBLE */
+        omen_decimal decimal; /* DECIMAL: unscaled, type.scale digits after the point */
+        omen_bytes bytes;     /* TEXT, VARCHAR, CHAR, BYTEA */
+        uint8_t uuid[16];     /* UUID, most significant byte first */
     } as;
 } omen_value;
 

@@ -52,7 +52,7 @@ OMEN_MUST_CHECK omen_status api_open(const struct os *os, const char *path,
 omen_status api_invalid(omen_error *error, const char *what);
 
 /* The table of this name, with a reference for the caller. */
-OMEN_MUST_CHECK omen_status api_table(struct session *session, const char *name,
-                                      struct table **out, omen_error *error);
+OMEN_MUST_CHECK omen_status api_table(struct session *session, const char *name, struct table **out,
+                                      omen_error *error);
 
 #endif

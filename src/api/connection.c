@@ -176,8 +176,7 @@ omen_status omen_table_statistics_of(omen_connection *connection, const char *ta
     return OMEN_OK;
 }
 
-omen_status omen_maintain(omen_database *database, uint64_t rows_max, bool *more,
-                          omen_error *error)
+omen_status omen_maintain(omen_database *database, uint64_t rows_max, bool *more, omen_error *error)
 {
     bool found = false;
     if (more != NULL)

@@ -48,8 +48,7 @@ static omen_status take_key(const struct table *table, const omen_value *key, si
                          table_name(table), schema->key_count, key_count);
     for (size_t i = 0; i < key_count; i++) {
         uint32_t column = schema->key_columns[i];
-        omen_status status =
-            take_value(&schema->columns[column], &key[i], arena, &out[i], error);
+        omen_status status = take_value(&schema->columns[column], &key[i], arena, &out[i], error);
         if (status == OMEN_OK && !out[i].is_null)
             status = schema_check_value(schema, column, &out[i], error);
         if (status == OMEN_STRING_TOO_LONG || status == OMEN_OUT_OF_RANGE ||
@@ -167,8 +166,8 @@ static omen_status take_changes(struct change *change, const char *const *column
 
 /* Applies one update (columns > 0) or delete under the writer lock, so that the version changed
  * is the newest. */
-static omen_status apply_change(struct session *session, struct change *change,
-                                size_t column_count, bool is_delete, omen_error *error)
+static omen_status apply_change(struct session *session, struct change *change, size_t column_count,
+                                bool is_delete, omen_error *error)
 {
     struct write_set *set;
     omen_status status = write_set_create(change->table, &set);
@@ -198,8 +197,7 @@ omen_status omen_update(omen_connection *connection, const char *table, const om
     struct change change = {0};
     OMEN_TRY(api_table(session, table, &change.table, error));
     arena_init(&change.arena, session->database->allocator);
-    omen_status status =
-        take_key(change.table, key, key_count, &change.arena, change.key, error);
+    omen_status status = take_key(change.table, key, key_count, &change.arena, change.key, error);
     if (status == OMEN_OK)
         status = take_changes(&change, columns, values, column_count, error);
     if (status == OMEN_OK)
@@ -218,8 +216,7 @@ omen_status omen_delete(omen_connection *connection, const char *table, const om
     struct change change = {0};
     OMEN_TRY(api_table(session, table, &change.table, error));
     arena_init(&change.arena, session->database->allocator);
-    omen_status status =
-        take_key(change.table, key, key_count, &change.arena, change.key, error);
+    omen_status status = take_key(change.table, key, key_count, &change.arena, change.key, error);
     if (status == OMEN_OK)
         status = apply_change(session, &change, 0, true, error);
     arena_release(&change.arena);
@@ -265,9 +262,8 @@ static omen_status find_row(struct session *session, const omen_snapshot *given,
     return status;
 }
 
-omen_status omen_get(omen_connection *connection, const char *table,
-                     const omen_snapshot *snapshot, const omen_value *key, size_t key_count,
-                     omen_row **out, omen_error *error)
+omen_status omen_get(omen_connection *connection, const char *table, const omen_snapshot *snapshot,
+                     const omen_value *key, size_t key_count, omen_row **out, omen_error *error)
 {
     if (out != NULL)
         *out = NULL;
@@ -340,8 +336,7 @@ void omen_row_release(omen_row *row)
 
 /* Positions of the named columns; *columns = NULL stays where none are named. */
 static omen_status take_projection(const struct table *table, const omen_scan_options *options,
-                                   struct arena *arena, struct scan_spec *spec,
-                                   omen_error *error)
+                                   struct arena *arena, struct scan_spec *spec, omen_error *error)
 {
     const struct schema *schema = table_schema(table);
     bool all = options->columns == NULL;

@@ -20,8 +20,8 @@ omen_status omen_query(omen_connection *connection, const char *sql, size_t leng
         *rows_affected = 0;
     if (connection == NULL || sql == NULL || out == NULL)
         return api_invalid(error, "omen_query needs connection, text and result");
-    OMEN_TRY(statement_create(session_of(connection), sql, text_length(sql, length), &statement,
-                              error));
+    OMEN_TRY(
+        statement_create(session_of(connection), sql, text_length(sql, length), &statement, error));
     omen_status status = statement_stream(statement, NULL, 0, out, error);
     if (status == OMEN_OK && rows_affected != NULL)
         *rows_affected = statement_rows_affected(statement);
@@ -37,8 +37,8 @@ omen_status omen_prepare(omen_connection *connection, const char *sql, size_t le
         *out = NULL;
     if (connection == NULL || sql == NULL || out == NULL)
         return api_invalid(error, "omen_prepare needs connection, text and result");
-    OMEN_TRY(statement_create(session_of(connection), sql, text_length(sql, length), &statement,
-                              error));
+    OMEN_TRY(
+        statement_create(session_of(connection), sql, text_length(sql, length), &statement, error));
     *out = (omen_statement *)statement;
     return OMEN_OK;
 }
@@ -75,8 +75,7 @@ size_t omen_statement_column_count(const omen_statement *statement)
 
 const char *omen_statement_column_name(const omen_statement *statement, size_t column)
 {
-    return statement == NULL ? NULL
-                             : statement_column_name(statement_of_const(statement), column);
+    return statement == NULL ? NULL : statement_column_name(statement_of_const(statement), column);
 }
 
 omen_type omen_statement_column_type(const omen_statement *statement, size_t column)

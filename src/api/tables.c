@@ -41,8 +41,8 @@ omen_status omen_table_create(omen_connection *connection, const char *name,
         OMEN_TRY(find_child(schema, key_columns[i], &keys[i], error));
     struct database *database = session_of(connection)->database;
     struct schema *columns;
-    OMEN_TRY(schema_from_arrow(database->allocator, schema, keys, (uint32_t)key_count, &columns,
-                               error));
+    OMEN_TRY(
+        schema_from_arrow(database->allocator, schema, keys, (uint32_t)key_count, &columns, error));
     omen_status status = database_create_table(database, name, columns, error);
     schema_release(columns);
     return status;

@@ -30,8 +30,8 @@ static bool planned_failure(struct allocator *allocator)
 static bool charge(struct allocator *allocator, size_t bytes)
 {
     size_t used = atomic_fetch_add_explicit(&allocator->bytes_used, bytes, memory_order_relaxed);
-    if (allocator->bytes_max == 0 || (bytes <= allocator->bytes_max &&
-                                      used <= allocator->bytes_max - bytes))
+    if (allocator->bytes_max == 0 ||
+        (bytes <= allocator->bytes_max && used <= allocator->bytes_max - bytes))
         return true;
     atomic_fetch_sub_explicit(&allocator->bytes_used, bytes, memory_order_relaxed);
     return false;
@@ -39,7 +39,8 @@ static bool charge(struct allocator *allocator, size_t bytes)
 
 static void discharge(struct allocator *allocator, size_t bytes)
 {
-    atomic_fetch_sub_explicit(&allocator->bytes_used, bytes, memory_order_release); /* pairs with sweep_retired */
+    atomic_fetch_sub_explicit(&allocator->bytes_used, bytes,
+                              memory_order_release); /* pairs with sweep_retired */
 }
 
 static size_t round_up(size_t bytes, size_t unit)

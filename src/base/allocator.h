@@ -10,15 +10,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ALLOCATOR_ALIGNMENT 64         /* what Arrow recommends for buffers */
-#define ALLOCATOR_HUGE_BYTES (2u << 20) /* blocks from here on are aligned to and advised as huge pages */
+#define ALLOCATOR_ALIGNMENT 64 /* what Arrow recommends for buffers */
+#define ALLOCATOR_HUGE_BYTES                                                                       \
+    (2u << 20) /* blocks from here on are aligned to and advised as huge pages */
 
 struct allocator {
-    atomic_size_t bytes_used;      /* relaxed: a statistic and a soft limit */
-    size_t bytes_max;              /* 0 = no limit */
-    atomic_uint_fast64_t calls;    /* allocations asked for so far */
-    atomic_uint_fast64_t fail_at;  /* the call that fails, counted from 1; 0 = none. Test only. */
-    atomic_bool fail_after;        /* every call from fail_at on fails too. Test only. */
+    atomic_size_t bytes_used;     /* relaxed: a statistic and a soft limit */
+    size_t bytes_max;             /* 0 = no limit */
+    atomic_uint_fast64_t calls;   /* allocations asked for so far */
+    atomic_uint_fast64_t fail_at; /* the call that fails, counted from 1; 0 = none. Test only. */
+    atomic_bool fail_after;       /* every call from fail_at on fails too. Test only. */
 };
 
 /* No limit, no planned failure, nothing used. */
@@ -31,7 +32,8 @@ void allocator_retire(struct allocator *allocator); /* NULL does nothing */
 
 /* `bytes` uninitialised bytes aligned to 64, or NULL where the budget or the system is
  * exhausted. bytes = 0 gives NULL. Thread-safe. */
-void *allocator_alloc(struct allocator *allocator, size_t bytes) __attribute__((warn_unused_result));
+void *allocator_alloc(struct allocator *allocator, size_t bytes)
+    __attribute__((warn_unused_result));
 
 /* The same, all zero. Large blocks come as untouched pages: reading them costs no memory. */
 void *allocator_alloc_zeroed(struct allocator *allocator, size_t bytes)

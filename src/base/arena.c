@@ -23,8 +23,8 @@ static bool arena_grow(struct arena *arena, size_t bytes)
 {
     size_t block_bytes = BLOCK_BYTES_MIN;
     if (arena->blocks != NULL)
-        block_bytes = arena->blocks->bytes < BLOCK_BYTES_MAX / 2 ? arena->blocks->bytes * 2
-                                                                 : BLOCK_BYTES_MAX;
+        block_bytes =
+            arena->blocks->bytes < BLOCK_BYTES_MAX / 2 ? arena->blocks->bytes * 2 : BLOCK_BYTES_MAX;
     if (block_bytes - sizeof(struct arena_block) < bytes)
         block_bytes = bytes + sizeof(struct arena_block);
     struct arena_block *block = allocator_alloc(arena->allocator, block_bytes);

@@ -6,7 +6,7 @@
 _Noreturn void assert_failed(const char *expression, const char *file, int line);
 
 /* Stays on in release builds. */
-#define OMEN_ASSERT(condition)                                  \
+#define OMEN_ASSERT(condition)                                                                     \
     ((condition) ? (void)0 : assert_failed(#condition, __FILE__, __LINE__))
 
 /* Only in debug builds: checks too costly for the hot paths. */

@@ -8,8 +8,8 @@
 const char *omen_status_sqlstate(omen_status status)
 {
     switch (status) {
-#define SQLSTATE_CASE(name, number, sqlstate, text) \
-    case OMEN_##name:                               \
+#define SQLSTATE_CASE(name, number, sqlstate, text)                                                \
+    case OMEN_##name:                                                                              \
         return sqlstate;
         OMEN_STATUS_TABLE(SQLSTATE_CASE)
 #undef SQLSTATE_CASE
@@ -20,8 +20,8 @@ const char *omen_status_sqlstate(omen_status status)
 const char *omen_status_text(omen_status status)
 {
     switch (status) {
-#define TEXT_CASE(name, number, sqlstate, text) \
-    case OMEN_##name:                           \
+#define TEXT_CASE(name, number, sqlstate, text)                                                    \
+    case OMEN_##name:                                                                              \
         return text;
         OMEN_STATUS_TABLE(TEXT_CASE)
 #undef TEXT_CASE

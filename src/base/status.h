@@ -15,11 +15,11 @@ omen_status error_set_default(omen_error *error, omen_status status);
 
 /* Leaves the enclosing function with the status of a call that failed. Only for functions that
  * hold nothing that needs releasing. */
-#define OMEN_TRY(call)                        \
-    do {                                      \
-        omen_status try_status_ = (call);     \
-        if (try_status_ != OMEN_OK)           \
-            return try_status_;               \
+#define OMEN_TRY(call)                                                                             \
+    do {                                                                                           \
+        omen_status try_status_ = (call);                                                          \
+        if (try_status_ != OMEN_OK)                                                                \
+            return try_status_;                                                                    \
     } while (0)
 
 #endif

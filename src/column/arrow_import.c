@@ -25,8 +25,8 @@ struct import {
     struct column *column;
     struct arrow_format format;
     const struct ArrowArray *array;
-    int64_t at;       /* position of the first row in the array's buffers */
-    uint32_t row;     /* of the first row, for messages */
+    int64_t at;   /* position of the first row in the array's buffers */
+    uint32_t row; /* of the first row, for messages */
     uint32_t count;
     uint32_t slot;
     omen_error *error;
@@ -184,8 +184,7 @@ static bool slot_is_null(const struct import *import, uint32_t i)
 static omen_status import_validity(const struct import *import)
 {
     struct column *column = import->column;
-    const void *bitmap =
-        import->format.kind == ARROW_NULL ? NULL : import->array->buffers[0];
+    const void *bitmap = import->format.kind == ARROW_NULL ? NULL : import->array->buffers[0];
     if (import->format.kind != ARROW_NULL && (bitmap == NULL || import->array->null_count == 0)) {
         if (column->valid != NULL)
             memset(column->valid + import->slot, 1, import->count);
@@ -216,11 +215,11 @@ static void clear_nulls(const struct import *import)
 
 /* --- integers, dates, times --- */
 
-#define LOAD(type)                                                                            \
-    for (uint32_t i = 0; i < count; i++) {                                                    \
-        type value;                                                                           \
-        memcpy(&value, source + (size_t)(at + i) * sizeof value, sizeof value);               \
-        out[i] = (int64_t)value;                                                              \
+#define LOAD(type)                                                                                 \
+    for (uint32_t i = 0; i < count; i++) {                                                         \
+        type value;                                                                                \
+        memcpy(&value, source + (size_t)(at + i) * sizeof value, sizeof value);                    \
+        out[i] = (int64_t)value;                                                                   \
     }
 
 /* `count` numbers from position `at` on. False where a UINT64 exceeds int64; its row in *bad. */
@@ -364,8 +363,7 @@ static void import_doubles(const struct import *import)
     double *target = (double *)import->column->values + import->slot;
     bool narrow = import->format.kind == ARROW_FLOAT;
     size_t width = narrow ? sizeof(float) : sizeof(double);
-    const uint8_t *source =
-        (const uint8_t *)import->array->buffers[1] + (size_t)import->at * width;
+    const uint8_t *source = (const uint8_t *)import->array->buffers[1] + (size_t)import->at * width;
     for (uint32_t i = 0; i < import->count; i++) {
         double value;
         float narrow_value;
@@ -539,8 +537,7 @@ static omen_status check_struct(const struct row_group *group, const struct Arro
     for (uint32_t i = 0; validity != NULL && array->null_count != 0 && i < count; i++)
         if (!source_bit(validity, array->offset + first + i))
             return error_set(error, OMEN_INVALID_ARGUMENT,
-                             "row %" PRIu64 " of the Arrow data is NULL",
-                             (uint64_t)first + i + 1);
+                             "row %" PRIu64 " of the Arrow data is NULL", (uint64_t)first + i + 1);
     return OMEN_OK;
 }
 

@@ -32,8 +32,8 @@ struct batch_builder {
 };
 
 omen_status batch_builder_create(struct allocator *allocator, struct schema *schema,
-                                 const uint32_t *columns, uint32_t column_count,
-                                 uint32_t capacity, struct batch_builder **out)
+                                 const uint32_t *columns, uint32_t column_count, uint32_t capacity,
+                                 struct batch_builder **out)
 {
     *out = NULL;
     size_t bytes = sizeof(struct batch_builder) + column_count * sizeof(struct builder_column);
@@ -96,8 +96,7 @@ void batch_builder_destroy(struct batch_builder *builder)
 static omen_status prepare_buffers(struct batch_builder *builder, struct builder_column *column)
 {
     if (column->values == NULL)
-        column->values =
-            allocator_alloc(builder->allocator, builder_values_bytes(builder, column));
+        column->values = allocator_alloc(builder->allocator, builder_values_bytes(builder, column));
     if (column->values == NULL)
         return OMEN_OUT_OF_MEMORY;
     if (column->nullable && column->validity == NULL)
@@ -119,8 +118,8 @@ static omen_status prepare_heap(struct batch_builder *builder, struct builder_co
         return OMEN_LIMIT_EXCEEDED;
     if (needed <= column->heap_capacity)
         return OMEN_OK;
-    uint64_t capacity = size_min(size_max(needed, 2 * column->heap_capacity),
-                                 BUILDER_HEAP_BYTES_MAX);
+    uint64_t capacity =
+        size_min(size_max(needed, 2 * column->heap_capacity), BUILDER_HEAP_BYTES_MAX);
     uint8_t *heap =
         allocator_resize(builder->allocator, column->heap, column->heap_capacity, capacity);
     if (heap == NULL)
@@ -153,9 +152,9 @@ static omen_status add_text(struct batch_builder *builder, struct builder_column
     return OMEN_OK;
 }
 
-#define GATHER(width)                                                                         \
-    for (uint32_t i = 0; i < count; i++)                                                      \
-        memcpy(target + (size_t)i * (width), values + (size_t)slots[i] * (width), width)
+#define GATHER(width)                                                                              \
+    for (uint32_t i = 0; i < count; i++)                                                           \
+    memcpy(target + (size_t)i * (width), values + (size_t)slots[i] * (width), width)
 
 static void add_fixed(const struct batch_builder *builder, struct builder_column *column,
                       const struct column *source, const uint16_t *slots, uint32_t count)

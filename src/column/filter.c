@@ -21,7 +21,7 @@
 #include "column/schema_private.h"
 
 enum test_kind {
-    TEST_RANGE,     /* numbers */
+    TEST_RANGE, /* numbers */
     TEST_NOT_EQUAL,
     TEST_NUMBER_IN,
     TEST_ORDER, /* text, bytes, UUID */
@@ -462,8 +462,8 @@ struct vector_run {
     uint64_t *selection;
 };
 
-static void range_bits(const struct vector_run *run, const struct column *column,
-                       wide_integer low, wide_integer high, uint64_t *bits)
+static void range_bits(const struct vector_run *run, const struct column *column, wide_integer low,
+                       wide_integer high, uint64_t *bits)
 {
     const struct filter_kernels *kernels = run->filter->kernels;
     uint32_t first = run->first, count = run->count;
@@ -492,8 +492,8 @@ static void range_bits(const struct vector_run *run, const struct column *column
     }
 }
 
-static void truth_bits(const struct vector_run *run, const struct column *column,
-                       bool when_false, bool when_true, uint64_t *bits)
+static void truth_bits(const struct vector_run *run, const struct column *column, bool when_false,
+                       bool when_true, uint64_t *bits)
 {
     uint64_t scratch[VECTOR_WORDS];
     const uint64_t *truth = column_truth_words(run->group, column, run->vector, scratch);
@@ -510,8 +510,8 @@ static void slot_bits(const struct vector_run *run, const struct test *test,
         for (uint64_t left = run->selection[w]; left != 0; left &= left - 1) {
             uint32_t bit = (uint32_t)__builtin_ctzll(left);
             uint32_t slot = run->first + w * 64 + bit;
-            bool passes = text ? text_satisfies(test, column, slot)
-                               : test_value(test, column, slot);
+            bool passes =
+                text ? text_satisfies(test, column, slot) : test_value(test, column, slot);
             bits[w] |= (uint64_t)passes << bit;
         }
     }
@@ -559,8 +559,7 @@ static void apply_test(const struct vector_run *run, const struct test *test)
 {
     const struct column *column = &run->group->columns[test->column];
     uint64_t scratch[VECTOR_WORDS];
-    const uint64_t *validity =
-        column_validity_words(run->group, column, run->vector, scratch);
+    const uint64_t *validity = column_validity_words(run->group, column, run->vector, scratch);
     if (validity != NULL)
         for (uint32_t w = 0; w < run->words; w++)
             run->selection[w] &= test->kind == TEST_NULL ? ~validity[w] : validity[w];
@@ -580,8 +579,8 @@ uint32_t filter_apply(const struct filter *filter, const struct row_group *group
     uint32_t first = vector * VECTOR_ROWS;
     uint32_t rows = rows_published(group);
     uint32_t count = rows <= first ? 0 : (uint32_t)size_min(VECTOR_ROWS, rows - first);
-    struct vector_run run = {filter, group, vector, first, count,
-                             (uint32_t)bit_words(count), selection};
+    struct vector_run run = {filter,   group, vector, first, count, (uint32_t)bit_words(count),
+                             selection};
     if (filter->empty || count == 0) {
         memset(selection, 0, VECTOR_WORDS * sizeof *selection);
         return 0;

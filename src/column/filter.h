@@ -17,8 +17,7 @@ struct filter;
  * an empty IN) make a filter that passes nothing.
  * Errors: OUT_OF_MEMORY; INVALID_ARGUMENT for an unknown column or operator; TYPE_MISMATCH where
  * a value is not of its column's type. count = 0 gives a filter that passes everything. */
-OMEN_MUST_CHECK omen_status filter_create(struct allocator *allocator,
-                                          const struct schema *schema,
+OMEN_MUST_CHECK omen_status filter_create(struct allocator *allocator, const struct schema *schema,
                                           const omen_predicate *predicates, size_t count,
                                           struct filter **out, omen_error *error);
 void filter_destroy(struct filter *filter);
@@ -28,8 +27,8 @@ bool filter_prunes(const struct filter *filter, const struct row_group *group, i
 
 /* Clears from `selection` (VECTOR_ROWS bits) the slots of `vector` that do not pass; slots not
  * selected are not touched, nor are columns once nothing is left. Returns how many remain. */
-uint32_t filter_apply(const struct filter *filter, const struct row_group *group,
-                      uint32_t vector, uint64_t *selection);
+uint32_t filter_apply(const struct filter *filter, const struct row_group *group, uint32_t vector,
+                      uint64_t *selection);
 
 /* Whether one slot passes. */
 bool filter_passes(const struct filter *filter, const struct row_group *group, uint32_t slot);

@@ -10,19 +10,19 @@
 
 #define SAME(value) (value)
 
-#define DEFINE_SCALAR(name, type, ORDERED)                                                    \
-    static void scalar_##name(const type *values, uint32_t count, type low, type high,        \
-                              uint64_t *bits)                                                 \
-    {                                                                                         \
-        for (uint32_t base = 0; base < count; base += 64) {                                   \
-            uint32_t end = count - base < 64 ? count - base : 64;                             \
-            uint64_t word = 0;                                                                \
-            for (uint32_t i = 0; i < end; i++) {                                              \
-                type value = ORDERED(values[base + i]);                                       \
-                word |= (uint64_t)(value >= low && value <= high) << i;                       \
-            }                                                                                 \
-            bits[base / 64] = word;                                                           \
-        }                                                                                     \
+#define DEFINE_SCALAR(name, type, ORDERED)                                                         \
+    static void scalar_##name(const type *values, uint32_t count, type low, type high,             \
+                              uint64_t *bits)                                                      \
+    {                                                                                              \
+        for (uint32_t base = 0; base < count; base += 64) {                                        \
+            uint32_t end = count - base < 64 ? count - base : 64;                                  \
+            uint64_t word = 0;                                                                     \
+            for (uint32_t i = 0; i < end; i++) {                                                   \
+                type value = ORDERED(values[base + i]);                                            \
+                word |= (uint64_t)(value >= low && value <= high) << i;                            \
+            }                                                                                      \
+            bits[base / 64] = word;                                                                \
+        }                                                                                          \
     }
 
 DEFINE_SCALAR(range_i16, int16_t, SAME)
@@ -47,15 +47,15 @@ const struct filter_kernels *filter_kernels_scalar(void)
 
 /* Runs WORD, which gives 64 results for the 64 values at `values + base`, over the whole words
  * and the scalar kernel over the rest. */
-#define DEFINE_AVX2(name, type, WORD)                                                         \
-    AVX2 static void avx2_##name(const type *values, uint32_t count, type low, type high,     \
-                                 uint64_t *bits)                                              \
-    {                                                                                         \
-        uint32_t whole = count / 64 * 64;                                                     \
-        for (uint32_t base = 0; base < whole; base += 64)                                     \
-            bits[base / 64] = WORD(values + base, low, high);                                 \
-        if (whole < count)                                                                    \
-            scalar_##name(values + whole, count - whole, low, high, bits + whole / 64);       \
+#define DEFINE_AVX2(name, type, WORD)                                                              \
+    AVX2 static void avx2_##name(const type *values, uint32_t count, type low, type high,          \
+                                 uint64_t *bits)                                                   \
+    {                                                                                              \
+        uint32_t whole = count / 64 * 64;                                                          \
+        for (uint32_t base = 0; base < whole; base += 64)                                          \
+            bits[base / 64] = WORD(values + base, low, high);                                      \
+        if (whole < count)                                                                         \
+            scalar_##name(values + whole, count - whole, low, high, bits + whole / 64);            \
     }
 
 static inline AVX2 __m256i outside_i16(__m256i value, __m256i low, __m256i high)
@@ -71,8 +71,8 @@ static inline AVX2 uint64_t word_i16(const int16_t *values, int16_t low, int16_t
         __m256i first = _mm256_loadu_si256((const __m256i *)(values + i));
         __m256i second = _mm256_loadu_si256((const __m256i *)(values + i + 16));
         /* packs works within 128-bit halves; the permutation restores the order. */
-        __m256i bytes = _mm256_packs_epi16(outside_i16(first, lows, highs),
-                                           outside_i16(second, lows, highs));
+        __m256i bytes =
+            _mm256_packs_epi16(outside_i16(first, lows, highs), outside_i16(second, lows, highs));
         bytes = _mm256_permute4x64_epi64(bytes, 0xD8);
         word |= (uint64_t)(uint32_t)~_mm256_movemask_epi8(bytes) << i;
     }
@@ -91,8 +91,7 @@ static inline AVX2 uint64_t word_i32(const int32_t *values, int32_t low, int32_t
     __m256i lows = _mm256_set1_epi32(low), highs = _mm256_set1_epi32(high);
     uint64_t word = 0;
     for (uint32_t i = 0; i < 64; i += 8)
-        word |= (uint64_t)eight_i32(_mm256_loadu_si256((const __m256i *)(values + i)), lows,
-                                    highs)
+        word |= (uint64_t)eight_i32(_mm256_loadu_si256((const __m256i *)(values + i)), lows, highs)
                 << i;
     return word;
 }
@@ -121,8 +120,7 @@ static inline AVX2 uint64_t word_i64(const int64_t *values, int64_t low, int64_t
     __m256i lows = _mm256_set1_epi64x(low), highs = _mm256_set1_epi64x(high);
     uint64_t word = 0;
     for (uint32_t i = 0; i < 64; i += 4)
-        word |= (uint64_t)four_i64(_mm256_loadu_si256((const __m256i *)(values + i)), lows,
-                                   highs)
+        word |= (uint64_t)four_i64(_mm256_loadu_si256((const __m256i *)(values + i)), lows, highs)
                 << i;
     return word;
 }

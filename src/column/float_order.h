@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define FLOAT_NAN_BITS UINT32_C(0x7FC00000)
+#define FLOAT_NAN_BITS  UINT32_C(0x7FC00000)
 #define DOUBLE_NAN_BITS UINT64_C(0x7FF8000000000000)
 
 static inline int32_t float_order_bits(int32_t bits)

@@ -30,8 +30,8 @@ static size_t lay_out_column(struct column *column, uint32_t capacity, bool null
     column->windows =
         carve(block, &used, view ? windows_for(capacity) * sizeof *column->windows : 0);
     column->heap_ends = carve(block, &used, view ? vectors * sizeof *column->heap_ends : 0);
-    column->values = carve(block, &used,
-                           boolean ? bitmap_bytes(capacity) : (size_t)capacity * column->width);
+    column->values =
+        carve(block, &used, boolean ? bitmap_bytes(capacity) : (size_t)capacity * column->width);
     column->validity = carve(block, &used, nullable ? bitmap_bytes(capacity) : 0);
     column->valid = carve(block, &used, nullable && !frozen ? capacity : 0);
     column->truth = carve(block, &used, boolean && !frozen ? capacity : 0);
@@ -242,8 +242,7 @@ static void grow_begins(const struct row_group *source, struct row_group *target
     atomic_init(&target->max_begin, row_group_max_begin(source));
 }
 
-omen_status row_group_grow(const struct row_group *group, uint32_t capacity,
-                           struct row_group **out)
+omen_status row_group_grow(const struct row_group *group, uint32_t capacity, struct row_group **out)
 {
     *out = NULL;
     OMEN_ASSERT(row_group_state_of(group) == ROW_GROUP_OPEN && capacity >= rows_published(group));

@@ -44,8 +44,8 @@ enum {
     ROW_GROUP_VECTORS = ROW_GROUP_ROWS / VECTOR_ROWS,
 };
 
-#define TIMESTAMP_PENDING UINT64_C(0)         /* a begin: not begun */
-#define TIMESTAMP_INFINITY UINT64_MAX         /* an end: not ended */
+#define TIMESTAMP_PENDING  UINT64_C(0) /* a begin: not begun */
+#define TIMESTAMP_INFINITY UINT64_MAX  /* an end: not ended */
 
 /* Row ids: bit 63 set, 16-62 the group's number, 0-15 the slot. */
 static inline uint64_t row_id_make(uint64_t group_number, uint32_t slot)
@@ -97,13 +97,13 @@ OMEN_MUST_CHECK omen_status row_group_freeze(const struct row_group *group, uint
 uint64_t row_group_number(const struct row_group *group);
 enum row_group_state row_group_state_of(const struct row_group *group);
 uint32_t row_group_capacity(const struct row_group *group);
-uint32_t row_group_row_count(const struct row_group *group); /* slots appended; acquire */
+uint32_t row_group_row_count(const struct row_group *group);    /* slots appended; acquire */
 uint32_t row_group_packed_count(const struct row_group *group); /* of those, in completed vectors */
-uint64_t row_group_max_begin(const struct row_group *group); /* over stamped slots; 0 if frozen */
-uint32_t row_group_ended_count(const struct row_group *group);   /* slots with an end */
+uint64_t row_group_max_begin(const struct row_group *group);   /* over stamped slots; 0 if frozen */
+uint32_t row_group_ended_count(const struct row_group *group); /* slots with an end */
 uint32_t row_group_unbegun_count(const struct row_group *group); /* slots with begin = 0 */
-size_t row_group_bytes(const struct row_group *group); /* allocated, heaps included */
-size_t row_group_column_bytes(const struct row_group *group); /* of those, column data alone */
+size_t row_group_bytes(const struct row_group *group);           /* allocated, heaps included */
+size_t row_group_column_bytes(const struct row_group *group);    /* of those, column data alone */
 
 /* --- append (one writer). Every append is all or nothing; the new slots are unbegun. --- */
 
@@ -114,8 +114,8 @@ OMEN_MUST_CHECK omen_status row_group_append_values(struct row_group *group,
 
 /* Slots [first, first + count) of another group of the same schema. */
 OMEN_MUST_CHECK omen_status row_group_append_slots(struct row_group *group,
-                                                   const struct row_group *source,
-                                                   uint32_t first, uint32_t count);
+                                                   const struct row_group *source, uint32_t first,
+                                                   uint32_t count);
 
 /* The chosen slots of another group of the same schema, in that order. For compaction. */
 OMEN_MUST_CHECK omen_status row_group_append_chosen(struct row_group *group,
@@ -128,9 +128,9 @@ OMEN_MUST_CHECK omen_status row_group_append_chosen(struct row_group *group,
  * `error` names column and row. */
 OMEN_MUST_CHECK omen_status row_group_append_arrow(struct row_group *group,
                                                    const struct ArrowSchema *arrow_schema,
-                                                   const struct ArrowArray *array,
-                                                   uint32_t first, uint32_t count,
-                                                   int64_t hidden_key_first, omen_error *error);
+                                                   const struct ArrowArray *array, uint32_t first,
+                                                   uint32_t count, int64_t hidden_key_first,
+                                                   omen_error *error);
 
 /* --- lifetimes --- */
 
@@ -159,8 +159,7 @@ OMEN_MUST_CHECK omen_status row_group_copy_ends(const struct row_group *source,
 bool row_group_visible(const struct row_group *group, uint32_t slot, uint64_t snapshot);
 
 /* Whether it sees every slot below `row_count`. */
-bool row_group_wholly_visible(const struct row_group *group, uint32_t row_count,
-                              uint64_t snapshot);
+bool row_group_wholly_visible(const struct row_group *group, uint32_t row_count, uint64_t snapshot);
 
 /* Bit i of `selection` (VECTOR_ROWS bits) = slot vector * 1,024 + i is visible; slots from
  * row_count on are not. Returns how many are. Vectors without ended or later rows cost O(1). */
@@ -170,8 +169,7 @@ uint32_t row_group_select_visible(const struct row_group *group, uint32_t vector
 /* --- reading --- */
 
 /* The value at (slot, column). Text is borrowed as long as the group lives. */
-void row_group_read(const struct row_group *group, uint32_t slot, uint32_t column,
-                    omen_value *out);
+void row_group_read(const struct row_group *group, uint32_t slot, uint32_t column, omen_value *out);
 
 /* Prefetches the cache lines that row_group_read of these columns will touch. */
 void row_group_prefetch(const struct row_group *group, uint32_t slot, const uint32_t *columns,
@@ -213,14 +211,13 @@ OMEN_MUST_CHECK omen_status row_group_export(struct row_group *group, uint32_t f
 /* A batch gathered from chosen slots of several groups: start, add slots, finish.
  * Text is copied into the batch's own heap. One thread at a time. */
 struct batch_builder;
-OMEN_MUST_CHECK omen_status batch_builder_create(struct allocator *allocator,
-                                                 struct schema *schema, const uint32_t *columns,
-                                                 uint32_t column_count, uint32_t capacity,
-                                                 struct batch_builder **out);
+OMEN_MUST_CHECK omen_status batch_builder_create(struct allocator *allocator, struct schema *schema,
+                                                 const uint32_t *columns, uint32_t column_count,
+                                                 uint32_t capacity, struct batch_builder **out);
 uint32_t batch_builder_row_count(const struct batch_builder *builder);
 OMEN_MUST_CHECK omen_status batch_builder_add(struct batch_builder *builder,
-                                              const struct row_group *group,
-                                              const uint16_t *slots, uint32_t count);
+                                              const struct row_group *group, const uint16_t *slots,
+                                              uint32_t count);
 /* Moves what was gathered into `out` (offset 0, 64-byte aligned buffers) and empties the
  * builder, which may be used again. */
 OMEN_MUST_CHECK omen_status batch_builder_finish(struct batch_builder *builder,

@@ -87,8 +87,8 @@ void row_group_publish(struct row_group *group, uint32_t count)
         if (column->windows == NULL)
             continue;
         struct heap_end before = first < window_first ? (struct heap_end){0, 0} : column->committed;
-        column->committed = heap_end_after(
-            column, (uint32_t)size_max(first, window_first), rows, before);
+        column->committed =
+            heap_end_after(column, (uint32_t)size_max(first, window_first), rows, before);
     }
     /* Release pairs with the acquires in rows_packed and rows_published. */
     atomic_store_explicit(&group->packed_count, packed, memory_order_release);
@@ -164,8 +164,8 @@ static omen_status add_chunk(struct row_group *group, struct column *column, uin
         return OMEN_LIMIT_EXCEEDED;
     uint64_t capacity = size_max(CHUNK_BYTES_MIN, expected_bytes(group, column, slot));
     if (window->chunk_count > 0)
-        capacity = size_max(
-            capacity, 2 * (uint64_t)window->chunks[window->chunk_count - 1].capacity);
+        capacity =
+            size_max(capacity, 2 * (uint64_t)window->chunks[window->chunk_count - 1].capacity);
     capacity = size_max(size_min(capacity, HEAP_BYTES_MAX / 4), bytes);
     uint8_t *data = allocator_alloc(group->allocator, capacity);
     if (data == NULL)
@@ -256,8 +256,7 @@ static omen_status put_value(struct row_group *group, struct column *column, uin
     if (column->truth != NULL)
         column->truth[slot] = value->as.boolean;
     else
-        memcpy((uint8_t *)column->values + (size_t)slot * column->width, &value->as,
-               column->width);
+        memcpy((uint8_t *)column->values + (size_t)slot * column->width, &value->as, column->width);
     return OMEN_OK;
 }
 
@@ -362,8 +361,7 @@ static omen_status append_choice(struct row_group *group, const struct row_group
     if (choice->count > group->capacity - rows_published(group))
         return OMEN_LIMIT_EXCEEDED;
     for (uint32_t i = 0; i < group->schema->stored_count; i++) {
-        omen_status status =
-            gather_column(group, &group->columns[i], &source->columns[i], choice);
+        omen_status status = gather_column(group, &group->columns[i], &source->columns[i], choice);
         if (status != OMEN_OK) {
             row_group_undo(group);
             return status;

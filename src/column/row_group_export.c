@@ -97,8 +97,8 @@ static void count_column(const struct column *column, const struct export_range 
         struct text_plan plan = plan_text(column, range);
         uint32_t data_buffers = data_buffer_count(&plan);
         needs->buffer_count += data_buffers + 1;
-        needs->copied_bytes += array_copy_bytes(data_buffers * sizeof(int64_t)) +
-                               array_copy_bytes(plan.copied_bytes);
+        needs->copied_bytes +=
+            array_copy_bytes(data_buffers * sizeof(int64_t)) + array_copy_bytes(plan.copied_bytes);
         copied = copied || plan.copied;
     }
     if (copied)
@@ -142,8 +142,7 @@ static const void *range_values(const struct column *column, const struct export
         return array_empty_buffer;
     if (column->type.id == OMEN_TYPE_BOOLEAN)
         return range_bitmap(column->values, column->truth, range, block);
-    const uint8_t *values =
-        (const uint8_t *)column->values + (size_t)range->first * column->width;
+    const uint8_t *values = (const uint8_t *)column->values + (size_t)range->first * column->width;
     if (!copied)
         return values;
     size_t bytes = values_bytes(column, range->count);
@@ -152,8 +151,7 @@ static const void *range_values(const struct column *column, const struct export
 
 /* The data buffers and their sizes behind the views in buffers[1]. */
 static void fill_text(const struct column *column, const struct export_range *range,
-                      const struct text_plan *plan, const void **buffers,
-                      struct array_block *block)
+                      const struct text_plan *plan, const void **buffers, struct array_block *block)
 {
     uint32_t data_buffers = data_buffer_count(plan);
     int64_t *sizes = array_block_copy_room(block, data_buffers * sizeof *sizes);
@@ -170,8 +168,7 @@ static void fill_text(const struct column *column, const struct export_range *ra
         sizes[c] = 0;
         if (c < plan->chunk_first || (c == plan->end.chunk && plan->end.used == 0))
             continue;
-        const struct heap_chunk *chunk =
-            &column->windows[range->first / BATCH_ROWS].chunks[c];
+        const struct heap_chunk *chunk = &column->windows[range->first / BATCH_ROWS].chunks[c];
         buffers[2 + c] = chunk->data;
         sizes[c] = c == plan->end.chunk ? plan->end.used : chunk->used;
     }
@@ -202,8 +199,7 @@ static void fill_column(const struct column *column, const struct export_range *
 }
 
 omen_status row_group_export(struct row_group *group, uint32_t first, uint32_t count,
-                             const uint32_t *columns, uint32_t column_count,
-                             struct ArrowArray *out)
+                             const uint32_t *columns, uint32_t column_count, struct ArrowArray *out)
 {
     OMEN_ASSERT(first % VECTOR_ROWS == 0 && first % BATCH_ROWS + count <= BATCH_ROWS);
     OMEN_ASSERT(first + count <= rows_published(group));

@@ -26,8 +26,8 @@ static omen_status freeze_window(const struct column *source, uint32_t first, ui
         if (data == NULL)
             return OMEN_OUT_OF_MEMORY;
         window->chunk_count = 1;
-        window->chunks[0] = (struct heap_chunk){
-            .data = data, .capacity = (uint32_t)bytes, .used = (uint32_t)bytes};
+        window->chunks[0] =
+            (struct heap_chunk){.data = data, .capacity = (uint32_t)bytes, .used = (uint32_t)bytes};
         atomic_fetch_add_explicit(&group->column_bytes, bytes, memory_order_relaxed);
     }
     uint32_t used = 0;

@@ -244,8 +244,8 @@ static void clear_ended(const struct row_ends *ends, uint32_t vector, uint64_t s
     uint64_t ended[VECTOR_WORDS];
     for (uint32_t word = 0; word < VECTOR_WORDS; word++)
         /* Acquire pairs with the release in row_group_stamp_end. */
-        ended[word] = atomic_load_explicit(&ends->bits[vector * VECTOR_WORDS + word],
-                                           memory_order_acquire);
+        ended[word] =
+            atomic_load_explicit(&ends->bits[vector * VECTOR_WORDS + word], memory_order_acquire);
     if (atomic_load_explicit(&ends->vectors[vector].max, memory_order_relaxed) <= snapshot) {
         for (uint32_t word = 0; word < VECTOR_WORDS; word++)
             selection[word] &= ~ended[word];

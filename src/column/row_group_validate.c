@@ -116,9 +116,10 @@ static omen_status validate_zone(const struct row_group *group, uint32_t positio
             return BROKEN(error, "slot %u of column %u lies outside its zone", slot, position);
     }
     if (zone.row_count < rows || zone.null_count < nulls)
-        return BROKEN(error, "the zone of vector %d of column %u counts %u rows and %u NULLs, "
-                      "but there are %u and %u", vector, position, zone.row_count,
-                      zone.null_count, rows, nulls);
+        return BROKEN(error,
+                      "the zone of vector %d of column %u counts %u rows and %u NULLs, "
+                      "but there are %u and %u",
+                      vector, position, zone.row_count, zone.null_count, rows, nulls);
     return OMEN_OK;
 }
 

@@ -18,8 +18,8 @@ static int compare_views(const struct column *column, uint32_t left, uint32_t ri
     if (left_prefix != right_prefix)
         return left_prefix < right_prefix ? -1 : 1;
     uint32_t common = (uint32_t)size_min(left_view->length, right_view->length);
-    int order = memcmp(view_data(column, left, left_view), view_data(column, right, right_view),
-                       common);
+    int order =
+        memcmp(view_data(column, left, left_view), view_data(column, right, right_view), common);
     return order != 0 ? order
                       : (left_view->length > right_view->length) -
                             (left_view->length < right_view->length);
@@ -85,38 +85,38 @@ static void extremes_by_order(const struct column *column, const struct slot_ran
 
 /* The extremes of an array of numbers whose ORDERED() form compares as they do. Without a mask
  * the first loop is free of branches, so the compiler makes vector instructions of it. */
-#define DEFINE_EXTREMES(name, type, ORDERED)                                                  \
-    static void name(const struct column *column, const struct slot_range *range,             \
-                     struct zone_slots *out)                                                  \
-    {                                                                                         \
-        const type *values = (const type *)column->values + range->first;                     \
-        uint32_t start = 0;                                                                   \
-        while (start < range->count && !range_has(range, start))                              \
-            start++;                                                                          \
-        if (start == range->count)                                                            \
-            return;                                                                           \
-        type min = ORDERED(values[start]), max = min;                                         \
-        if (range->mask == NULL) {                                                            \
-            for (uint32_t i = 0; i < range->count; i++) {                                     \
-                type value = ORDERED(values[i]);                                              \
-                min = value < min ? value : min;                                              \
-                max = value > max ? value : max;                                              \
-            }                                                                                 \
-        } else {                                                                              \
-            for (uint32_t i = start; i < range->count; i++) {                                 \
-                type value = bit_get(range->mask, i) ? ORDERED(values[i]) : min;              \
-                min = value < min ? value : min;                                              \
-                max = value > max ? value : max;                                              \
-            }                                                                                 \
-        }                                                                                     \
-        uint32_t min_at = start, max_at = start;                                              \
-        while (!range_has(range, min_at) || ORDERED(values[min_at]) != min)                   \
-            min_at++;                                                                         \
-        while (!range_has(range, max_at) || ORDERED(values[max_at]) != max)                   \
-            max_at++;                                                                         \
-        out->min_slot = (uint16_t)(range->first + min_at);                                    \
-        out->max_slot = (uint16_t)(range->first + max_at);                                    \
-        out->known = true;                                                                    \
+#define DEFINE_EXTREMES(name, type, ORDERED)                                                       \
+    static void name(const struct column *column, const struct slot_range *range,                  \
+                     struct zone_slots *out)                                                       \
+    {                                                                                              \
+        const type *values = (const type *)column->values + range->first;                          \
+        uint32_t start = 0;                                                                        \
+        while (start < range->count && !range_has(range, start))                                   \
+            start++;                                                                               \
+        if (start == range->count)                                                                 \
+            return;                                                                                \
+        type min = ORDERED(values[start]), max = min;                                              \
+        if (range->mask == NULL) {                                                                 \
+            for (uint32_t i = 0; i < range->count; i++) {                                          \
+                type value = ORDERED(values[i]);                                                   \
+                min = value < min ? value : min;                                                   \
+                max = value > max ? value : max;                                                   \
+            }                                                                                      \
+        } else {                                                                                   \
+            for (uint32_t i = start; i < range->count; i++) {                                      \
+                type value = bit_get(range->mask, i) ? ORDERED(values[i]) : min;                   \
+                min = value < min ? value : min;                                                   \
+                max = value > max ? value : max;                                                   \
+            }                                                                                      \
+        }                                                                                          \
+        uint32_t min_at = start, max_at = start;                                                   \
+        while (!range_has(range, min_at) || ORDERED(values[min_at]) != min)                        \
+            min_at++;                                                                              \
+        while (!range_has(range, max_at) || ORDERED(values[max_at]) != max)                        \
+            max_at++;                                                                              \
+        out->min_slot = (uint16_t)(range->first + min_at);                                         \
+        out->max_slot = (uint16_t)(range->first + max_at);                                         \
+        out->known = true;                                                                         \
     }
 
 DEFINE_EXTREMES(extremes_i16, int16_t, SAME)

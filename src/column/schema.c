@@ -54,10 +54,22 @@ bool type_is_view(omen_type_id type)
 
 const char *type_name(omen_type_id type)
 {
-    static const char *const names[] = {
-        "unknown", "boolean", "smallint", "integer", "bigint", "real", "double precision",
-        "numeric", "text", "character varying", "character", "bytea", "date",
-        "timestamp without time zone", "timestamp with time zone", "uuid"};
+    static const char *const names[] = {"unknown",
+                                        "boolean",
+                                        "smallint",
+                                        "integer",
+                                        "bigint",
+                                        "real",
+                                        "double precision",
+                                        "numeric",
+                                        "text",
+                                        "character varying",
+                                        "character",
+                                        "bytea",
+                                        "date",
+                                        "timestamp without time zone",
+                                        "timestamp with time zone",
+                                        "uuid"};
     return (size_t)type < sizeof names / sizeof *names ? names[type] : "unknown";
 }
 
@@ -305,8 +317,8 @@ omen_status schema_check_decimal(const struct column_definition *column, wide_in
     if (decimal_fits(unscaled, column->type.precision))
         return OMEN_OK;
     return error_set(error, OMEN_OUT_OF_RANGE,
-                     "numeric field overflow in column \"%s\" of type numeric(%d,%d)",
-                     column->name, column->type.precision, column->type.scale);
+                     "numeric field overflow in column \"%s\" of type numeric(%d,%d)", column->name,
+                     column->type.precision, column->type.scale);
 }
 
 omen_status schema_check_value(const struct schema *schema, uint32_t column, omen_value *value,
@@ -324,10 +336,9 @@ omen_status schema_check_value(const struct schema *schema, uint32_t column, ome
         return OMEN_OK;
     }
     if (!schema_value_matches(&definition->type, &value->type))
-        return error_set(error, OMEN_TYPE_MISMATCH,
-                         "column \"%s\" is of type %s but the value is of type %s",
-                         definition->name, type_name(definition->type.id),
-                         type_name(value->type.id));
+        return error_set(
+            error, OMEN_TYPE_MISMATCH, "column \"%s\" is of type %s but the value is of type %s",
+            definition->name, type_name(definition->type.id), type_name(value->type.id));
     size_t padding;
     uint8_t truth;
     switch (definition->type.id) {

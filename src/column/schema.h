@@ -68,9 +68,8 @@ int32_t schema_find(const struct schema *schema, const char *name, size_t length
 
 /* The Arrow struct schema of the given columns in that order; columns = NULL: all shown ones.
  * The result owns itself (it may outlive the schema); the caller releases it. */
-OMEN_MUST_CHECK omen_status schema_to_arrow(const struct schema *schema,
-                                            const uint32_t *columns, uint32_t column_count,
-                                            struct ArrowSchema *out);
+OMEN_MUST_CHECK omen_status schema_to_arrow(const struct schema *schema, const uint32_t *columns,
+                                            uint32_t column_count, struct ArrowSchema *out);
 
 /* Bytes of one value in a fixed-width buffer; 16 for text and bytes (a view); 1 for BOOLEAN. */
 uint32_t type_width(omen_type_id type);

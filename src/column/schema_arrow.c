@@ -87,11 +87,11 @@ bool arrow_format_parse(const char *format, struct arrow_format *out)
         char format[3];
         enum arrow_kind kind;
     } simple[] = {
-        {"n", ARROW_NULL},   {"b", ARROW_BOOL},        {"c", ARROW_INT8},
-        {"C", ARROW_UINT8},  {"s", ARROW_INT16},       {"S", ARROW_UINT16},
-        {"i", ARROW_INT32},  {"I", ARROW_UINT32},      {"l", ARROW_INT64},
-        {"L", ARROW_UINT64}, {"f", ARROW_FLOAT},       {"g", ARROW_DOUBLE},
-        {"u", ARROW_UTF8},   {"U", ARROW_LARGE_UTF8},  {"vu", ARROW_UTF8_VIEW},
+        {"n", ARROW_NULL},   {"b", ARROW_BOOL},         {"c", ARROW_INT8},
+        {"C", ARROW_UINT8},  {"s", ARROW_INT16},        {"S", ARROW_UINT16},
+        {"i", ARROW_INT32},  {"I", ARROW_UINT32},       {"l", ARROW_INT64},
+        {"L", ARROW_UINT64}, {"f", ARROW_FLOAT},        {"g", ARROW_DOUBLE},
+        {"u", ARROW_UTF8},   {"U", ARROW_LARGE_UTF8},   {"vu", ARROW_UTF8_VIEW},
         {"z", ARROW_BINARY}, {"Z", ARROW_LARGE_BINARY}, {"vz", ARROW_BINARY_VIEW},
     };
     memset(out, 0, sizeof *out);
@@ -204,8 +204,8 @@ static omen_status column_from_arrow(const struct ArrowSchema *child, uint32_t p
 }
 
 omen_status schema_from_arrow(struct allocator *allocator, const struct ArrowSchema *arrow,
-                              const uint32_t *key_columns, uint32_t key_count,
-                              struct schema **out, omen_error *error)
+                              const uint32_t *key_columns, uint32_t key_count, struct schema **out,
+                              omen_error *error)
 {
     *out = NULL;
     if (arrow == NULL || arrow->release == NULL || arrow->format == NULL || arrow->n_children < 0 ||
@@ -225,8 +225,8 @@ omen_status schema_from_arrow(struct allocator *allocator, const struct ArrowSch
     for (uint32_t i = 0; i < column_count && status == OMEN_OK; i++)
         status = column_from_arrow(arrow->children[i], i, &columns[i], error);
     if (status == OMEN_OK)
-        status = schema_create(allocator, columns, column_count, key_columns, key_count, out,
-                               error);
+        status =
+            schema_create(allocator, columns, column_count, key_columns, key_count, out, error);
     allocator_free(allocator, columns, bytes);
     return status;
 }
@@ -310,9 +310,8 @@ omen_status schema_to_arrow(const struct schema *schema, const uint32_t *columns
 {
     memset(out, 0, sizeof *out);
     uint32_t count = columns == NULL ? schema->column_count : column_count;
-    size_t bytes = sizeof(struct exported) +
-                   count * (sizeof(struct ArrowSchema) + sizeof(struct ArrowSchema *) +
-                            FORMAT_BYTES);
+    size_t bytes = sizeof(struct exported) + count * (sizeof(struct ArrowSchema) +
+                                                      sizeof(struct ArrowSchema *) + FORMAT_BYTES);
     for (uint32_t i = 0; i < count; i++)
         bytes += strlen(schema->columns[columns == NULL ? i : columns[i]].name) + 1;
     struct exported *exported = allocator_alloc_zeroed(schema->allocator, bytes);
@@ -325,8 +324,7 @@ omen_status schema_to_arrow(const struct schema *schema, const uint32_t *columns
     struct ArrowSchema **pointers = (struct ArrowSchema **)(exported->children + count);
     char *text = (char *)(pointers + count);
     for (uint32_t i = 0; i < count; i++) {
-        const struct column_definition *column =
-            &schema->columns[columns == NULL ? i : columns[i]];
+        const struct column_definition *column = &schema->columns[columns == NULL ? i : columns[i]];
         char *format = text;
         char *name = text + FORMAT_BYTES;
         size_t name_bytes = strlen(column->name) + 1;

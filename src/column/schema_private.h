@@ -15,8 +15,8 @@ bool schema_value_matches(const omen_type *column, const omen_type *value);
 /* Text: valid UTF-8 and within its length; `padding` gets the blanks a CHAR lacks. BYTEA: anything.
  * Errors: INVALID_ENCODING, STRING_TOO_LONG. */
 OMEN_MUST_CHECK omen_status schema_check_text(const struct column_definition *column,
-                                              const uint8_t *data, size_t length,
-                                              size_t *padding, omen_error *error);
+                                              const uint8_t *data, size_t length, size_t *padding,
+                                              omen_error *error);
 
 /* OUT_OF_RANGE where the unscaled value has more digits than the column's precision. */
 OMEN_MUST_CHECK omen_status schema_check_decimal(const struct column_definition *column,
@@ -51,10 +51,10 @@ enum arrow_kind {
 
 struct arrow_format {
     enum arrow_kind kind;
-    uint32_t width;            /* ARROW_FIXED_BINARY */
-    int32_t precision, scale;  /* ARROW_DECIMAL128 */
-    int64_t units_per_second;  /* ARROW_TIMESTAMP */
-    bool zoned;                /* ARROW_TIMESTAMP with a time zone */
+    uint32_t width;           /* ARROW_FIXED_BINARY */
+    int32_t precision, scale; /* ARROW_DECIMAL128 */
+    int64_t units_per_second; /* ARROW_TIMESTAMP */
+    bool zoned;               /* ARROW_TIMESTAMP with a time zone */
 };
 
 /* False where the format string is none of the above. */

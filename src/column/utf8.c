@@ -27,8 +27,8 @@ static size_t sequence_length(const uint8_t *data, size_t available)
         bool surrogate = first == 0xED && data[1] >= 0xA0;
         return overlong || surrogate ? 0 : 3;
     }
-    if (first > 0xF4 || available < 4 || !is_continuation(data[1]) ||
-        !is_continuation(data[2]) || !is_continuation(data[3]))
+    if (first > 0xF4 || available < 4 || !is_continuation(data[1]) || !is_continuation(data[2]) ||
+        !is_continuation(data[3]))
         return 0;
     bool overlong = first == 0xF0 && data[1] < 0x90;
     bool too_large = first == 0xF4 && data[1] >= 0x90;

@@ -29,8 +29,8 @@ void alex_release(struct alex *alex)
     node_heap_release(&alex->heap);
 }
 
-omen_status alex_bulk_load(struct alex *alex, const struct index_key *keys,
-                           const uint64_t *row_ids, size_t count)
+omen_status alex_bulk_load(struct alex *alex, const struct index_key *keys, const uint64_t *row_ids,
+                           size_t count)
 {
     if (alex->stats.entries != 0)
         return OMEN_INVALID_ARGUMENT;

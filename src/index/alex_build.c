@@ -22,8 +22,8 @@ enum {
     SLOT_KEYS_HARD = 64,   /* and where they don't */
     SLOTS_HARD_MIN = 4,
     SLOTS_MAX = 1 << 24,
-    COST_SHARE = 2,        /* a model fits if keys are off by less than 1/2 block on average */
-    COST_SHARE_DENSE = 32  /* and, packed tightly, by less than 1/32 */
+    COST_SHARE = 2,       /* a model fits if keys are off by less than 1/2 block on average */
+    COST_SHARE_DENSE = 32 /* and, packed tightly, by less than 1/32 */
 };
 
 /* ---- models ---- */
@@ -64,8 +64,8 @@ static size_t plan_cost(struct alex_run run, const struct alex_plan *plan, size_
     struct placer placer = {.block_count = plan->block_count, .keys_left = run.count};
     size_t cost = 0;
     for (size_t at = 0; at < run.count && cost <= limit; at++) {
-        size_t predicted = model_block(plan->base, plan->multiplier, plan->block_count - 1,
-                                       run.keys[at]);
+        size_t predicted =
+            model_block(plan->base, plan->multiplier, plan->block_count - 1, run.keys[at]);
         size_t block = placer_next(&placer, predicted);
         cost += block > predicted ? block - predicted : predicted - block;
     }
@@ -95,8 +95,8 @@ static void fit_trimmed(struct alex_run run, struct alex_plan *plan)
     uint64_t before = (uint64_t)((uint128)range * low / (high - low));
     plan->base = run.keys[low] > before ? run.keys[low] - before : 0;
     uint128 whole = (uint128)range * run.count / (high - low);
-    plan->multiplier = multiplier_for(whole > UINT64_MAX ? UINT64_MAX : (uint64_t)whole,
-                                      plan->block_count);
+    plan->multiplier =
+        multiplier_for(whole > UINT64_MAX ? UINT64_MAX : (uint64_t)whole, plan->block_count);
 }
 
 /* Tries both lines at the plan's size; the better one stays. True if it fits. */
@@ -181,8 +181,8 @@ static size_t leaf_bytes(uint32_t block_count, uint8_t kind)
 static struct alex_leaf *leaf_create(struct alex *alex, const struct alex_plan *plan)
 {
     bool chunked;
-    char *memory = node_heap_alloc(&alex->heap, leaf_bytes(plan->block_count, plan->kind),
-                                   &chunked);
+    char *memory =
+        node_heap_alloc(&alex->heap, leaf_bytes(plan->block_count, plan->kind), &chunked);
     if (memory == NULL)
         return NULL;
     if (plan->kind == ALEX_SORTED)
@@ -204,8 +204,7 @@ void alex_leaf_free(struct alex *alex, struct alex_leaf *leaf)
     alex->stats.leaves--;
     alex->stats.sorted_leaves -= leaf->kind == ALEX_SORTED;
     void *memory = leaf->kind == ALEX_SORTED ? (void *)leaf_fence(leaf) : (void *)leaf;
-    node_heap_free(&alex->heap, memory, leaf_bytes(leaf->block_count, leaf->kind),
-                   leaf->chunked);
+    node_heap_free(&alex->heap, memory, leaf_bytes(leaf->block_count, leaf->kind), leaf->chunked);
 }
 
 struct alex_inner *alex_inner_create(struct alex *alex, uint64_t base, uint8_t shift,
@@ -280,8 +279,8 @@ static void fill_leaf(struct alex_leaf *leaf, struct alex_run run)
     leaf->forward = leaf->kind == ALEX_MODEL;
     for (size_t at = 0; at < run.count; at++) {
         uint64_t key = run.keys[at];
-        size_t predicted = leaf->kind == ALEX_MODEL ? leaf_predict(leaf, key)
-                                                    : at * leaf->block_count / run.count;
+        size_t predicted =
+            leaf->kind == ALEX_MODEL ? leaf_predict(leaf, key) : at * leaf->block_count / run.count;
         size_t block = placer_next(&placer, predicted);
         leaf->forward &= block >= predicted;
         size_t slot = block * BLOCK_SLOTS + placer.used - 1;
@@ -355,8 +354,8 @@ static void repeat_entry(struct alex_entry *entries, uint32_t from, uint32_t to,
         entries[slot] = entry;
 }
 
-static bool build_halves(struct alex_builder *builder, struct alex_run run,
-                         struct alex_slots slots, struct alex_entry *entries)
+static bool build_halves(struct alex_builder *builder, struct alex_run run, struct alex_slots slots,
+                         struct alex_entry *entries)
 {
     uint32_t middle = middle_slot(slots.first, slots.count);
     uint32_t left = middle - slots.first;
@@ -443,8 +442,7 @@ uint32_t alex_count_children(const struct alex_entry *entries, uint32_t slot_cou
     return children;
 }
 
-bool alex_build_subtree(struct alex_builder *builder, struct alex_run run,
-                        struct alex_entry *entry)
+bool alex_build_subtree(struct alex_builder *builder, struct alex_run run, struct alex_entry *entry)
 {
     struct alex_plan plan;
     if (run.count <= LEAF_KEYS_MAX && alex_plan_leaf(run, builder->fill, &plan))

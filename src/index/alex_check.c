@@ -36,8 +36,7 @@ static omen_status check_block(struct check *check, const struct alex_leaf *leaf
             return BROKEN(check, "block %" PRIu32 " slot %u: no row id", at, slot);
         /* Also for gaps: they lie above every entry before them. */
         if (check->has_key_before && key <= check->key_before && leaf->entry_count > 0 &&
-            !(slot >= count && key == UINT64_MAX) &&
-            !(slot >= count && check->leaf_before != leaf))
+            !(slot >= count && key == UINT64_MAX) && !(slot >= count && check->leaf_before != leaf))
             return BROKEN(check, "block %" PRIu32 " slot %u: key not above the one before", at,
                           slot);
         if (slot >= count)

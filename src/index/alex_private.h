@@ -30,11 +30,11 @@ __extension__ typedef unsigned __int128 uint128;
 
 enum {
     BLOCK_SLOTS = 8,
-    LEAF_KEYS_MAX = 4096,     /* of a leaf as it is built; it may fill its gaps beyond this */
-    SORTED_KEYS_MAX = 176,    /* at most this many keys need no model */
+    LEAF_KEYS_MAX = 4096,  /* of a leaf as it is built; it may fill its gaps beyond this */
+    SORTED_KEYS_MAX = 176, /* at most this many keys need no model */
     SORTED_BLOCKS_MAX = 32,
-    PUSH_BLOCKS_MAX = 16,     /* how far an insert looks for a gap */
-    SPREAD_BLOCKS_MAX = 32,   /* how many empty blocks an insert may cross to its prediction */
+    PUSH_BLOCKS_MAX = 16,   /* how far an insert looks for a gap */
+    SPREAD_BLOCKS_MAX = 32, /* how many empty blocks an insert may cross to its prediction */
     DEPTH_MAX = 96
 };
 
@@ -57,7 +57,7 @@ struct alex_leaf {
     uint32_t prepends; /* of those, below all before */
     uint8_t kind;
     bool chunked;
-    bool forward;     /* no entry stands before the block predicted for it; once false, it stays so */
+    bool forward; /* no entry stands before the block predicted for it; once false, it stays so */
     uint64_t key_min; /* bounds of all keys since it was built */
     uint64_t key_max;
     uint64_t spare[7]; /* a header takes two cache lines; room for a sequence lock */
@@ -74,8 +74,8 @@ struct alex_inner {
     uint8_t shift;
     bool chunked;
     struct alex_inner *link; /* used while building */
-    uint32_t leaves; /* below it, when flattening last looked at it; 0: never */
-    uint32_t splits; /* below it, since then */
+    uint32_t leaves;         /* below it, when flattening last looked at it; 0: never */
+    uint32_t splits;         /* below it, since then */
     uint64_t spare[3];
     struct alex_entry entries[];
 };

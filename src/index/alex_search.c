@@ -19,7 +19,7 @@
 enum { BATCH_KEYS = 16 };
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE            static inline __attribute__((always_inline))
 
 /* What the instruction sets do differently. */
 struct kernel {
@@ -55,8 +55,8 @@ static uint32_t bisect(const struct alex_block *blocks, uint32_t low, uint32_t h
 }
 
 /* As leaf_locate, for blocks 0 to `last` of a leaf whose header need not be read, from block
- * `predicted`. Most predictions are off by one block if at all, so the first steps have that length: a
- * longer one would wait for a block that is not needed. */
+ * `predicted`. Most predictions are off by one block if at all, so the first steps have that
+ * length: a longer one would wait for a block that is not needed. */
 static uint32_t walk(const struct alex_block *blocks, uint32_t last, uint32_t predicted,
                      uint64_t key)
 {
@@ -155,8 +155,7 @@ INLINE uint64_t find_in_block(const struct alex_entry *entry, const struct alex_
         uint64_t row_id = block->row_ids[__builtin_ctz(slots)];
         if (LIKELY(row_id != ROW_ID_NONE))
             return row_id;
-    } else if (key < block->keys[BLOCK_SLOTS - 1] &&
-               ((key >= block->keys[0]) | entry->forward)) {
+    } else if (key < block->keys[BLOCK_SLOTS - 1] && ((key >= block->keys[0]) | entry->forward)) {
         return ROW_ID_NONE; /* one branch: which of the two holds is hard to predict */
     }
     return find_by_walking(entry, block, key);
@@ -295,8 +294,7 @@ AVX2 static inline unsigned match_avx2(const uint64_t *keys, uint64_t key)
     __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(keys + 4));
     __m256d low_equal = _mm256_castsi256_pd(_mm256_cmpeq_epi64(low, wanted));
     __m256d high_equal = _mm256_castsi256_pd(_mm256_cmpeq_epi64(high, wanted));
-    return (unsigned)_mm256_movemask_pd(low_equal) |
-           (unsigned)_mm256_movemask_pd(high_equal) << 4;
+    return (unsigned)_mm256_movemask_pd(low_equal) | (unsigned)_mm256_movemask_pd(high_equal) << 4;
 }
 
 /* Comparisons are signed: flipping the top bit makes unsigned order of it. */
@@ -308,8 +306,7 @@ AVX2 static inline size_t rank_avx2(const uint64_t *fences, size_t count, uint64
     for (size_t at = 0; at < count; at += 4) {
         __m256i some = _mm256_loadu_si256((const __m256i *)(const void *)(fences + at));
         __m256i greater = _mm256_cmpgt_epi64(_mm256_xor_si256(some, sign), wanted);
-        above += (size_t)_mm_popcnt_u32(
-            (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(greater)));
+        above += (size_t)_mm_popcnt_u32((unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(greater)));
     }
     return count - above;
 }
@@ -336,32 +333,31 @@ AVX512 static inline size_t rank_avx512(const uint64_t *fences, size_t count, ui
 
 /* ---- one search for each instruction set ---- */
 
-#define KERNEL(suffix)                                                                          \
-    (struct kernel)                                                                             \
-    {                                                                                           \
-        match_##suffix, rank_##suffix, find_by_fences_##suffix                                  \
+#define KERNEL(suffix)                                                                             \
+    (struct kernel)                                                                                \
+    {                                                                                              \
+        match_##suffix, rank_##suffix, find_by_fences_##suffix                                     \
     }
 
-#define DEFINE_SEARCH(suffix, attributes)                                                       \
-    attributes static __attribute__((noinline)) uint64_t find_by_fences_##suffix(               \
-        const struct alex_entry *entry, uint64_t key)                                           \
-    {                                                                                           \
-        return find_by_fences(entry, key, KERNEL(suffix));                                      \
-    }                                                                                           \
-                                                                                                \
-    attributes static uint64_t lookup_##suffix(const void *alex, uint64_t key)                  \
-    {                                                                                           \
-        return lookup(alex, key, KERNEL(suffix));                                               \
-    }                                                                                           \
-                                                                                                \
-    attributes static void lookup_batch_##suffix(const struct alex *alex,                       \
-                                                 const struct index_key *keys, size_t count,    \
-                                                 uint64_t *row_ids)                             \
-    {                                                                                           \
-        lookup_batch(alex, keys, count, row_ids, KERNEL(suffix));                               \
-    }                                                                                           \
-                                                                                                \
-    static const struct alex_search search_##suffix = {#suffix, lookup_##suffix,                \
+#define DEFINE_SEARCH(suffix, attributes)                                                          \
+    attributes static __attribute__((noinline))                                                    \
+    uint64_t find_by_fences_##suffix(const struct alex_entry *entry, uint64_t key)                 \
+    {                                                                                              \
+        return find_by_fences(entry, key, KERNEL(suffix));                                         \
+    }                                                                                              \
+                                                                                                   \
+    attributes static uint64_t lookup_##suffix(const void *alex, uint64_t key)                     \
+    {                                                                                              \
+        return lookup(alex, key, KERNEL(suffix));                                                  \
+    }                                                                                              \
+                                                                                                   \
+    attributes static void lookup_batch_##suffix(                                                  \
+        const struct alex *alex, const struct index_key *keys, size_t count, uint64_t *row_ids)    \
+    {                                                                                              \
+        lookup_batch(alex, keys, count, row_ids, KERNEL(suffix));                                  \
+    }                                                                                              \
+                                                                                                   \
+    static const struct alex_search search_##suffix = {#suffix, lookup_##suffix,                   \
                                                        lookup_batch_##suffix};
 
 DEFINE_SEARCH(scalar, )

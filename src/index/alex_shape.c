@@ -27,8 +27,8 @@
 enum {
     MERGED_KEYS_MAX = LEAF_KEYS_MAX / 2,
     SLOT_COUNT_MAX = 1 << 24,
-    FLATTEN_DEPTH_MIN = 4,          /* model nodes in a chain that are worth a rebuild */
-    FLATTEN_ENTRIES_MAX = 1 << 16   /* and the most entries that one may move */
+    FLATTEN_DEPTH_MIN = 4,        /* model nodes in a chain that are worth a rebuild */
+    FLATTEN_ENTRIES_MAX = 1 << 16 /* and the most entries that one may move */
 };
 
 /* ---- gathering ---- */
@@ -181,8 +181,8 @@ static bool may_double(const struct alex_inner *inner)
 static bool double_inner(struct alex *alex, struct alex_path *path, uint64_t key)
 {
     const struct alex_inner *inner = path_node(path);
-    struct alex_inner *wider = alex_inner_create(alex, inner->base, (uint8_t)(inner->shift - 1),
-                                                 inner->slot_count * 2);
+    struct alex_inner *wider =
+        alex_inner_create(alex, inner->base, (uint8_t)(inner->shift - 1), inner->slot_count * 2);
     if (wider == NULL)
         return false;
     for (uint32_t slot = 0; slot < inner->slot_count; slot++) {
@@ -228,12 +228,11 @@ static bool widen_inner(struct alex *alex, struct alex_path *path, uint64_t key)
         return true;
     uint64_t base = left ? inner->base - (added << inner->shift) : inner->base;
     uint32_t offset = left ? (uint32_t)added : 0;
-    struct alex_inner *wider = alex_inner_create(alex, base, inner->shift,
-                                                 inner->slot_count + (uint32_t)added);
+    struct alex_inner *wider =
+        alex_inner_create(alex, base, inner->shift, inner->slot_count + (uint32_t)added);
     if (wider == NULL)
         return false;
-    memcpy(wider->entries + offset, inner->entries,
-           inner->slot_count * sizeof *inner->entries);
+    memcpy(wider->entries + offset, inner->entries, inner->slot_count * sizeof *inner->entries);
     struct alex_entry end = inner->entries[left ? 0 : inner->slot_count - 1];
     uint32_t fresh = left ? 0 : inner->slot_count;
     for (uint32_t slot = 0; slot < added; slot++)
@@ -303,9 +302,8 @@ static omen_status split_span(struct alex *alex, struct alex_path *path, struct 
     struct alex_entry *entries = allocator_alloc(alex->heap.allocator, bytes);
     if (entries == NULL)
         return OMEN_OUT_OF_MEMORY;
-    uint32_t cut = fill == FILL_LOOSE
-                       ? 0
-                       : tail_cut(run, inner, span, fill, path->slots[path->length - 1]);
+    uint32_t cut =
+        fill == FILL_LOOSE ? 0 : tail_cut(run, inner, span, fill, path->slots[path->length - 1]);
     struct alex_slots slots = {inner->base, inner->shift, span.first, count};
     bool built = cut != 0 ? build_tail(&builder, run, inner, span, cut, fill, entries)
                           : alex_build_slots(&builder, run, slots, entries);
@@ -437,9 +435,9 @@ static bool rebuild_subtree(struct alex *alex, const struct alex_path *path, uin
         count += gather(leaf, keys + count, keys + capacity + count);
     struct alex_builder builder = {.alex = alex, .fill = FILL_LOOSE};
     struct alex_entry entry;
-    bool better = alex_build_subtree(&builder, (struct alex_run){keys, keys + capacity, count},
-                                     &entry) &&
-                  alex_depth_below(&entry) < alex_depth_below(&old);
+    bool better =
+        alex_build_subtree(&builder, (struct alex_run){keys, keys + capacity, count}, &entry) &&
+        alex_depth_below(&entry) < alex_depth_below(&old);
     if (better) {
         set_child(alex, path, level, entry);
         link_leaves(alex, &builder, range->first, range->last);
@@ -560,8 +558,7 @@ static bool merge(struct alex *alex, struct alex_path *path, struct alex_leaf *l
     return true;
 }
 
-static bool merge_with_neighbour(struct alex *alex, struct alex_path *path,
-                                 struct alex_leaf *leaf)
+static bool merge_with_neighbour(struct alex *alex, struct alex_path *path, struct alex_leaf *leaf)
 {
     struct alex_inner *inner = path_node(path);
     struct span span = span_of(inner, path->slots[path->length - 1]);

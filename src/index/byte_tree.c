@@ -112,8 +112,7 @@ static const struct byte_node *leaf_of(const struct byte_tree *tree, struct inde
 
 static bool holds(const struct byte_node *leaf, uint32_t slot, struct index_key key)
 {
-    return slot < leaf->count &&
-           compare_slot(leaf, slot, key, head_of(key.bytes, key.length)) == 0;
+    return slot < leaf->count && compare_slot(leaf, slot, key, head_of(key.bytes, key.length)) == 0;
 }
 
 /* ---- nodes ---- */
@@ -180,8 +179,7 @@ static bool heap_reserve(struct byte_tree *tree, struct byte_node *node, size_t 
 static struct byte_slot *slot_insert(struct byte_node *node, uint32_t slot, const uint8_t *bytes,
                                      size_t length)
 {
-    memmove(node->slots + slot + 1, node->slots + slot,
-            (node->count - slot) * sizeof *node->slots);
+    memmove(node->slots + slot + 1, node->slots + slot, (node->count - slot) * sizeof *node->slots);
     node->count++;
     if (length > 0)
         memcpy(node->heap + node->heap_used, bytes, length);
@@ -197,8 +195,7 @@ static void slot_remove(struct byte_node *node, uint32_t slot)
 {
     node->heap_live -= node->slots[slot].length;
     node->count--;
-    memmove(node->slots + slot, node->slots + slot + 1,
-            (node->count - slot) * sizeof *node->slots);
+    memmove(node->slots + slot, node->slots + slot + 1, (node->count - slot) * sizeof *node->slots);
     if (node->count == 0)
         node->heap_used = 0;
 }
@@ -288,8 +285,7 @@ static struct byte_node *leaf_for_insert(struct byte_tree *tree, struct index_ke
         rightmost = rightmost && slot + 1 == node->count;
         struct byte_node *child = node->slots[slot].child;
         if (child->count == NODE_SLOTS) {
-            bool ascending =
-                rightmost && find_slot(child, key, false) == NODE_SLOTS;
+            bool ascending = rightmost && find_slot(child, key, false) == NODE_SLOTS;
             if (!split_child(tree, node, slot, ascending))
                 return NULL;
             slot = child_slot(node, key);
@@ -502,8 +498,8 @@ void byte_tree_seek_last(const struct byte_tree *tree, const struct index_key *k
 
 static void take_entry(const struct byte_node *leaf, uint32_t slot, struct index_entry *entry)
 {
-    entry->key = (struct index_key){.bytes = slot_bytes(leaf, slot),
-                                    .length = leaf->slots[slot].length};
+    entry->key =
+        (struct index_key){.bytes = slot_bytes(leaf, slot), .length = leaf->slots[slot].length};
     entry->row_id = leaf->slots[slot].row_id;
 }
 
@@ -561,8 +557,7 @@ struct byte_check {
 
 static struct index_key slot_key(const struct byte_node *node, uint32_t slot)
 {
-    return (struct index_key){.bytes = slot_bytes(node, slot),
-                              .length = node->slots[slot].length};
+    return (struct index_key){.bytes = slot_bytes(node, slot), .length = node->slots[slot].length};
 }
 
 static int compare_keys(struct index_key a, struct index_key b)
@@ -583,8 +578,7 @@ static omen_status check_node(struct byte_check *check, const struct byte_node *
         struct index_key key = slot_key(node, slot);
         if (node->slots[slot].head != head_of(key.bytes, key.length))
             return BROKEN(check, "slot %u: head differs from key", slot);
-        if (slot > (node->is_leaf ? 0u : 1u) &&
-            compare_keys(slot_key(node, slot - 1), key) >= 0)
+        if (slot > (node->is_leaf ? 0u : 1u) && compare_keys(slot_key(node, slot - 1), key) >= 0)
             return BROKEN(check, "slot %u: keys do not ascend", slot);
         if ((low != NULL && compare_keys(key, *low) < 0) ||
             (high != NULL && compare_keys(key, *high) >= 0))

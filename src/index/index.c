@@ -82,8 +82,8 @@ void index_lookup_batch(const struct index *index, const struct index_key *keys,
         row_ids[at] = byte_tree_lookup(&index->tree, keys[at]);
 }
 
-omen_status index_put_parts(struct index *index, uint64_t word, const uint8_t *bytes,
-                            size_t length, uint64_t row_id, uint64_t *replaced)
+omen_status index_put_parts(struct index *index, uint64_t word, const uint8_t *bytes, size_t length,
+                            uint64_t row_id, uint64_t *replaced)
 {
     if (index->kind == INDEX_WORD)
         return alex_put(&index->alex, word, row_id, replaced);
@@ -104,8 +104,7 @@ bool index_erase_parts(struct index *index, uint64_t word, const uint8_t *bytes,
     return byte_tree_erase(&index->tree, key_of_bytes(bytes, length));
 }
 
-void index_seek(const struct index *index, const struct index_key *key,
-                struct index_cursor *cursor)
+void index_seek(const struct index *index, const struct index_key *key, struct index_cursor *cursor)
 {
     cursor->index = index;
     if (index->kind == INDEX_WORD)

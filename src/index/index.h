@@ -19,7 +19,7 @@
 #include "base/status.h"
 
 #define ROW_ID_OCCUPIED (UINT64_C(1) << 63)
-#define ROW_ID_NONE UINT64_C(0)
+#define ROW_ID_NONE     UINT64_C(0)
 
 enum index_kind {
     INDEX_WORD, /* keys are 64-bit words in unsigned order */
@@ -52,16 +52,16 @@ struct index_head {
  * count writes only: a lookup writes nothing. */
 struct index_stats {
     uint64_t entries;
-    uint64_t leaves;          /* data nodes */
-    uint64_t sorted_leaves;   /* of those, leaves without a model */
-    uint64_t inner_nodes;     /* model nodes */
-    uint64_t depth_max;       /* nodes from root to leaf, the leaf included */
-    uint64_t bytes;           /* allocated */
+    uint64_t leaves;        /* data nodes */
+    uint64_t sorted_leaves; /* of those, leaves without a model */
+    uint64_t inner_nodes;   /* model nodes */
+    uint64_t depth_max;     /* nodes from root to leaf, the leaf included */
+    uint64_t bytes;         /* allocated */
     uint64_t splits;
     uint64_t expansions;
     uint64_t contractions;
     uint64_t merges;
-    uint64_t retrains;        /* models refitted without a change of capacity */
+    uint64_t retrains; /* models refitted without a change of capacity */
 };
 
 /* An empty index. */
@@ -111,8 +111,7 @@ OMEN_MUST_CHECK static inline omen_status index_put(struct index *index, struct 
 }
 
 /* Points `key` at `row_id` only if its entry still holds `expected`; says whether it did. */
-bool index_repoint(struct index *index, struct index_key key, uint64_t expected,
-                   uint64_t row_id);
+bool index_repoint(struct index *index, struct index_key key, uint64_t expected, uint64_t row_id);
 
 /* Removes the entry of `key`; false where there was none. Never fails: a contraction or merge
  * that memory does not allow is left for later. */

@@ -153,7 +153,7 @@ static void retire_chunk(struct node_heap *heap, struct node_heap_chunk *chunk)
 static void *take_run(struct node_heap *heap, unsigned granules)
 {
     uint64_t candidates = heap->classes_filled >> class_holding(granules)
-                                               << class_holding(granules);
+                                                      << class_holding(granules);
     if (candidates == 0) {
         if (!add_chunk(heap))
             return NULL;

@@ -20,11 +20,7 @@
 
 #include "base/allocator.h"
 
-enum {
-    NODE_HEAP_GRANULE_BYTES = 128,
-    NODE_HEAP_CHUNK_BYTES = 2 << 20,
-    NODE_HEAP_CLASSES = 56
-};
+enum { NODE_HEAP_GRANULE_BYTES = 128, NODE_HEAP_CHUNK_BYTES = 2 << 20, NODE_HEAP_CLASSES = 56 };
 
 struct node_heap_chunk;
 struct node_heap_run;

@@ -51,8 +51,8 @@ static omen_status real_file_open(const struct os *os, const char *path, int64_t
     return OMEN_OK;
 }
 
-static omen_status real_file_read(const struct os *os, int64_t file, void *buffer,
-                                  size_t capacity, size_t *length, omen_error *error)
+static omen_status real_file_read(const struct os *os, int64_t file, void *buffer, size_t capacity,
+                                  size_t *length, omen_error *error)
 {
     ssize_t got;
     do

@@ -23,8 +23,7 @@ struct os {
     omen_status (*file_read)(const struct os *os, int64_t file, void *buffer, size_t capacity,
                              size_t *length, omen_error *error);
     /* The file's length in bytes now; 0 for pipes. Errors: IO_ERROR. */
-    omen_status (*file_size)(const struct os *os, int64_t file, uint64_t *bytes,
-                             omen_error *error);
+    omen_status (*file_size)(const struct os *os, int64_t file, uint64_t *bytes, omen_error *error);
     void (*file_close)(const struct os *os, int64_t file);
 
     /* Nanoseconds since some moment, never running backwards. */

@@ -45,8 +45,8 @@ static inline void rwlock_init(struct rwlock *lock)
     pthread_rwlockattr_t attributes;
     OMEN_ASSERT(pthread_rwlockattr_init(&attributes) == 0);
 #ifdef __GLIBC__
-    OMEN_ASSERT(pthread_rwlockattr_setkind_np(
-                    &attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) == 0);
+    OMEN_ASSERT(pthread_rwlockattr_setkind_np(&attributes,
+                                              PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) == 0);
 #endif
     OMEN_ASSERT(pthread_rwlock_init(&lock->handle, &attributes) == 0);
     pthread_rwlockattr_destroy(&attributes);

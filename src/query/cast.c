@@ -37,9 +37,12 @@ static bool is_timestamp(omen_type_id type)
 static int64_t integer_of(const omen_value *value)
 {
     switch (value->type.id) {
-    case OMEN_TYPE_SMALLINT: return value->as.i16;
-    case OMEN_TYPE_INTEGER: return value->as.i32;
-    default: return value->as.i64;
+    case OMEN_TYPE_SMALLINT:
+        return value->as.i16;
+    case OMEN_TYPE_INTEGER:
+        return value->as.i32;
+    default:
+        return value->as.i64;
     }
 }
 
@@ -95,8 +98,8 @@ static omen_status to_integer(const omen_value *from, omen_type to, omen_value *
     if (is_integer(from->type.id)) {
         integer = integer_of(from);
     } else if (from->type.id == OMEN_TYPE_DECIMAL) {
-        wide_integer whole = scale_down(decimal_to_integer(from->as.decimal),
-                                        (uint32_t)from->type.scale);
+        wide_integer whole =
+            scale_down(decimal_to_integer(from->as.decimal), (uint32_t)from->type.scale);
         if (whole < INT64_MIN || whole > INT64_MAX)
             return out_of_range(to.id, error);
         integer = (int64_t)whole;
@@ -124,8 +127,7 @@ static omen_status decimal_store(wide_integer unscaled, omen_type to, omen_value
 }
 
 /* From one scale to another; false where more than 38 digits would be needed. */
-static bool decimal_rescale(wide_integer unscaled, int from_scale, int to_scale,
-                            wide_integer *out)
+static bool decimal_rescale(wide_integer unscaled, int from_scale, int to_scale, wide_integer *out)
 {
     if (from_scale >= to_scale) {
         *out = scale_down(unscaled, (uint32_t)(from_scale - to_scale));
@@ -164,8 +166,8 @@ static omen_status to_float(const omen_value *from, omen_type to, struct arena *
 {
     if (from->type.id == OMEN_TYPE_DECIMAL) {
         char text[DECIMAL_TEXT_BYTES_MAX];
-        size_t length = decimal_to_text(decimal_to_integer(from->as.decimal),
-                                        (uint32_t)from->type.scale, text);
+        size_t length =
+            decimal_to_text(decimal_to_integer(from->as.decimal), (uint32_t)from->type.scale, text);
         return value_from_text(to, text, length, arena, out, error);
     }
     if (to.id == OMEN_TYPE_DOUBLE) {
@@ -215,8 +217,7 @@ static omen_status to_text(const omen_value *from, omen_type to, enum cast_rule 
             return error_set_default(error, OMEN_INVALID_ENCODING);
         /* CHAR's padding is no part of its value. */
         while (from->type.id == OMEN_TYPE_CHAR && to.id != OMEN_TYPE_CHAR &&
-               out->as.bytes.length > 0 &&
-               out->as.bytes.data[out->as.bytes.length - 1] == ' ')
+               out->as.bytes.length > 0 && out->as.bytes.data[out->as.bytes.length - 1] == ' ')
             out->as.bytes.length--;
         return value_fit_length(to, rule == CAST_EXPLICIT, arena, out, error);
     }
@@ -295,8 +296,8 @@ omen_status cast_value(const omen_value *from, omen_type to, enum cast_rule rule
     if (to.id == from->type.id)
         return OMEN_OK;
     if (is_text(from->type.id))
-        return value_from_text(to, (const char *)from->as.bytes.data, from->as.bytes.length,
-                               arena, out, error);
+        return value_from_text(to, (const char *)from->as.bytes.data, from->as.bytes.length, arena,
+                               out, error);
     if (to.id == OMEN_TYPE_BOOLEAN)
         out->as.boolean = from->as.i32 != 0;
     else if (to.id == OMEN_TYPE_INTEGER)

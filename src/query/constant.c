@@ -84,8 +84,7 @@ static omen_status constant_digits(struct constant *constant, struct arena *aren
              (type >= OMEN_TYPE_SMALLINT && type <= OMEN_TYPE_BIGINT);
     if (!*exact || constant->value.is_null)
         return OMEN_OK;
-    if (value_to_text_arena(&constant->value, arena, &constant->text, &constant->length) !=
-        OMEN_OK)
+    if (value_to_text_arena(&constant->value, arena, &constant->text, &constant->length) != OMEN_OK)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     constant->kind = CONSTANT_NUMBER;
     return OMEN_OK;
@@ -141,8 +140,8 @@ static omen_status read_cast(const PgQuery__TypeCast *cast, struct arena *arena,
     return constant_cast(out, type, arena, is_constant, error);
 }
 
-omen_status constant_from_node(const PgQuery__Node *node, struct arena *arena,
-                               struct constant *out, bool *is_constant, omen_error *error)
+omen_status constant_from_node(const PgQuery__Node *node, struct arena *arena, struct constant *out,
+                               bool *is_constant, omen_error *error)
 {
     memset(out, 0, sizeof *out);
     out->location = -1;
@@ -216,8 +215,7 @@ static omen_status assign_number(const struct constant *constant, omen_type type
         omen_value bigint = {.type.id = OMEN_TYPE_BIGINT};
         if (number_to_scaled(&number, 0, &whole) == NUMBER_OVERFLOW || whole < INT64_MIN ||
             whole > INT64_MAX)
-            return error_set(error, OMEN_OUT_OF_RANGE, "%s out of range",
-                             type_name_of(type.id));
+            return error_set(error, OMEN_OUT_OF_RANGE, "%s out of range", type_name_of(type.id));
         bigint.as.i64 = (int64_t)whole;
         return cast_value(&bigint, type, CAST_ASSIGNMENT, arena, out, error);
     }
@@ -231,7 +229,8 @@ static omen_status assign_number(const struct constant *constant, omen_type type
         omen_value decimal = {.type = {.id = OMEN_TYPE_DECIMAL, .precision = 38}};
         if (number.exponent != 0 || number.fraction_length > 38 ||
             number_to_scaled(&number, (uint32_t)number.fraction_length, &whole) != NUMBER_EXACT)
-            return error_set(error, OMEN_NOT_SUPPORTED, "a number of this size as text is not supported");
+            return error_set(error, OMEN_NOT_SUPPORTED,
+                             "a number of this size as text is not supported");
         decimal.type.scale = (int8_t)number.fraction_length;
         decimal.as.decimal = decimal_from_integer(whole);
         return cast_value(&decimal, type, CAST_ASSIGNMENT, arena, out, error);
@@ -256,12 +255,10 @@ omen_status constant_assign(const struct constant *constant, omen_type type, con
         break;
     }
     if (status == OMEN_TYPE_MISMATCH)
-        return error_set(error, status,
-                         "column \"%s\" is of type %s but expression is of type %s", column,
-                         type_name_of(type.id),
-                         constant->kind == CONSTANT_NUMBER
-                             ? "numeric"
-                             : type_name_of(constant->value.type.id));
+        return error_set(error, status, "column \"%s\" is of type %s but expression is of type %s",
+                         column, type_name_of(type.id),
+                         constant->kind == CONSTANT_NUMBER ? "numeric"
+                                                           : type_name_of(constant->value.type.id));
     return status;
 }
 
@@ -381,9 +378,8 @@ static enum key_match match_datetime(const omen_value *value, omen_type type, om
     if (from_date == to_date)
         return KEY_VALUE; /* the session's zone is UTC */
     if (from_date)
-        return __builtin_mul_overflow((int64_t)value->as.i32, US_PER_DAY, &out->as.i64)
-                   ? KEY_NO_ROW
-                   : KEY_VALUE;
+        return __builtin_mul_overflow((int64_t)value->as.i32, US_PER_DAY, &out->as.i64) ? KEY_NO_ROW
+                                                                                        : KEY_VALUE;
     int64_t days = value->as.i64 / US_PER_DAY;
     out->as.i32 = (int32_t)days;
     return value->as.i64 % US_PER_DAY == 0 ? KEY_VALUE : KEY_NO_ROW;

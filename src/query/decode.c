@@ -106,11 +106,19 @@ static bool read_timestamp(const char *format, struct field *field)
 {
     field->multiplier = field->divisor = 1;
     switch (format[2]) {
-    case 's': field->multiplier = 1000000; break;
-    case 'm': field->multiplier = 1000; break;
-    case 'u': break;
-    case 'n': field->divisor = 1000; break;
-    default: return false;
+    case 's':
+        field->multiplier = 1000000;
+        break;
+    case 'm':
+        field->multiplier = 1000;
+        break;
+    case 'u':
+        break;
+    case 'n':
+        field->divisor = 1000;
+        break;
+    default:
+        return false;
     }
     return set_form(field, FORM_TIMESTAMP,
                     format[4] == '\0' ? OMEN_TYPE_TIMESTAMP : OMEN_TYPE_TIMESTAMPTZ);
@@ -140,25 +148,41 @@ static bool read_format(const char *format, struct field *field)
     if (format[0] == '\0' || format[1] != '\0')
         return read_long_format(format, field);
     switch (format[0]) {
-    case 'n': return set_form(field, FORM_NULL, OMEN_TYPE_TEXT);
-    case 'b': return set_form(field, FORM_BOOL, OMEN_TYPE_BOOLEAN);
-    case 'c': return set_integer(field, 1, true, OMEN_TYPE_SMALLINT);
-    case 'C': return set_integer(field, 1, false, OMEN_TYPE_SMALLINT);
-    case 's': return set_integer(field, 2, true, OMEN_TYPE_SMALLINT);
-    case 'S': return set_integer(field, 2, false, OMEN_TYPE_INTEGER);
-    case 'i': return set_integer(field, 4, true, OMEN_TYPE_INTEGER);
-    case 'I': return set_integer(field, 4, false, OMEN_TYPE_BIGINT);
-    case 'l': return set_integer(field, 8, true, OMEN_TYPE_BIGINT);
+    case 'n':
+        return set_form(field, FORM_NULL, OMEN_TYPE_TEXT);
+    case 'b':
+        return set_form(field, FORM_BOOL, OMEN_TYPE_BOOLEAN);
+    case 'c':
+        return set_integer(field, 1, true, OMEN_TYPE_SMALLINT);
+    case 'C':
+        return set_integer(field, 1, false, OMEN_TYPE_SMALLINT);
+    case 's':
+        return set_integer(field, 2, true, OMEN_TYPE_SMALLINT);
+    case 'S':
+        return set_integer(field, 2, false, OMEN_TYPE_INTEGER);
+    case 'i':
+        return set_integer(field, 4, true, OMEN_TYPE_INTEGER);
+    case 'I':
+        return set_integer(field, 4, false, OMEN_TYPE_BIGINT);
+    case 'l':
+        return set_integer(field, 8, true, OMEN_TYPE_BIGINT);
     case 'L':
         field->type.precision = 20;
         return set_integer(field, 8, false, OMEN_TYPE_DECIMAL);
-    case 'f': return set_form(field, FORM_FLOAT, OMEN_TYPE_REAL);
-    case 'g': return set_form(field, FORM_DOUBLE, OMEN_TYPE_DOUBLE);
-    case 'u': return set_form(field, FORM_OFFSETS32, OMEN_TYPE_TEXT);
-    case 'U': return set_form(field, FORM_OFFSETS64, OMEN_TYPE_TEXT);
-    case 'z': return set_form(field, FORM_OFFSETS32, OMEN_TYPE_BYTEA);
-    case 'Z': return set_form(field, FORM_OFFSETS64, OMEN_TYPE_BYTEA);
-    default: return false;
+    case 'f':
+        return set_form(field, FORM_FLOAT, OMEN_TYPE_REAL);
+    case 'g':
+        return set_form(field, FORM_DOUBLE, OMEN_TYPE_DOUBLE);
+    case 'u':
+        return set_form(field, FORM_OFFSETS32, OMEN_TYPE_TEXT);
+    case 'U':
+        return set_form(field, FORM_OFFSETS64, OMEN_TYPE_TEXT);
+    case 'z':
+        return set_form(field, FORM_OFFSETS32, OMEN_TYPE_BYTEA);
+    case 'Z':
+        return set_form(field, FORM_OFFSETS64, OMEN_TYPE_BYTEA);
+    default:
+        return false;
     }
 }
 
@@ -305,11 +329,19 @@ static wide_integer read_integer(const struct ArrowArray *array, const struct fi
 static void store_integer(wide_integer integer, omen_value *out)
 {
     switch (out->type.id) {
-    case OMEN_TYPE_SMALLINT: out->as.i16 = (int16_t)integer; break;
+    case OMEN_TYPE_SMALLINT:
+        out->as.i16 = (int16_t)integer;
+        break;
     case OMEN_TYPE_INTEGER:
-    case OMEN_TYPE_DATE: out->as.i32 = (int32_t)integer; break;
-    case OMEN_TYPE_BIGINT: out->as.i64 = (int64_t)integer; break;
-    default: out->as.decimal = decimal_from_integer(integer); break;
+    case OMEN_TYPE_DATE:
+        out->as.i32 = (int32_t)integer;
+        break;
+    case OMEN_TYPE_BIGINT:
+        out->as.i64 = (int64_t)integer;
+        break;
+    default:
+        out->as.decimal = decimal_from_integer(integer);
+        break;
     }
 }
 

@@ -120,8 +120,8 @@ omen_status engine_query(struct session *session, const char *sql, size_t length
     memset(out, 0, sizeof *out);
     OMEN_TRY(engine_of(session->database, &state, error));
     OMEN_TRY(engine_statement_open(session, &statement, error));
-    omen_status status = state->engine->query(state->instance, statement, sql, length,
-                                              parameters, parameter_count, out, error);
+    omen_status status = state->engine->query(state->instance, statement, sql, length, parameters,
+                                              parameter_count, out, error);
     engine_statement_close(statement);
     if (status == OMEN_OK)
         session_count(&session->route_engine, 1);

@@ -14,9 +14,8 @@ OMEN_MUST_CHECK omen_status engine_query(struct session *session, const char *sq
                                          struct ArrowArrayStream *out, omen_error *error);
 
 /* The engine's plan as a stream of one utf8 column. Runs and counts nothing. */
-OMEN_MUST_CHECK omen_status engine_explain(struct session *session, const char *sql,
-                                           size_t length, struct ArrowArrayStream *out,
-                                           omen_error *error);
+OMEN_MUST_CHECK omen_status engine_explain(struct session *session, const char *sql, size_t length,
+                                           struct ArrowArrayStream *out, omen_error *error);
 
 /* --- engine_host.c --- */
 
@@ -25,8 +24,7 @@ extern const omen_engine_host engine_host;
 
 /* One statement's read view: its snapshot is taken here, for all its tables. */
 OMEN_MUST_CHECK omen_status engine_statement_open(struct session *session,
-                                                  omen_engine_statement **out,
-                                                  omen_error *error);
+                                                  omen_engine_statement **out, omen_error *error);
 void engine_statement_close(omen_engine_statement *statement);
 
 #endif

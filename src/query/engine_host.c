@@ -160,7 +160,9 @@ static const struct {
     char value_length[4]; /* follows the key unaligned */
     char value[4];
 } char_metadata = {
-    1, sizeof OMEN_ENGINE_TYPE_KEY - 1, {'o', 'm', 'e', 'n', 'd', 'b', '.', 't', 'y', 'p', 'e'},
+    1,
+    sizeof OMEN_ENGINE_TYPE_KEY - 1,
+    {'o', 'm', 'e', 'n', 'd', 'b', '.', 't', 'y', 'p', 'e'},
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     {4, 0, 0, 0},
 #else
@@ -200,8 +202,7 @@ static bool value_matches(const omen_value *value, omen_type type)
     if (type.id != OMEN_TYPE_DECIMAL)
         return true;
     return value->type.scale == type.scale &&
-           (value->is_null ||
-            decimal_fits(decimal_to_integer(value->as.decimal), type.precision));
+           (value->is_null || decimal_fits(decimal_to_integer(value->as.decimal), type.precision));
 }
 
 static omen_engine_support host_predicate_support(const omen_engine_table *table,
@@ -332,8 +333,7 @@ static void stream_release(struct ArrowArrayStream *self)
 }
 
 static omen_status open_stream(omen_engine_table *table, const omen_engine_scan *scan,
-                               struct arena *arena, struct host_stream *stream,
-                               omen_error *error)
+                               struct arena *arena, struct host_stream *stream, omen_error *error)
 {
     struct allocator *allocator = table->session->database->allocator;
     omen_predicate *predicates;
@@ -384,8 +384,7 @@ static omen_status host_scan_open(omen_engine_table *table, const omen_engine_sc
     if (scan->partition == 0) {
         struct scan_counters counters;
         table_scan_counters(stream->scan, &counters);
-        session_count(counters.by_index ? &session->engine_index_scans : &session->engine_scans,
-                      1);
+        session_count(counters.by_index ? &session->engine_index_scans : &session->engine_scans, 1);
     }
     *out = (struct ArrowArrayStream){
         .get_schema = stream_get_schema,

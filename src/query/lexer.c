@@ -147,8 +147,7 @@ static size_t scan_dollar_string(const struct lexer *lexer, size_t start)
         return 0;
     size_t tag_length = tag + 1 - start;
     for (size_t position = tag + 1; position + tag_length <= lexer->length; position++) {
-        const char *found =
-            memchr(lexer->text + position, '$', lexer->length - position);
+        const char *found = memchr(lexer->text + position, '$', lexer->length - position);
         if (found == NULL)
             return UNTERMINATED;
         position = (size_t)(found - lexer->text);
@@ -367,8 +366,7 @@ static omen_status check_token(const struct lexer *lexer, const struct token *to
     return OMEN_NAME_TOO_LONG;
 }
 
-omen_status lexer_check(const char *text, size_t length, size_t *nesting_max,
-                        omen_error *error)
+omen_status lexer_check(const char *text, size_t length, size_t *nesting_max, omen_error *error)
 {
     if (length > STATEMENT_BYTES_MAX)
         return error_set(error, OMEN_LIMIT_EXCEEDED,
@@ -388,8 +386,7 @@ omen_status lexer_check(const char *text, size_t length, size_t *nesting_max,
         OMEN_TRY(check_token(&lexer, &token, error));
         nesting_add(&nesting, &lexer, &token);
         if (nesting.total > STATEMENT_NESTING_MAX)
-            return error_set(error, OMEN_STATEMENT_TOO_COMPLEX,
-                             "the statement nests too deeply");
+            return error_set(error, OMEN_STATEMENT_TOO_COMPLEX, "the statement nests too deeply");
         highest = nesting.total > highest ? nesting.total : highest;
     }
     if (nesting_max != NULL)

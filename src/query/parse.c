@@ -19,8 +19,8 @@
 #include "query/lexer.h"
 
 enum {
-    PARSE_NESTING_OWN_STACK = 500,  /* up to here the caller's stack will do */
-    PARSE_STACK_BYTES = 64 << 20,   /* for more; pages are taken as they are used */
+    PARSE_NESTING_OWN_STACK = 500, /* up to here the caller's stack will do */
+    PARSE_STACK_BYTES = 64 << 20,  /* for more; pages are taken as they are used */
 };
 
 /* --- the flat pass --- */
@@ -237,8 +237,8 @@ static size_t statement_length(const char *sql, size_t length)
     return complete && next.kind == TOKEN_END ? kept : length;
 }
 
-omen_status parse_statement(const char *sql, size_t length, struct arena *arena,
-                            struct parsed *out, omen_error *error)
+omen_status parse_statement(const char *sql, size_t length, struct arena *arena, struct parsed *out,
+                            omen_error *error)
 {
     size_t nesting;
     memset(out, 0, sizeof *out);
@@ -264,5 +264,5 @@ void parse_set_position(const struct parsed *parsed, int location, omen_error *e
 const char *parse_string(const PgQuery__Node *node)
 {
     return node != NULL && node->node_case == PG_QUERY__NODE__NODE_STRING ? node->string->sval
-                                                                         : NULL;
+                                                                          : NULL;
 }

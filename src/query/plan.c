@@ -44,8 +44,8 @@ static omen_status column_name_of(const PgQuery__Node *node, const char **name, 
     return *name != NULL ? OMEN_OK : plan_refuse(error, "this list of columns");
 }
 
-omen_status plan_columns(struct plan *plan, PgQuery__Node **nodes, size_t count,
-                         uint32_t **columns, uint32_t *column_count, omen_error *error)
+omen_status plan_columns(struct plan *plan, PgQuery__Node **nodes, size_t count, uint32_t **columns,
+                         uint32_t *column_count, omen_error *error)
 {
     const struct schema *schema = table_schema(plan->table);
     bool all = count == 0;
@@ -128,8 +128,8 @@ static omen_status classify(struct plan *plan, const PgQuery__Node *node, omen_e
     }
 }
 
-omen_status plan_create(struct session *session, const char *sql, size_t length,
-                        struct plan **out, omen_error *error)
+omen_status plan_create(struct session *session, const char *sql, size_t length, struct plan **out,
+                        omen_error *error)
 {
     struct allocator *allocator = session->database->allocator;
     *out = NULL;

@@ -65,8 +65,8 @@ struct copy_plan {
 /* `key column = constant` */
 struct key_conjunct {
     uint32_t key_position;
-    omen_type type;           /* the column's */
-    bool fixed;               /* `value` holds; else `constant` is a parameter */
+    omen_type type; /* the column's */
+    bool fixed;     /* `value` holds; else `constant` is a parameter */
     omen_value value;
     struct constant constant;
 };
@@ -74,7 +74,7 @@ struct key_conjunct {
 struct point_plan {
     struct key_conjunct *conjuncts; /* every key column has at least one */
     uint32_t conjunct_count;
-    bool never; /* a fixed conjunct matches no row */
+    bool never;      /* a fixed conjunct matches no row */
     omen_value *key; /* scratch: the key's values */
     bool *key_set;   /* scratch */
     uint32_t *columns;
@@ -88,8 +88,8 @@ struct plan {
     struct parsed parsed; /* text and parameters; the tree is gone with its arena */
     enum plan_kind kind;
     bool explain;
-    const char *tag;    /* PostgreSQL's command tag */
-    const char *reason; /* why this route, for EXPLAIN */
+    const char *tag;         /* PostgreSQL's command tag */
+    const char *reason;      /* why this route, for EXPLAIN */
     const char *engine_text; /* the query for the engine: without EXPLAIN */
     size_t engine_length;
     uint64_t catalog_version;
@@ -148,7 +148,7 @@ OMEN_MUST_CHECK omen_status ddl_run(struct plan *plan, omen_error *error);
 /* Finds the row; row->group = NULL where there is none. `*elsewhere` is set, and nothing done,
  * where a parameter's type makes it a question for the engine. */
 OMEN_MUST_CHECK omen_status point_run(struct plan *plan, const omen_value *parameters,
-                                      struct arena *scratch, struct row_ref *row,
-                                      bool *elsewhere, omen_error *error);
+                                      struct arena *scratch, struct row_ref *row, bool *elsewhere,
+                                      omen_error *error);
 
 #endif

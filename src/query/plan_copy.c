@@ -71,13 +71,16 @@ static omen_status read_option(struct copy_plan *copy, const PgQuery__DefElem *o
     case 0:
         options->is_csv = text != NULL && strcmp(text, "csv") == 0;
         return options->is_csv ? OMEN_OK : plan_refuse(error, "a COPY format other than csv");
-    case 1: return read_boolean(option, &copy->header, error);
-    case 2: return read_byte(option, &copy->csv.delimiter, error);
+    case 1:
+        return read_boolean(option, &copy->header, error);
+    case 2:
+        return read_byte(option, &copy->csv.delimiter, error);
     case 3:
         copy->null_text = text != NULL ? text : "";
         copy->null_length = strlen(copy->null_text);
         return OMEN_OK;
-    case 4: return read_byte(option, &copy->csv.quote, error);
+    case 4:
+        return read_byte(option, &copy->csv.quote, error);
     case 5:
         options->has_escape = true;
         return read_byte(option, &copy->csv.escape, error);
@@ -254,8 +257,7 @@ static omen_status copy_open(struct copy_run *run, omen_error *error)
     if (status == OMEN_OK)
         status = write_set_create(run->plan->table, &run->set);
     if (status == OMEN_OK)
-        status =
-            csv_create(allocator, &run->plan->copy.csv, read_file, run, &run->reader);
+        status = csv_create(allocator, &run->plan->copy.csv, read_file, run, &run->reader);
     if (status != OMEN_OK)
         return error_set_default(error, status);
     for (uint32_t i = 0; i < schema->column_count; i++)
@@ -278,8 +280,7 @@ omen_status copy_run(struct plan *plan, uint64_t *rows, omen_error *error)
         *rows = 0;
     csv_destroy(run.reader);
     write_set_destroy(run.set);
-    allocator_free(allocator, run.row,
-                   table_schema(plan->table)->column_count * sizeof *run.row);
+    allocator_free(allocator, run.row, table_schema(plan->table)->column_count * sizeof *run.row);
     arena_release(&run.row_arena);
     if (run.file >= 0)
         run.os->file_close(run.os, run.file);

@@ -22,8 +22,7 @@ static omen_status too_many_keys(struct builder *builder, omen_error *error)
                      builder->plan->create.name);
 }
 
-static omen_status check_key_constraint(const PgQuery__Constraint *constraint,
-                                        omen_error *error)
+static omen_status check_key_constraint(const PgQuery__Constraint *constraint, omen_error *error)
 {
     if (constraint->deferrable || constraint->initdeferred)
         return plan_refuse(error, "a deferrable primary key");
@@ -53,13 +52,20 @@ static omen_status add_column_constraint(struct builder *builder, uint32_t colum
         builder->has_key = true;
         builder->key[builder->key_count++] = column;
         return OMEN_OK;
-    case PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT: return plan_refuse(error, "DEFAULT");
-    case PG_QUERY__CONSTR_TYPE__CONSTR_CHECK: return plan_refuse(error, "CHECK");
-    case PG_QUERY__CONSTR_TYPE__CONSTR_UNIQUE: return plan_refuse(error, "UNIQUE");
-    case PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN: return plan_refuse(error, "a foreign key");
-    case PG_QUERY__CONSTR_TYPE__CONSTR_IDENTITY: return plan_refuse(error, "IDENTITY");
-    case PG_QUERY__CONSTR_TYPE__CONSTR_GENERATED: return plan_refuse(error, "GENERATED");
-    default: return plan_refuse(error, "this column constraint");
+    case PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT:
+        return plan_refuse(error, "DEFAULT");
+    case PG_QUERY__CONSTR_TYPE__CONSTR_CHECK:
+        return plan_refuse(error, "CHECK");
+    case PG_QUERY__CONSTR_TYPE__CONSTR_UNIQUE:
+        return plan_refuse(error, "UNIQUE");
+    case PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN:
+        return plan_refuse(error, "a foreign key");
+    case PG_QUERY__CONSTR_TYPE__CONSTR_IDENTITY:
+        return plan_refuse(error, "IDENTITY");
+    case PG_QUERY__CONSTR_TYPE__CONSTR_GENERATED:
+        return plan_refuse(error, "GENERATED");
+    default:
+        return plan_refuse(error, "this column constraint");
     }
 }
 
@@ -116,8 +122,7 @@ static omen_status find_column(struct builder *builder, const char *name, uint32
 }
 
 static omen_status add_table_constraint(struct builder *builder,
-                                        const PgQuery__Constraint *constraint,
-                                        omen_error *error)
+                                        const PgQuery__Constraint *constraint, omen_error *error)
 {
     if (constraint->contype != PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY)
         return plan_refuse(error, "a table constraint other than PRIMARY KEY");
@@ -168,8 +173,7 @@ static omen_status add_elements(struct builder *builder, const PgQuery__CreateSt
     return OMEN_OK;
 }
 
-omen_status plan_create_table(struct plan *plan, const PgQuery__CreateStmt *node,
-                              omen_error *error)
+omen_status plan_create_table(struct plan *plan, const PgQuery__CreateStmt *node, omen_error *error)
 {
     const PgQuery__RangeVar *relation = node->relation;
     if (!plan_is_public(relation))
@@ -189,8 +193,7 @@ omen_status plan_create_table(struct plan *plan, const PgQuery__CreateStmt *node
                          SCHEMA_COLUMNS_MAX);
     struct builder builder = {.plan = plan};
     plan->create.missing_only = node->if_not_exists;
-    plan->create.name =
-        arena_copy_text(&plan->arena, relation->relname, strlen(relation->relname));
+    plan->create.name = arena_copy_text(&plan->arena, relation->relname, strlen(relation->relname));
     builder.columns = arena_alloc(&plan->arena, node->n_table_elts * sizeof *builder.columns);
     builder.declared_null = arena_alloc(&plan->arena, node->n_table_elts);
     if (plan->create.name == NULL || builder.columns == NULL || builder.declared_null == NULL)

@@ -21,8 +21,7 @@ static omen_status add_parameter(struct plan *plan, uint32_t row, uint32_t colum
     struct insert_plan *insert = &plan->insert;
     if (insert->parameter_count == *capacity) {
         *capacity = *capacity == 0 ? 16 : *capacity * 2;
-        struct insert_parameter *larger =
-            arena_alloc(&plan->arena, *capacity * sizeof *larger);
+        struct insert_parameter *larger = arena_alloc(&plan->arena, *capacity * sizeof *larger);
         if (larger == NULL)
             return error_set_default(error, OMEN_OUT_OF_MEMORY);
         if (insert->parameter_count > 0)
@@ -42,8 +41,7 @@ static omen_status plan_cell(struct plan *plan, uint32_t row, uint32_t column,
     bool is_constant;
     if (node->node_case == PG_QUERY__NODE__NODE_SET_TO_DEFAULT)
         return OMEN_OK; /* columns have no defaults: NULL */
-    omen_status status =
-        constant_from_node(node, &plan->arena, &constant, &is_constant, error);
+    omen_status status = constant_from_node(node, &plan->arena, &constant, &is_constant, error);
     if (status == OMEN_OK && !is_constant)
         return plan_refuse(error, "an expression in VALUES");
     if (status == OMEN_OK && constant.kind == CONSTANT_PARAMETER)
@@ -119,8 +117,8 @@ omen_status plan_insert(struct plan *plan, const PgQuery__InsertStmt *node, omen
     uint32_t capacity = 0;
     OMEN_TRY(check_clauses(node, error));
     OMEN_TRY(plan_find_table(plan, node->relation, error));
-    OMEN_TRY(plan_columns(plan, node->cols, node->n_cols, &target.columns, &target.column_count,
-                          error));
+    OMEN_TRY(
+        plan_columns(plan, node->cols, node->n_cols, &target.columns, &target.column_count, error));
     target.listed = node->n_cols > 0;
     size_t row_count =
         node->select_stmt == NULL ? 1 : node->select_stmt->select_stmt->n_values_lists;
@@ -131,8 +129,7 @@ omen_status plan_insert(struct plan *plan, const PgQuery__InsertStmt *node, omen
         if (list->node_case != PG_QUERY__NODE__NODE_LIST)
             return plan_refuse(error, "this form of VALUES");
         if (list->list->n_items != first->list->n_items)
-            return error_set(error, OMEN_SYNTAX_ERROR,
-                             "VALUES lists must all be the same length");
+            return error_set(error, OMEN_SYNTAX_ERROR, "VALUES lists must all be the same length");
         OMEN_TRY(plan_row(plan, row, list->list, &target, &capacity, error));
     }
     plan->kind = PLAN_INSERT;
@@ -141,8 +138,7 @@ omen_status plan_insert(struct plan *plan, const PgQuery__InsertStmt *node, omen
 
 /* Fills the row's parameters in. `*next` is the first parameter of this row or later. */
 static omen_status bind_row(struct plan *plan, uint32_t row, uint32_t *next,
-                            const omen_value *parameters, struct arena *scratch,
-                            omen_error *error)
+                            const omen_value *parameters, struct arena *scratch, omen_error *error)
 {
     struct insert_plan *insert = &plan->insert;
     const struct schema *schema = table_schema(plan->table);

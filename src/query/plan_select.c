@@ -144,8 +144,7 @@ static bool is_star(const struct shape *shape, const PgQuery__Node *node)
 
 /* `*matches` is false where an output is more than a plain column. */
 static omen_status plan_outputs(struct plan *plan, const struct shape *shape,
-                                const PgQuery__SelectStmt *node, bool *matches,
-                                omen_error *error)
+                                const PgQuery__SelectStmt *node, bool *matches, omen_error *error)
 {
     const struct schema *schema = table_schema(plan->table);
     uint32_t capacity = 0;
@@ -153,15 +152,14 @@ static omen_status plan_outputs(struct plan *plan, const struct shape *shape,
     for (size_t i = 0; i < node->n_target_list && *matches; i++) {
         const PgQuery__Node *target = node->target_list[i];
         const char *name;
-        *matches = target->node_case == PG_QUERY__NODE__NODE_RES_TARGET &&
-                   target->res_target->val != NULL;
+        *matches =
+            target->node_case == PG_QUERY__NODE__NODE_RES_TARGET && target->res_target->val != NULL;
         if (!*matches)
             break;
         const PgQuery__Node *value = target->res_target->val;
         if (is_star(shape, value)) {
             for (uint32_t column = 0; column < schema->column_count; column++)
-                OMEN_TRY(add_output(plan, column, schema->columns[column].name, &capacity,
-                                    error));
+                OMEN_TRY(add_output(plan, column, schema->columns[column].name, &capacity, error));
             continue;
         }
         int32_t column = resolve_column(plan, shape, value, &name);
@@ -214,8 +212,8 @@ static omen_status plan_conjunct(struct plan *plan, const struct shape *shape,
         constant_from_node(other, &plan->arena, &conjunct->constant, matches, error);
     if (status == OMEN_OK && *matches && conjunct->constant.kind != CONSTANT_PARAMETER) {
         enum key_match match = KEY_ELSEWHERE;
-        status = constant_match(&conjunct->constant, conjunct->type, &plan->arena,
-                                &conjunct->value, &match, error);
+        status = constant_match(&conjunct->constant, conjunct->type, &plan->arena, &conjunct->value,
+                                &match, error);
         conjunct->fixed = true;
         point->never = point->never || match == KEY_NO_ROW;
         *matches = match != KEY_ELSEWHERE;
@@ -273,8 +271,7 @@ static omen_status plan_conditions(struct plan *plan, struct shape *shape,
     return OMEN_OK;
 }
 
-static omen_status plan_point(struct plan *plan, const PgQuery__SelectStmt *node,
-                              omen_error *error)
+static omen_status plan_point(struct plan *plan, const PgQuery__SelectStmt *node, omen_error *error)
 {
     const PgQuery__RangeVar *table = node->from_clause[0]->range_var;
     struct shape *shape = arena_alloc(&plan->arena, sizeof *shape);
@@ -305,8 +302,7 @@ omen_status plan_select(struct plan *plan, const PgQuery__SelectStmt *node, omen
     /* A table that does not exist needs no engine to say so. */
     for (size_t i = 0; node->with_clause == NULL && i < node->n_from_clause; i++) {
         const PgQuery__Node *from = node->from_clause[i];
-        if (from->node_case != PG_QUERY__NODE__NODE_RANGE_VAR ||
-            !plan_is_public(from->range_var))
+        if (from->node_case != PG_QUERY__NODE__NODE_RANGE_VAR || !plan_is_public(from->range_var))
             continue;
         table_release(plan->table);
         plan->table = NULL;

@@ -188,8 +188,7 @@ static void result_publish(struct result_stream *stream, struct ArrowArrayStream
     };
 }
 
-omen_status result_empty(struct session *session, struct ArrowArrayStream *out,
-                         omen_error *error)
+omen_status result_empty(struct session *session, struct ArrowArrayStream *out, omen_error *error)
 {
     memset(out, 0, sizeof *out);
     struct result_stream *stream = result_make(session, NULL, 0);
@@ -208,8 +207,7 @@ omen_status result_row(struct session *session, struct table *table, const struc
     struct result_stream *stream = NULL;
     memset(out, 0, sizeof *out);
     arena_init(&scratch, session->database->allocator);
-    omen_status status =
-        schema_to_arrow(table_schema(table), columns, column_count, &schema);
+    omen_status status = schema_to_arrow(table_schema(table), columns, column_count, &schema);
     if (status != OMEN_OK)
         return error_set_default(error, status);
     struct field *fields = arena_alloc(&scratch, column_count * sizeof *fields);
@@ -252,8 +250,8 @@ static omen_status make_lines(struct allocator *allocator, const char *text, siz
     struct array_needs needs = {
         .column_count = 1,
         .buffer_count = 3,
-        .copied_bytes = array_copy_bytes((count + 1) * sizeof(int32_t)) +
-                        array_copy_bytes(length + 1),
+        .copied_bytes =
+            array_copy_bytes((count + 1) * sizeof(int32_t)) + array_copy_bytes(length + 1),
     };
     struct array_block *block = array_block_make(allocator, &needs);
     if (block == NULL)
@@ -277,16 +275,15 @@ static omen_status make_lines(struct allocator *allocator, const char *text, siz
     return OMEN_OK;
 }
 
-omen_status result_lines(struct session *session, const char *name, const char *text,
-                         size_t length, struct ArrowArrayStream *out, omen_error *error)
+omen_status result_lines(struct session *session, const char *name, const char *text, size_t length,
+                         struct ArrowArrayStream *out, omen_error *error)
 {
     const struct field field = {.name = name, .format = "u"};
     memset(out, 0, sizeof *out);
     struct result_stream *stream = result_make(session, &field, 1);
     if (stream == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    omen_status status =
-        make_lines(session->database->allocator, text, length, &stream->batch);
+    omen_status status = make_lines(session->database->allocator, text, length, &stream->batch);
     if (status != OMEN_OK) {
         result_free(stream);
         return error_set_default(error, status);
@@ -333,8 +330,7 @@ static void kept_release(struct ArrowArrayStream *self)
 omen_status result_keep_session(struct session *session, struct ArrowArrayStream *stream,
                                 omen_error *error)
 {
-    struct kept_stream *kept =
-        allocator_alloc(session->database->allocator, sizeof *kept);
+    struct kept_stream *kept = allocator_alloc(session->database->allocator, sizeof *kept);
     if (kept == NULL) {
         stream->release(stream);
         memset(stream, 0, sizeof *stream);

@@ -30,7 +30,6 @@ OMEN_MUST_CHECK omen_status result_lines(struct session *session, const char *na
 /* Makes `stream`'s holder keep the session (and so the database) alive: what it was is moved
  * into a stream that releases it before the session. On failure the stream is released. */
 OMEN_MUST_CHECK omen_status result_keep_session(struct session *session,
-                                                struct ArrowArrayStream *stream,
-                                                omen_error *error);
+                                                struct ArrowArrayStream *stream, omen_error *error);
 
 #endif

@@ -143,8 +143,8 @@ static omen_status append_engine_plan(struct statement *statement, char **text, 
     struct plan *plan = statement->plan;
     struct ArrowArrayStream stream;
     struct decoder *decoder;
-    OMEN_TRY(engine_explain(statement->session, plan->engine_text, plan->engine_length, &stream,
-                            error));
+    OMEN_TRY(
+        engine_explain(statement->session, plan->engine_text, plan->engine_length, &stream, error));
     OMEN_TRY(decoder_create(statement->session->database->allocator, &stream, &decoder, error));
     omen_status status = OMEN_OK;
     size_t capacity = *length;
@@ -211,8 +211,7 @@ static omen_status run_command(struct statement *statement, const omen_value *pa
     case PLAN_DROP_TABLE:
         return ddl_run(plan, error);
     case PLAN_INSERT:
-        return insert_run(plan, parameters, &statement->scratch, &statement->rows_affected,
-                          error);
+        return insert_run(plan, parameters, &statement->scratch, &statement->rows_affected, error);
     case PLAN_COPY:
         return copy_run(plan, &statement->rows_affected, error);
     default:
@@ -252,24 +251,23 @@ omen_status statement_stream(struct statement *statement, const omen_value *para
     if (elsewhere)
         return run_engine(statement, parameters, count, out, error);
     statement->route = "index";
-    omen_status status =
-        result_row(statement->session, plan->table, &row, plan->point.columns, plan->point.names,
-                   plan->point.column_count, out, error);
+    omen_status status = result_row(statement->session, plan->table, &row, plan->point.columns,
+                                    plan->point.names, plan->point.column_count, out, error);
     if (row.group != NULL)
         row_ref_release(&row);
     return status;
 }
 
-omen_status statement_run(struct statement *statement, const omen_value *parameters,
-                          size_t count, omen_error *error)
+omen_status statement_run(struct statement *statement, const omen_value *parameters, size_t count,
+                          omen_error *error)
 {
     struct ArrowArrayStream stream;
     OMEN_TRY(begin_run(statement, parameters, count, error));
     struct plan *plan = statement->plan;
     if (plan->kind == PLAN_POINT && !plan->explain) {
         bool elsewhere;
-        OMEN_TRY(point_run(plan, parameters, &statement->scratch, &statement->row, &elsewhere,
-                           error));
+        OMEN_TRY(
+            point_run(plan, parameters, &statement->scratch, &statement->row, &elsewhere, error));
         if (!elsewhere) {
             statement->route = "index";
             statement->result = RESULT_ROW;
@@ -285,8 +283,8 @@ omen_status statement_run(struct statement *statement, const omen_value *paramet
     } else {
         OMEN_TRY(run_engine(statement, parameters, count, &stream, error));
     }
-    OMEN_TRY(decoder_create(statement->session->database->allocator, &stream,
-                            &statement->decoder, error));
+    OMEN_TRY(decoder_create(statement->session->database->allocator, &stream, &statement->decoder,
+                            error));
     statement->result = RESULT_ROWS;
     return OMEN_OK;
 }

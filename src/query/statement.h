@@ -20,9 +20,8 @@ void statement_destroy(struct statement *statement); /* NULL does nothing */
 
 /* Runs it; rows come by statement_step. Parameters are borrowed until the next run.
  * Errors: INVALID_ARGUMENT for a wrong number of them; whatever the statement raises. */
-OMEN_MUST_CHECK omen_status statement_run(struct statement *statement,
-                                          const omen_value *parameters, size_t count,
-                                          omen_error *error);
+OMEN_MUST_CHECK omen_status statement_run(struct statement *statement, const omen_value *parameters,
+                                          size_t count, omen_error *error);
 
 /* Runs it and gives the rows as a stream, which may outlive statement and session. */
 OMEN_MUST_CHECK omen_status statement_stream(struct statement *statement,

@@ -10,23 +10,32 @@ static const struct {
     const char *name;
     omen_type_id type;
 } known_types[] = {
-    {"bool", OMEN_TYPE_BOOLEAN},       {"boolean", OMEN_TYPE_BOOLEAN},
-    {"int2", OMEN_TYPE_SMALLINT},      {"int4", OMEN_TYPE_INTEGER},
-    {"int8", OMEN_TYPE_BIGINT},        {"float4", OMEN_TYPE_REAL},
-    {"float8", OMEN_TYPE_DOUBLE},      {"numeric", OMEN_TYPE_DECIMAL},
-    {"text", OMEN_TYPE_TEXT},          {"varchar", OMEN_TYPE_VARCHAR},
-    {"bpchar", OMEN_TYPE_CHAR},        {"bytea", OMEN_TYPE_BYTEA},
-    {"date", OMEN_TYPE_DATE},          {"timestamp", OMEN_TYPE_TIMESTAMP},
-    {"timestamptz", OMEN_TYPE_TIMESTAMPTZ}, {"uuid", OMEN_TYPE_UUID},
+    {"bool", OMEN_TYPE_BOOLEAN},
+    {"boolean", OMEN_TYPE_BOOLEAN},
+    {"int2", OMEN_TYPE_SMALLINT},
+    {"int4", OMEN_TYPE_INTEGER},
+    {"int8", OMEN_TYPE_BIGINT},
+    {"float4", OMEN_TYPE_REAL},
+    {"float8", OMEN_TYPE_DOUBLE},
+    {"numeric", OMEN_TYPE_DECIMAL},
+    {"text", OMEN_TYPE_TEXT},
+    {"varchar", OMEN_TYPE_VARCHAR},
+    {"bpchar", OMEN_TYPE_CHAR},
+    {"bytea", OMEN_TYPE_BYTEA},
+    {"date", OMEN_TYPE_DATE},
+    {"timestamp", OMEN_TYPE_TIMESTAMP},
+    {"timestamptz", OMEN_TYPE_TIMESTAMPTZ},
+    {"uuid", OMEN_TYPE_UUID},
 };
 
 /* Types of PostgreSQL that are not here, so that the message does not say they don't exist. */
 static const char *const other_types[] = {
-    "time", "timetz", "interval", "json", "jsonb", "xml", "money", "bit", "varbit", "inet",
-    "cidr", "macaddr", "macaddr8", "point", "line", "lseg", "box", "path", "polygon", "circle",
-    "tsvector", "tsquery", "name", "char", "oid", "regclass", "serial", "serial2", "serial4",
-    "serial8", "bigserial", "smallserial", "int4range", "int8range", "numrange", "tsrange",
-    "tstzrange", "daterange", "pg_lsn", "record", "void",
+    "time",    "timetz",    "interval",  "json",        "jsonb",     "xml",       "money",
+    "bit",     "varbit",    "inet",      "cidr",        "macaddr",   "macaddr8",  "point",
+    "line",    "lseg",      "box",       "path",        "polygon",   "circle",    "tsvector",
+    "tsquery", "name",      "char",      "oid",         "regclass",  "serial",    "serial2",
+    "serial4", "serial8",   "bigserial", "smallserial", "int4range", "int8range", "numrange",
+    "tsrange", "tstzrange", "daterange", "pg_lsn",      "record",    "void",
 };
 
 static omen_status read_modifier(const PgQuery__Node *node, int *out, omen_error *error)

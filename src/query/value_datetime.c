@@ -149,8 +149,7 @@ static bool reader_number(struct reader *reader, int min, int max, int64_t *out)
 static bool reader_word(struct reader *reader, const char *word)
 {
     size_t length = strlen(word);
-    if ((size_t)(reader->end - reader->at) < length ||
-        strncasecmp(reader->at, word, length) != 0)
+    if ((size_t)(reader->end - reader->at) < length || strncasecmp(reader->at, word, length) != 0)
         return false;
     reader->at += length;
     return true;
@@ -243,9 +242,9 @@ static bool read_zone(struct reader *reader, struct civil *civil)
 /* Words that PostgreSQL understands and this does not. */
 static bool is_foreign_form(const char *text, size_t length)
 {
-    static const char *const words[] = {"infinity", "today", "tomorrow", "yesterday", "now",
-                                        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug",
-                                        "sep", "oct", "nov", "dec"};
+    static const char *const words[] = {"infinity", "today", "tomorrow", "yesterday", "now", "jan",
+                                        "feb",      "mar",   "apr",      "may",       "jun", "jul",
+                                        "aug",      "sep",   "oct",      "nov",       "dec"};
     for (size_t i = 0; i < length; i++)
         for (size_t word = 0; word < sizeof words / sizeof *words; word++)
             if (length - i >= strlen(words[word]) &&
@@ -273,8 +272,7 @@ static omen_status invalid_datetime(omen_type_id type, const char *text, size_t 
 
 static omen_status out_of_range(const char *text, size_t length, omen_error *error)
 {
-    return error_set(error, OMEN_DATETIME_OVERFLOW,
-                     "date/time field value out of range: \"%.*s\"",
+    return error_set(error, OMEN_DATETIME_OVERFLOW, "date/time field value out of range: \"%.*s\"",
                      (int)(length < 100 ? length : 100), text);
 }
 

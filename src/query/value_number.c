@@ -218,8 +218,8 @@ static size_t layout_float(bool negative, const char *digits, size_t count, int 
             buffer[length++] = '.';
         for (size_t i = 1; i < count; i++)
             buffer[length++] = digits[i];
-        return length + (size_t)snprintf(buffer + length, 8, "e%c%02d",
-                                         exponent < 0 ? '-' : '+', abs(exponent));
+        return length + (size_t)snprintf(buffer + length, 8, "e%c%02d", exponent < 0 ? '-' : '+',
+                                         abs(exponent));
     }
     if (exponent < 0) {
         buffer[length++] = '0';

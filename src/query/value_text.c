@@ -12,22 +12,38 @@ enum { SHOWN_BYTES_MAX = 100 };
 const char *type_name_of(omen_type_id type)
 {
     switch (type) {
-    case OMEN_TYPE_NONE: return "unknown";
-    case OMEN_TYPE_BOOLEAN: return "boolean";
-    case OMEN_TYPE_SMALLINT: return "smallint";
-    case OMEN_TYPE_INTEGER: return "integer";
-    case OMEN_TYPE_BIGINT: return "bigint";
-    case OMEN_TYPE_REAL: return "real";
-    case OMEN_TYPE_DOUBLE: return "double precision";
-    case OMEN_TYPE_DECIMAL: return "numeric";
-    case OMEN_TYPE_TEXT: return "text";
-    case OMEN_TYPE_VARCHAR: return "character varying";
-    case OMEN_TYPE_CHAR: return "character";
-    case OMEN_TYPE_BYTEA: return "bytea";
-    case OMEN_TYPE_DATE: return "date";
-    case OMEN_TYPE_TIMESTAMP: return "timestamp";
-    case OMEN_TYPE_TIMESTAMPTZ: return "timestamp with time zone";
-    case OMEN_TYPE_UUID: return "uuid";
+    case OMEN_TYPE_NONE:
+        return "unknown";
+    case OMEN_TYPE_BOOLEAN:
+        return "boolean";
+    case OMEN_TYPE_SMALLINT:
+        return "smallint";
+    case OMEN_TYPE_INTEGER:
+        return "integer";
+    case OMEN_TYPE_BIGINT:
+        return "bigint";
+    case OMEN_TYPE_REAL:
+        return "real";
+    case OMEN_TYPE_DOUBLE:
+        return "double precision";
+    case OMEN_TYPE_DECIMAL:
+        return "numeric";
+    case OMEN_TYPE_TEXT:
+        return "text";
+    case OMEN_TYPE_VARCHAR:
+        return "character varying";
+    case OMEN_TYPE_CHAR:
+        return "character";
+    case OMEN_TYPE_BYTEA:
+        return "bytea";
+    case OMEN_TYPE_DATE:
+        return "date";
+    case OMEN_TYPE_TIMESTAMP:
+        return "timestamp";
+    case OMEN_TYPE_TIMESTAMPTZ:
+        return "timestamp with time zone";
+    case OMEN_TYPE_UUID:
+        return "uuid";
     }
     return "unknown";
 }
@@ -129,8 +145,7 @@ static omen_status decimal_from_text(omen_type type, const char *text, size_t le
 /* --- boolean --- */
 
 /* Any unambiguous beginning of true, false, yes, no, on, off; 1 and 0. */
-static omen_status boolean_from_text(const char *text, size_t length, bool *out,
-                                     omen_error *error)
+static omen_status boolean_from_text(const char *text, size_t length, bool *out, omen_error *error)
 {
     static const struct {
         const char *word;
@@ -221,8 +236,7 @@ static omen_status bytea_from_text(const char *text, size_t length, struct arena
 }
 
 /* 32 hexadecimal digits; a hyphen may follow each fourth, braces may surround all. */
-static omen_status uuid_from_text(const char *text, size_t length, uint8_t *uuid,
-                                  omen_error *error)
+static omen_status uuid_from_text(const char *text, size_t length, uint8_t *uuid, omen_error *error)
 {
     const char *at = text, *end = text + length;
     bool braces = length > 2 && *at == '{' && end[-1] == '}';
@@ -305,8 +319,7 @@ omen_status value_from_text(omen_type type, const char *text, size_t length, str
         out->as.i32 = (int32_t)integer;
         return status;
     case OMEN_TYPE_BIGINT:
-        return integer_from_text(type.id, text, length, INT64_MIN, INT64_MAX, &out->as.i64,
-                                 error);
+        return integer_from_text(type.id, text, length, INT64_MIN, INT64_MAX, &out->as.i64, error);
     case OMEN_TYPE_REAL:
         return float_from_text(text, length, arena, &out->as.f32, error);
     case OMEN_TYPE_DOUBLE:

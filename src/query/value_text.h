@@ -86,12 +86,11 @@ size_t float_to_text_digits(double value, int digits, char *buffer);
 
 OMEN_MUST_CHECK omen_status date_from_text(const char *text, size_t length, int32_t *days,
                                            omen_error *error);
-OMEN_MUST_CHECK omen_status timestamp_from_text(omen_type_id type, const char *text,
-                                                size_t length, int64_t *microseconds,
-                                                omen_error *error);
+OMEN_MUST_CHECK omen_status timestamp_from_text(omen_type_id type, const char *text, size_t length,
+                                                int64_t *microseconds, omen_error *error);
 /* REAL and DOUBLE; `arena` holds a copy of very long texts. */
-OMEN_MUST_CHECK omen_status double_from_text(const char *text, size_t length,
-                                             struct arena *arena, double *out, omen_error *error);
+OMEN_MUST_CHECK omen_status double_from_text(const char *text, size_t length, struct arena *arena,
+                                             double *out, omen_error *error);
 OMEN_MUST_CHECK omen_status float_from_text(const char *text, size_t length, struct arena *arena,
                                             float *out, omen_error *error);
 

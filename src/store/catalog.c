@@ -103,8 +103,8 @@ static bool catalog_grow(struct catalog *catalog)
         return true;
     size_t capacity = catalog->capacity == 0 ? 16 : catalog->capacity * 2;
     struct table **tables =
-        allocator_resize(catalog->allocator, catalog->tables,
-                         catalog->capacity * sizeof *tables, capacity * sizeof *tables);
+        allocator_resize(catalog->allocator, catalog->tables, catalog->capacity * sizeof *tables,
+                         capacity * sizeof *tables);
     if (tables == NULL)
         return false;
     catalog->tables = tables;
@@ -162,8 +162,8 @@ omen_status catalog_remove(struct catalog *catalog, const char *const *names, si
         bool found;
         (void)find_position(catalog, names[i], strlen(names[i]), &found);
         if (!found)
-            status = error_set(error, OMEN_UNDEFINED_TABLE, "table \"%s\" does not exist",
-                               names[i]);
+            status =
+                error_set(error, OMEN_UNDEFINED_TABLE, "table \"%s\" does not exist", names[i]);
     }
     if (status == OMEN_OK) {
         for (size_t i = 0; i < count; i++)

@@ -25,8 +25,8 @@ OMEN_MUST_CHECK omen_status catalog_create(struct allocator *allocator, struct c
 void catalog_destroy(struct catalog *catalog);
 
 /* The table of this name, with a reference that the caller releases. Errors: UNDEFINED_TABLE. */
-OMEN_MUST_CHECK omen_status catalog_find(struct catalog *catalog, const char *name,
-                                         size_t length, struct table **out, omen_error *error);
+OMEN_MUST_CHECK omen_status catalog_find(struct catalog *catalog, const char *name, size_t length,
+                                         struct table **out, omen_error *error);
 
 /* Lists the table under its name (retained). Errors: DUPLICATE_TABLE, OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status catalog_add(struct catalog *catalog, struct table *table,

@@ -18,16 +18,14 @@ static void database_free(struct database *database)
     allocator_retire(allocator);
 }
 
-static omen_status database_fill(struct database *database,
-                                 const struct database_options *options)
+static omen_status database_fill(struct database *database, const struct database_options *options)
 {
     database->engine_memory_bytes_max = options->engine_memory_bytes_max;
     database->engine_thread_count = options->engine_thread_count;
     database->file_access = options->file_access;
     if (options->engine_path != NULL) {
         database->engine_path_bytes = strlen(options->engine_path) + 1;
-        database->engine_path =
-            allocator_alloc(database->allocator, database->engine_path_bytes);
+        database->engine_path = allocator_alloc(database->allocator, database->engine_path_bytes);
         if (database->engine_path == NULL)
             return OMEN_OUT_OF_MEMORY;
         memcpy(database->engine_path, options->engine_path, database->engine_path_bytes);
@@ -94,8 +92,9 @@ static omen_status check_name(const char *name, omen_error *error)
     if (length == 0)
         return error_set(error, OMEN_INVALID_TABLE, "a table needs a name");
     if (length > SCHEMA_NAME_BYTES_MAX)
-        return error_set(error, OMEN_NAME_TOO_LONG, "identifier \"%.64s...\" is longer than %d bytes",
-                         name, SCHEMA_NAME_BYTES_MAX);
+        return error_set(error, OMEN_NAME_TOO_LONG,
+                         "identifier \"%.64s...\" is longer than %d bytes", name,
+                         SCHEMA_NAME_BYTES_MAX);
     if (!utf8_is_valid((const uint8_t *)name, length))
         return error_set(error, OMEN_INVALID_ENCODING, "a table name is not valid UTF-8");
     return OMEN_OK;
@@ -106,8 +105,7 @@ omen_status database_create_table(struct database *database, const char *name,
 {
     struct table *table = NULL;
     OMEN_TRY(check_name(name, error));
-    omen_status status =
-        table_create(database->allocator, database->manager, name, schema, &table);
+    omen_status status = table_create(database->allocator, database->manager, name, schema, &table);
     if (status != OMEN_OK)
         return error_set_default(error, status);
     status = catalog_add(database->catalog, table, error);

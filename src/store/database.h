@@ -49,7 +49,7 @@ struct database {
     size_t engine_path_bytes;
 
     struct mutex engine_lock;
-    void *engine;                      /* src/query's; NULL until first needed */
+    void *engine;                                    /* src/query's; NULL until first needed */
     void (*engine_close)(struct database *database); /* set with it */
 };
 

@@ -97,13 +97,27 @@ static void add_value(struct text *text, const omen_value *value)
     char buffer[64];
     buffer[0] = '\0';
     switch (value->type.id) {
-    case OMEN_TYPE_BOOLEAN: snprintf(buffer, sizeof buffer, "%c", "ft"[value->as.boolean]); break;
-    case OMEN_TYPE_SMALLINT: snprintf(buffer, sizeof buffer, "%d", value->as.i16); break;
-    case OMEN_TYPE_INTEGER: snprintf(buffer, sizeof buffer, "%" PRId32, value->as.i32); break;
-    case OMEN_TYPE_BIGINT: snprintf(buffer, sizeof buffer, "%" PRId64, value->as.i64); break;
-    case OMEN_TYPE_REAL: snprintf(buffer, sizeof buffer, "%.9g", (double)value->as.f32); break;
-    case OMEN_TYPE_DOUBLE: snprintf(buffer, sizeof buffer, "%.17g", value->as.f64); break;
-    case OMEN_TYPE_DECIMAL: add_decimal(text, value); break;
+    case OMEN_TYPE_BOOLEAN:
+        snprintf(buffer, sizeof buffer, "%c", "ft"[value->as.boolean]);
+        break;
+    case OMEN_TYPE_SMALLINT:
+        snprintf(buffer, sizeof buffer, "%d", value->as.i16);
+        break;
+    case OMEN_TYPE_INTEGER:
+        snprintf(buffer, sizeof buffer, "%" PRId32, value->as.i32);
+        break;
+    case OMEN_TYPE_BIGINT:
+        snprintf(buffer, sizeof buffer, "%" PRId64, value->as.i64);
+        break;
+    case OMEN_TYPE_REAL:
+        snprintf(buffer, sizeof buffer, "%.9g", (double)value->as.f32);
+        break;
+    case OMEN_TYPE_DOUBLE:
+        snprintf(buffer, sizeof buffer, "%.17g", value->as.f64);
+        break;
+    case OMEN_TYPE_DECIMAL:
+        add_decimal(text, value);
+        break;
     case OMEN_TYPE_TEXT:
     case OMEN_TYPE_VARCHAR:
     case OMEN_TYPE_CHAR: {
@@ -133,13 +147,18 @@ static void add_value(struct text *text, const omen_value *value)
             start += widths[i];
         }
         break;
-    case OMEN_TYPE_DATE: add_date(text, value->as.i32); break;
-    case OMEN_TYPE_TIMESTAMP: add_timestamp(text, value->as.i64); break;
+    case OMEN_TYPE_DATE:
+        add_date(text, value->as.i32);
+        break;
+    case OMEN_TYPE_TIMESTAMP:
+        add_timestamp(text, value->as.i64);
+        break;
     case OMEN_TYPE_TIMESTAMPTZ:
         add_timestamp(text, value->as.i64);
         text_add_string(text, "+00");
         break;
-    case OMEN_TYPE_NONE: break;
+    case OMEN_TYPE_NONE:
+        break;
     }
     text_add_string(text, buffer);
 }

@@ -9,8 +9,8 @@
 #include "column/key.h"
 #include "table/table_private.h"
 
-omen_status table_create(struct allocator *allocator, struct txn_manager *manager,
-                         const char *name, struct schema *schema, struct table **out)
+omen_status table_create(struct allocator *allocator, struct txn_manager *manager, const char *name,
+                         struct schema *schema, struct table **out)
 {
     *out = NULL;
     size_t name_length = strlen(name);
@@ -108,8 +108,7 @@ omen_status table_get(struct table *table, const struct read_view *view, const o
     omen_value checked[SCHEMA_KEY_COLUMNS_MAX];
     for (uint32_t i = 0; i < schema->key_count; i++) {
         checked[i] = key[i];
-        omen_status status =
-            schema_check_value(schema, schema->key_columns[i], &checked[i], NULL);
+        omen_status status = schema_check_value(schema, schema->key_columns[i], &checked[i], NULL);
         if (status == OMEN_TYPE_MISMATCH || status == OMEN_OUT_OF_MEMORY)
             return status;
         if (status != OMEN_OK)
@@ -139,8 +138,8 @@ static void count_group(const struct group_entry *entry, struct table_stats *out
     size_t column_bytes = row_group_column_bytes(group);
     out->column_bytes += column_bytes;
     out->lifetime_bytes += row_group_bytes(group) - column_bytes;
-    out->bytes += row_group_bytes(group) + sizeof *entry +
-                  (entry->map != NULL ? sizeof *entry->map : 0);
+    out->bytes +=
+        row_group_bytes(group) + sizeof *entry + (entry->map != NULL ? sizeof *entry->map : 0);
     if (entry->valid_until == TIMESTAMP_INFINITY)
         out->dead_rows += row_group_ended_count(group) + row_group_unbegun_count(group);
 }

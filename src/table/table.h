@@ -31,9 +31,9 @@ struct table;
 /* --- life --- */
 
 /* An empty table (schema retained, name copied). The manager and the allocator outlive it. */
-OMEN_MUST_CHECK omen_status table_create(struct allocator *allocator,
-                                         struct txn_manager *manager, const char *name,
-                                         struct schema *schema, struct table **out);
+OMEN_MUST_CHECK omen_status table_create(struct allocator *allocator, struct txn_manager *manager,
+                                         const char *name, struct schema *schema,
+                                         struct table **out);
 struct table *table_retain(struct table *table);
 void table_release(struct table *table); /* NULL does nothing; any thread */
 
@@ -99,8 +99,7 @@ uint64_t write_set_row_count(const struct write_set *set); /* rows inserted, upd
 struct txn_participant write_set_participant(struct write_set *set);
 
 /* Convenience: commit this one set; takes the writer lock unless `locked`. */
-OMEN_MUST_CHECK omen_status write_set_commit(struct write_set *set, bool locked,
-                                             omen_error *error);
+OMEN_MUST_CHECK omen_status write_set_commit(struct write_set *set, bool locked, omen_error *error);
 
 /* --- scans --- */
 
@@ -110,7 +109,7 @@ struct table_view;
 OMEN_MUST_CHECK omen_status table_view_open(struct table *table, const struct snapshot *snapshot,
                                             struct table_view **out);
 struct table_view *table_view_retain(struct table_view *view);
-void table_view_release(struct table_view *view); /* any thread */
+void table_view_release(struct table_view *view);              /* any thread */
 struct table *table_view_table(const struct table_view *view); /* borrowed */
 
 struct scan_spec {
@@ -118,7 +117,7 @@ struct scan_spec {
     uint32_t column_count;
     const omen_predicate *predicates;
     size_t predicate_count;
-    uint64_t limit; /* UINT64_MAX = none */
+    uint64_t limit;                      /* UINT64_MAX = none */
     uint32_t partition, partition_count; /* contiguous shares of the groups; 0 of 1 = all */
     bool key_lookup; /* answer a fixed key through the index (false only to compare in tests) */
 };
@@ -136,9 +135,8 @@ struct scan_counters {
 };
 
 /* Opens a scan; it keeps the view alive. Errors: as filter_create; OUT_OF_MEMORY. */
-OMEN_MUST_CHECK omen_status table_scan_open(struct table_view *view,
-                                            const struct scan_spec *spec, struct scan **out,
-                                            omen_error *error);
+OMEN_MUST_CHECK omen_status table_scan_open(struct table_view *view, const struct scan_spec *spec,
+                                            struct scan **out, omen_error *error);
 
 /* The next non-empty batch; END_OF_DATA after the last. The batch keeps its groups alive by
  * itself. One thread at a time. Errors: OUT_OF_MEMORY. */
@@ -147,8 +145,7 @@ void table_scan_counters(const struct scan *scan, struct scan_counters *out);
 void table_scan_close(struct scan *scan); /* NULL does nothing; any thread */
 
 /* The scan as an Arrow C stream that owns it; errors come as "SQLSTATE message". */
-OMEN_MUST_CHECK omen_status table_scan_stream(struct table_view *view,
-                                              const struct scan_spec *spec,
+OMEN_MUST_CHECK omen_status table_scan_stream(struct table_view *view, const struct scan_spec *spec,
                                               struct ArrowArrayStream *out, omen_error *error);
 
 /* One pinned row as an Arrow batch of length 1. */

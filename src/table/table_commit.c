@@ -46,8 +46,7 @@ static omen_status encode_byte_keys(struct write_set *set)
     for (size_t i = 0; i < set->group_count; i++) {
         uint32_t count = row_group_row_count(set->groups[i]);
         for (uint32_t slot = 0; slot < count; slot++)
-            OMEN_TRY(row_group_key(set->groups[i], slot, &set->keys_arena,
-                                   &set->keys[ordinal++]));
+            OMEN_TRY(row_group_key(set->groups[i], slot, &set->keys_arena, &set->keys[ordinal++]));
     }
     return OMEN_OK;
 }
@@ -93,8 +92,7 @@ static omen_status validate_targets(const struct write_set *set, omen_error *err
         if (entry == NULL || entry->map != NULL ||
             row_group_end(entry->group, row_id_slot(row_id)) != TIMESTAMP_INFINITY)
             return error_set(error, OMEN_NOT_FOUND,
-                             "a row of table \"%s\" has changed since it was chosen",
-                             table->name);
+                             "a row of table \"%s\" has changed since it was chosen", table->name);
     }
     return OMEN_OK;
 }
@@ -152,9 +150,8 @@ static omen_status open_group_ready(struct table *table, uint32_t wanted)
 
 static omen_status placement_reserve(struct write_set *set)
 {
-    return array_reserve(set->table->allocator, (void **)&set->placements,
-                         &set->placement_capacity, set->placement_count + 1,
-                         sizeof *set->placements, set->small.placements)
+    return array_reserve(set->table->allocator, (void **)&set->placements, &set->placement_capacity,
+                         set->placement_count + 1, sizeof *set->placements, set->small.placements)
                ? OMEN_OK
                : OMEN_OUT_OF_MEMORY;
 }
@@ -305,8 +302,7 @@ bool chain_unlink(const struct table *table, uint64_t watermark, struct index_ke
 static bool row_is_pending(const struct table *table, uint64_t row_id)
 {
     const struct group_entry *entry = directory_find(table, row_id_group(row_id));
-    return entry != NULL &&
-           row_group_begin(entry->group, row_id_slot(row_id)) == TIMESTAMP_PENDING;
+    return entry != NULL && row_group_begin(entry->group, row_id_slot(row_id)) == TIMESTAMP_PENDING;
 }
 
 /* Puts the entries of up to LOOKUP_BATCH rows. Counts into put_count what must be undone. */
@@ -351,16 +347,15 @@ static omen_status put_entries(struct write_set *set, omen_error *error)
 {
     struct table *table = set->table;
     if (!array_reserve(table->allocator, (void **)&set->replaced, &set->replaced_capacity,
-                       write_set_private_rows(set), sizeof *set->replaced,
-                       set->small.replaced))
+                       write_set_private_rows(set), sizeof *set->replaced, set->small.replaced))
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     struct version_trim trim = {.table = table, .watermark = txn_watermark(table->manager)};
     for (size_t p = 0; p < set->placement_count; p++) {
         const struct placement *placement = &set->placements[p];
         for (uint32_t done = 0; done < placement->count; done += LOOKUP_BATCH) {
             uint32_t count = (uint32_t)size_min(LOOKUP_BATCH, placement->count - done);
-            OMEN_TRY(put_batch(set, &trim, placement->entry, placement->first + done, count,
-                               error));
+            OMEN_TRY(
+                put_batch(set, &trim, placement->entry, placement->first + done, count, error));
         }
     }
     return OMEN_OK;
@@ -414,8 +409,7 @@ static void undo_entries(struct write_set *set)
             uint64_t row_id = row_id_make(placement->entry->number, placement->first + i);
             bool undone = set->replaced[ordinal] == ROW_ID_NONE
                               ? index_erase(table->index, key)
-                              : index_repoint(table->index, key, row_id,
-                                              set->replaced[ordinal]);
+                              : index_repoint(table->index, key, row_id, set->replaced[ordinal]);
             OMEN_ASSERT(undone);
         }
         rwlock_write_unlock(&table->lock);

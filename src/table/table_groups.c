@@ -99,9 +99,8 @@ void group_link(struct table *table, struct group_entry *entry, struct group_ent
     chunk->used++;
 }
 
-omen_status group_attach(struct table *table, struct row_group *group,
-                         struct group_entry *before, uint64_t valid_from,
-                         struct group_entry **out)
+omen_status group_attach(struct table *table, struct row_group *group, struct group_entry *before,
+                         uint64_t valid_from, struct group_entry **out)
 {
     OMEN_TRY(group_entry_create(table, group, out));
     (*out)->valid_from = valid_from;

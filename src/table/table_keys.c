@@ -79,8 +79,8 @@ static omen_status collect_key(struct scan *scan, const omen_predicate *const *f
         if (schema_check_value(schema, schema->key_columns[i], &values[i], NULL) != OMEN_OK)
             return OMEN_OK;
     }
-    omen_status status = key_encode(schema, values, &scan->keys_arena,
-                                    &scan->keys[scan->key_count], NULL);
+    omen_status status =
+        key_encode(schema, values, &scan->keys_arena, &scan->keys[scan->key_count], NULL);
     if (status == OMEN_OK)
         scan->key_count++;
     return status == OMEN_OUT_OF_MEMORY ? status : OMEN_OK;

@@ -28,7 +28,7 @@
 
 enum {
     SOURCES_MAX = 16,
-    DEAD_SHARE = 5,                      /* compact where a fifth of the rows is dead */
+    DEAD_SHARE = 5,                        /* compact where a fifth of the rows is dead */
     SMALL_GROUP_ROWS = ROW_GROUP_ROWS / 4, /* smaller neighbours are merged */
     MERGED_BYTES_MAX = 512 << 20,          /* well below what the text of one group may be */
 };
@@ -70,8 +70,7 @@ static omen_status erase_entry(struct step *step, const struct deleted_key *dele
     struct arena scratch;
     arena_init(&scratch, table->allocator);
     struct index_key key;
-    omen_status status =
-        row_group_key(entry->group, row_id_slot(deleted->row_id), &scratch, &key);
+    omen_status status = row_group_key(entry->group, row_id_slot(deleted->row_id), &scratch, &key);
     if (status == OMEN_OK) {
         uint64_t row_id = index_lookup(table->index, key);
         if (row_id != ROW_ID_NONE &&
@@ -233,8 +232,8 @@ static omen_status unlink_group(struct step *step, struct group_entry *entry)
 static omen_status drop_unreadable_groups(struct step *step)
 {
     struct table *table = step->table;
-    for (struct group_entry *entry = table->first, *next;
-         entry != NULL && step->budget > 0; entry = next) {
+    for (struct group_entry *entry = table->first, *next; entry != NULL && step->budget > 0;
+         entry = next) {
         next = entry->next;
         if (is_unreadable(table, entry))
             OMEN_TRY(unlink_group(step, entry));
@@ -317,8 +316,7 @@ static bool choose_compaction(struct step *step, struct rewrite *rewrite)
             return false; /* one at a time: copies of copies would need longer maps */
         if (!rewritable(table, entry, step->watermark))
             continue;
-        double dead_share =
-            1.0 - (double)live_rows(entry) / row_group_row_count(entry->group);
+        double dead_share = 1.0 - (double)live_rows(entry) / row_group_row_count(entry->group);
         if (worth_compacting(entry, step->watermark) && dead_share > best_share) {
             best = entry;
             best_share = dead_share;
@@ -420,10 +418,9 @@ static omen_status build_copy(struct step *step, struct rewrite *rewrite)
         status = row_group_create(table->allocator, table->schema, group_number_take(table),
                                   (uint32_t)size_max(live, 1), &target);
     for (size_t i = 0; i < rewrite->source_count && status == OMEN_OK; i++) {
-        rewrite->maps[i] =
-            allocator_alloc_zeroed(table->allocator, sizeof *rewrite->maps[i]);
-        status = rewrite->maps[i] == NULL ? OMEN_OUT_OF_MEMORY
-                                          : copy_live(rewrite, i, target, slots);
+        rewrite->maps[i] = allocator_alloc_zeroed(table->allocator, sizeof *rewrite->maps[i]);
+        status =
+            rewrite->maps[i] == NULL ? OMEN_OUT_OF_MEMORY : copy_live(rewrite, i, target, slots);
     }
     if (status == OMEN_OK) {
         row_group_stamp_begin(target, 0, row_group_row_count(target), 1);
@@ -448,8 +445,7 @@ static omen_status install_frozen(struct step *step, struct rewrite *rewrite)
         OMEN_TRY(row_group_prepare_ends(frozen));
         for (uint32_t slot = 0; slot < rows; slot++) {
             uint64_t end = row_group_end(sealed, slot);
-            if (end != TIMESTAMP_INFINITY &&
-                row_group_end(frozen, slot) == TIMESTAMP_INFINITY)
+            if (end != TIMESTAMP_INFINITY && row_group_end(frozen, slot) == TIMESTAMP_INFINITY)
                 row_group_stamp_end(frozen, slot, end);
         }
     }
@@ -516,14 +512,13 @@ static omen_status rewrite_once(struct step *step, bool *found)
     txn_writer_unlock(table->manager);
     for (size_t i = 0; i < rewrite.source_count; i++)
         spend(step, row_group_row_count(rewrite.groups[i]));
-    omen_status status = rewrite.compacts ? build_copy(step, &rewrite)
-                                          : row_group_freeze(rewrite.groups[0], step->watermark,
-                                                             &rewrite.result);
+    omen_status status =
+        rewrite.compacts ? build_copy(step, &rewrite)
+                         : row_group_freeze(rewrite.groups[0], step->watermark, &rewrite.result);
     txn_writer_lock(table->manager);
     step->watermark = txn_watermark(table->manager);
     if (status == OMEN_OK)
-        status = rewrite.compacts ? install_copy(step, &rewrite)
-                                  : install_frozen(step, &rewrite);
+        status = rewrite.compacts ? install_copy(step, &rewrite) : install_frozen(step, &rewrite);
     rewrite_release(step, &rewrite);
     return status;
 }
@@ -556,13 +551,11 @@ static bool has_work(struct step *step)
     return found;
 }
 
-omen_status table_maintain(struct table *table, uint64_t rows_max,
-                           struct maintain_report *report)
+omen_status table_maintain(struct table *table, uint64_t rows_max, struct maintain_report *report)
 {
     struct maintain_report unused = {0};
-    struct step step = {.table = table,
-                        .budget = rows_max,
-                        .report = report != NULL ? report : &unused};
+    struct step step = {
+        .table = table, .budget = rows_max, .report = report != NULL ? report : &unused};
     mutex_lock(&table->maintenance);
     txn_writer_lock(table->manager);
     omen_status status = OMEN_OK;

@@ -29,10 +29,10 @@
 
 enum {
     DIRECTORY_CHUNK_ENTRIES = 256,
-    LOOKUP_BATCH = 64,            /* keys looked up, or entries changed, at once */
+    LOOKUP_BATCH = 64, /* keys looked up, or entries changed, at once */
     OPEN_CAPACITY_MIN = 1024,
-    SMALL_SET = 4,                /* changes a write set holds without arrays of its own */
-    GROUP_NUMBER_NONE = 0,        /* of a private group that will never be attached */
+    SMALL_SET = 4,         /* changes a write set holds without arrays of its own */
+    GROUP_NUMBER_NONE = 0, /* of a private group that will never be attached */
 };
 
 /* --- compacted groups --- */
@@ -51,15 +51,15 @@ struct slot_map {
 struct group_entry {
     struct row_group *group; /* * present form; grown and frozen forms replace it */
     uint64_t number;
-    uint64_t valid_from;     /* * views at a snapshot in [valid_from, valid_until) capture it */
-    uint64_t valid_until;    /* * TIMESTAMP_INFINITY until compacted */
-    struct slot_map *map;    /* where the rows went; NULL until compacted */
-    uint32_t repointed;      /* slots of a compacted group whose entries have been repointed */
-    uint32_t unlinked;       /* slots of an unreadable group that no chain leads to any more */
-    uint32_t erasures;       /* queued deleted keys whose row lies here */
-    uint64_t last_end;       /* newest end stamped here */
-    uint64_t counted_at;     /* watermark at which `reclaimable` was counted */
-    uint32_t reclaimable;    /* dead rows that nobody can read any more */
+    uint64_t valid_from;  /* * views at a snapshot in [valid_from, valid_until) capture it */
+    uint64_t valid_until; /* * TIMESTAMP_INFINITY until compacted */
+    struct slot_map *map; /* where the rows went; NULL until compacted */
+    uint32_t repointed;   /* slots of a compacted group whose entries have been repointed */
+    uint32_t unlinked;    /* slots of an unreadable group that no chain leads to any more */
+    uint32_t erasures;    /* queued deleted keys whose row lies here */
+    uint64_t last_end;    /* newest end stamped here */
+    uint64_t counted_at;  /* watermark at which `reclaimable` was counted */
+    uint32_t reclaimable; /* dead rows that nobody can read any more */
     struct group_entry *next, *previous; /* * */
 };
 
@@ -84,7 +84,7 @@ struct deleted_chunk {
  * fail. */
 struct deleted_keys {
     struct deleted_chunk *head, *tail;
-    size_t first;    /* of the head chunk */
+    size_t first; /* of the head chunk */
     size_t count;
     size_t capacity; /* slots of all chunks */
 };
@@ -197,9 +197,9 @@ struct write_set {
     struct arena keys_arena;
     struct index_key *keys; /* byte keys of all rows; word keys are made on the fly */
     size_t keys_capacity;
-    uint64_t *replaced;     /* what each index entry held before */
+    uint64_t *replaced; /* what each index entry held before */
     size_t replaced_capacity;
-    size_t put_count;       /* entries put so far */
+    size_t put_count; /* entries put so far */
     struct placement *placements;
     size_t placement_count, placement_capacity;
 

@@ -37,12 +37,11 @@ omen_status table_view_open(struct table *table, const struct snapshot *snapshot
     size_t capacity = 0;
     for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next)
         capacity += entry_valid(entry, snapshot->timestamp);
-    struct table_view *view = allocator_alloc(
-        table->allocator, sizeof *view + capacity * sizeof view->groups[0]);
+    struct table_view *view =
+        allocator_alloc(table->allocator, sizeof *view + capacity * sizeof view->groups[0]);
     if (view != NULL) {
         *view = (struct table_view){.group_capacity = capacity};
-        for (const struct group_entry *entry = table->first; entry != NULL;
-             entry = entry->next) {
+        for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next) {
             uint32_t row_count = row_group_row_count(entry->group);
             if (entry_valid(entry, snapshot->timestamp) && row_count > 0)
                 view->groups[view->group_count++] = (struct view_group){
@@ -71,8 +70,7 @@ struct table_view *table_view_retain(struct table_view *view)
 
 void table_view_release(struct table_view *view)
 {
-    if (view == NULL ||
-        atomic_fetch_sub_explicit(&view->references, 1, memory_order_acq_rel) != 1)
+    if (view == NULL || atomic_fetch_sub_explicit(&view->references, 1, memory_order_acq_rel) != 1)
         return;
     struct table *table = view->table;
     for (size_t i = 0; i < view->group_count; i++)
@@ -95,8 +93,7 @@ static omen_status check_columns(const struct schema *schema, const struct scan_
 {
     for (uint32_t i = 0; i < spec->column_count; i++)
         if (spec->columns[i] >= schema->stored_count)
-            return error_set(error, OMEN_INVALID_ARGUMENT, "no column number %u",
-                             spec->columns[i]);
+            return error_set(error, OMEN_INVALID_ARGUMENT, "no column number %u", spec->columns[i]);
     if (spec->partition_count == 0 || spec->partition >= spec->partition_count)
         return error_set(error, OMEN_INVALID_ARGUMENT, "partition %u of %u", spec->partition,
                          spec->partition_count);
@@ -108,8 +105,8 @@ static omen_status scan_init(struct scan *scan, const struct scan_spec *spec, om
     struct table_view *view = scan->view;
     struct table *table = view->table;
     OMEN_TRY(check_columns(table->schema, spec, error));
-    OMEN_TRY(filter_create(table->allocator, table->schema, spec->predicates,
-                           spec->predicate_count, &scan->filter, error));
+    OMEN_TRY(filter_create(table->allocator, table->schema, spec->predicates, spec->predicate_count,
+                           &scan->filter, error));
     scan->filtered = spec->predicate_count > 0;
     if (spec->column_count > 0) {
         size_t bytes = spec->column_count * sizeof *scan->columns;
@@ -186,8 +183,8 @@ static bool enter_group(struct scan *scan)
         if (!filter_prunes(scan->filter, current->group, -1)) {
             scan->entered = true;
             scan->window = 0;
-            scan->wholly_visible = row_group_wholly_visible(
-                current->group, current->row_count, scan->view->snapshot.timestamp);
+            scan->wholly_visible = row_group_wholly_visible(current->group, current->row_count,
+                                                            scan->view->snapshot.timestamp);
             return true;
         }
         scan->counters.groups_pruned++;
@@ -214,9 +211,8 @@ static void select_vector(struct scan *scan, const struct view_group *current, u
         scan->counters.vectors_pruned++;
         return;
     }
-    uint32_t selected =
-        row_group_select_visible(current->group, vector, current->row_count,
-                                 scan->view->snapshot.timestamp, selection);
+    uint32_t selected = row_group_select_visible(current->group, vector, current->row_count,
+                                                 scan->view->snapshot.timestamp, selection);
     if (selected > 0 && scan->filtered)
         selected = filter_apply(scan->filter, current->group, vector, selection);
     if (selected == 0)
@@ -285,8 +281,7 @@ static omen_status deliver_whole_window(struct scan *scan, struct ArrowArray *ou
     uint32_t packed = row_group_packed_count(current->group);
     if (first < packed && packed < first + rows)
         rows = packed - first;
-    OMEN_TRY(row_group_export(current->group, first, rows, scan->columns, scan->column_count,
-                              out));
+    OMEN_TRY(row_group_export(current->group, first, rows, scan->columns, scan->column_count, out));
     delivered(scan, rows);
     scan->slot_next += rows;
     if (scan->slot_next == scan->window_rows)
@@ -309,8 +304,8 @@ omen_status scan_gather(struct scan *scan, const struct row_group *group, const 
 /* Gathers what fits of the loaded window; unloads it when all is gathered. */
 static omen_status gather_window(struct scan *scan, uint64_t wanted)
 {
-    uint32_t count = (uint32_t)size_min(scan->slot_count - scan->slot_next,
-                                        wanted - scan->gathered);
+    uint32_t count =
+        (uint32_t)size_min(scan->slot_count - scan->slot_next, wanted - scan->gathered);
     while (count > 0) {
         omen_status status = scan_gather(scan, scan->view->groups[scan->group].group,
                                          scan->slots + scan->slot_next, count);

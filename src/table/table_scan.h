@@ -18,12 +18,12 @@ struct scan {
     size_t group, group_end; /* position in the view's groups, and the end of the share */
     bool entered;            /* the group's zone map was asked */
     bool wholly_visible;
-    uint32_t window;         /* first slot of the window */
+    uint32_t window; /* first slot of the window */
     uint32_t window_rows;
-    bool loaded;             /* the window's slots have been selected */
-    bool whole;              /* every row of the loaded window is wanted */
+    bool loaded; /* the window's slots have been selected */
+    bool whole;  /* every row of the loaded window is wanted */
     uint32_t slot_count;
-    uint32_t slot_next;      /* of the slots, or of a whole window's rows */
+    uint32_t slot_next; /* of the slots, or of a whole window's rows */
 
     struct batch_builder *builder;
     uint64_t gathered; /* rows in it */

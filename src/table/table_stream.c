@@ -84,14 +84,13 @@ omen_status table_scan_stream(struct table_view *view, const struct scan_spec *s
     return OMEN_OK;
 }
 
-omen_status table_row_arrow(struct table *table, const struct row_ref *row,
-                            const uint32_t *columns, uint32_t column_count,
-                            struct ArrowArray *out)
+omen_status table_row_arrow(struct table *table, const struct row_ref *row, const uint32_t *columns,
+                            uint32_t column_count, struct ArrowArray *out)
 {
     memset(out, 0, sizeof *out);
     struct batch_builder *builder;
-    OMEN_TRY(batch_builder_create(table->allocator, table->schema, columns, column_count, 1,
-                                  &builder));
+    OMEN_TRY(
+        batch_builder_create(table->allocator, table->schema, columns, column_count, 1, &builder));
     uint16_t slot = (uint16_t)row->slot;
     omen_status status = batch_builder_add(builder, row->group, &slot, 1);
     if (status == OMEN_OK)

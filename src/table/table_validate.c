@@ -51,8 +51,7 @@ static omen_status check_list(struct check *check)
     for (size_t i = 0; i < table->chunk_count; i++)
         filed += table->chunks[i] == NULL ? 0 : table->chunks[i]->used;
     if (listed != filed)
-        FAIL(check, "%" PRIu64 " groups in the list, %" PRIu64 " in the directory", listed,
-             filed);
+        FAIL(check, "%" PRIu64 " groups in the list, %" PRIu64 " in the directory", listed, filed);
     if (table->open != NULL && (directory_find(table, table->open->number) != table->open ||
                                 row_group_state_of(table->open->group) != ROW_GROUP_OPEN))
         FAIL(check, "the open group is not open");
@@ -60,8 +59,7 @@ static omen_status check_list(struct check *check)
 }
 
 /* The live rows of one group that views see now. */
-static omen_status check_rows(struct check *check, const struct group_entry *entry,
-                              uint64_t *live)
+static omen_status check_rows(struct check *check, const struct group_entry *entry, uint64_t *live)
 {
     struct table *table = check->table;
     const struct row_group *group = entry->group;
@@ -103,8 +101,7 @@ static omen_status check_map(struct check *check, const struct group_entry *entr
         OMEN_TRY(row_group_key(entry->group, slot, &check->scratch, &old_key));
         OMEN_TRY(row_group_key(target->group, row_id_slot(copy), &check->scratch, &new_key));
         if (!same_key(table, old_key, new_key))
-            FAIL(check, "group %" PRIu64 " slot %u was copied to another key", entry->number,
-                 slot);
+            FAIL(check, "group %" PRIu64 " slot %u was copied to another key", entry->number, slot);
         uint64_t old_end = row_group_end(entry->group, slot);
         if (old_end != TIMESTAMP_INFINITY &&
             row_group_end(target->group, row_id_slot(copy)) != old_end)
@@ -189,8 +186,8 @@ static omen_status check_all(struct check *check)
         FAIL(check, "%" PRIu64 " live rows, %" PRIu64 " live entries, %" PRIu64 " counted",
              live_rows, live_entries, table_row_count_estimate(table));
     if (ended_entries > table->deleted.count)
-        FAIL(check, "%" PRIu64 " entries of ended rows, but %zu deleted keys queued",
-             ended_entries, table->deleted.count);
+        FAIL(check, "%" PRIu64 " entries of ended rows, but %zu deleted keys queued", ended_entries,
+             table->deleted.count);
     return check_deleted(check);
 }
 

@@ -157,14 +157,12 @@ static omen_status private_group_grow(struct write_set *set)
     uint32_t capacity = row_group_capacity(*last);
     struct row_group *larger = NULL;
     if (capacity < PRIVATE_CAPACITY_COPIED_MAX) {
-        uint32_t wanted = capacity * 8 < PRIVATE_CAPACITY_COPIED_MAX
-                              ? capacity * 8
-                              : PRIVATE_CAPACITY_COPIED_MAX;
+        uint32_t wanted =
+            capacity * 8 < PRIVATE_CAPACITY_COPIED_MAX ? capacity * 8 : PRIVATE_CAPACITY_COPIED_MAX;
         OMEN_TRY(row_group_grow(*last, wanted, &larger));
     } else {
         OMEN_TRY(private_group_create(set, ROW_GROUP_ROWS, &larger));
-        omen_status status =
-            row_group_append_slots(larger, *last, 0, row_group_row_count(*last));
+        omen_status status = row_group_append_slots(larger, *last, 0, row_group_row_count(*last));
         if (status != OMEN_OK) {
             row_group_release(larger);
             return status;
@@ -420,8 +418,7 @@ static omen_status target_find(struct write_set *set, const omen_value *key,
     omen_value checked[SCHEMA_KEY_COLUMNS_MAX];
     for (uint32_t i = 0; i < schema->key_count; i++) {
         checked[i] = key[i];
-        omen_status status =
-            schema_check_value(schema, schema->key_columns[i], &checked[i], NULL);
+        omen_status status = schema_check_value(schema, schema->key_columns[i], &checked[i], NULL);
         if (status != OMEN_OK)
             return status == OMEN_TYPE_MISMATCH ? status : OMEN_NOT_FOUND;
     }
@@ -462,9 +459,8 @@ static bool merge_row(const struct table *table, uint64_t row_id, const uint32_t
     return moved;
 }
 
-omen_status write_set_update(struct write_set *set, const omen_value *key,
-                             const uint32_t *columns, omen_value *values, uint32_t column_count,
-                             omen_error *error)
+omen_status write_set_update(struct write_set *set, const omen_value *key, const uint32_t *columns,
+                             omen_value *values, uint32_t column_count, omen_error *error)
 {
     struct table *table = set->table;
     OMEN_ASSERT(!set->committed);

@@ -42,8 +42,8 @@ struct txn_manager {
     _Alignas(64) _Atomic uint64_t published;
     _Atomic uint64_t shares;
     _Alignas(64) struct mutex writer;
-    uint64_t last;         /* newest timestamp given out; guarded by writer */
-    struct mutex growth;   /* guards the making of chunks */
+    uint64_t last;       /* newest timestamp given out; guarded by writer */
+    struct mutex growth; /* guards the making of chunks */
     struct allocator *allocator;
 };
 

@@ -44,12 +44,11 @@ struct snapshot {
 };
 
 /* Registers the newest snapshot. Errors: OUT_OF_MEMORY where a slot must be made and cannot. */
-OMEN_MUST_CHECK omen_status snapshot_acquire(struct txn_manager *manager,
-                                             struct snapshot *out);
+OMEN_MUST_CHECK omen_status snapshot_acquire(struct txn_manager *manager, struct snapshot *out);
 
 /* A second registration of a snapshot that is still held. */
-OMEN_MUST_CHECK omen_status snapshot_share(struct txn_manager *manager,
-                                           const struct snapshot *held, struct snapshot *out);
+OMEN_MUST_CHECK omen_status snapshot_share(struct txn_manager *manager, const struct snapshot *held,
+                                           struct snapshot *out);
 
 /* Gives the registration up; the snapshot is then not registered. Twice is once. */
 void snapshot_release(struct snapshot *snapshot);
