@@ -58,7 +58,7 @@ figures: all
 	@tools/figures $(BUILD) $(T)
 
 bench: all
-	@tools/figures $(BUILD) --json
+	@tools/figures $(BUILD) --json $(T)
 
 lint:
 	@tools/setup core
