@@ -41,7 +41,7 @@ demo:
 	@tools/demo $(BUILD)
 
 check: core
-	@cd $(BUILD) && OMENDB_ENGINE=$(CURDIR)/$(BUILD)/libomendb_engine.so $(MESON_TEST) $(if $(T),,--no-suite engine --no-suite long)
+	@cd $(BUILD) && OMENDB_ENGINE=$(CURDIR)/$(BUILD)/libomendb_engine.so $(MESON_TEST) $(if $(T),,--no-suite engine)
 
 test:
 	@tools/run-tests $(BUILD) $(T)
