@@ -14,9 +14,7 @@
 
 #include <stdlib.h>
 
-#include "column/decimal.h"
 #include "column/filter_kernels.h"
-#include "column/float_order.h"
 #include "column/row_group_private.h"
 #include "column/schema_private.h"
 
@@ -59,28 +57,6 @@ struct filter {
 static bool is_numeric(omen_type_id type)
 {
     return !type_is_view(type) && type != OMEN_TYPE_UUID;
-}
-
-/* The integer whose order is the value's. */
-static wide_integer number_of(const omen_value *value)
-{
-    switch (value->type.id) {
-    case OMEN_TYPE_BOOLEAN:
-        return value->as.boolean;
-    case OMEN_TYPE_SMALLINT:
-        return value->as.i16;
-    case OMEN_TYPE_INTEGER:
-    case OMEN_TYPE_DATE:
-        return value->as.i32;
-    case OMEN_TYPE_REAL:
-        return float_order(value->as.f32);
-    case OMEN_TYPE_DOUBLE:
-        return double_order(value->as.f64);
-    case OMEN_TYPE_DECIMAL:
-        return decimal_to_integer(value->as.decimal);
-    default:
-        return value->as.i64;
-    }
 }
 
 /* The numbers a type's values can have. */
@@ -213,7 +189,7 @@ static omen_status check_predicate(const struct schema *schema, const omen_predi
 
 static void compile_range(struct test *test, const omen_predicate *predicate)
 {
-    wide_integer min, max, number = number_of(&predicate->values[0]);
+    wide_integer min, max, number = value_order_number(&predicate->values[0]);
     number_limits(test->type, &min, &max);
     /* Any 128 bits can come as a DECIMAL operand; one beyond the limits says as much as all. */
     number = number < min ? min - 1 : number > max ? max + 1 : number;
@@ -235,7 +211,7 @@ static void compile_numbers(struct test *test, const omen_predicate *predicate, 
     test->numbers = (wide_integer *)*memory;
     for (size_t i = 0; i < predicate->value_count; i++)
         if (!predicate->values[i].is_null)
-            test->numbers[test->count++] = number_of(&predicate->values[i]);
+            test->numbers[test->count++] = value_order_number(&predicate->values[i]);
     qsort(test->numbers, test->count, sizeof *test->numbers, compare_numbers);
     uint32_t distinct = 0;
     for (uint32_t i = 0; i < test->count; i++)
@@ -635,7 +611,7 @@ static bool test_prunes(const struct test *test, const struct zone *zone)
     if (test->kind == TEST_NOT_NULL || !zone->known)
         return false;
     if (is_numeric(test->type))
-        return numbers_prune(test, number_of(&zone->min), number_of(&zone->max));
+        return numbers_prune(test, value_order_number(&zone->min), value_order_number(&zone->max));
     return values_prune(test, &zone->min, &zone->max);
 }
 

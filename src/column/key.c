@@ -23,29 +23,12 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "column/decimal.h"
-#include "column/float_order.h"
+#include "column/schema_private.h"
 
 /* The signed 64-bit number whose order is the value's; only for types that fit one. */
 static int64_t ordered_number(const omen_value *value)
 {
-    switch (value->type.id) {
-    case OMEN_TYPE_BOOLEAN:
-        return value->as.boolean;
-    case OMEN_TYPE_SMALLINT:
-        return value->as.i16;
-    case OMEN_TYPE_INTEGER:
-    case OMEN_TYPE_DATE:
-        return value->as.i32;
-    case OMEN_TYPE_REAL:
-        return float_order(value->as.f32);
-    case OMEN_TYPE_DOUBLE:
-        return double_order(value->as.f64);
-    case OMEN_TYPE_DECIMAL:
-        return (int64_t)value->as.decimal.low;
-    default:
-        return value->as.i64;
-    }
+    return (int64_t)value_order_number(value);
 }
 
 static uint32_t number_bits(omen_type_id type)

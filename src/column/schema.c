@@ -382,24 +382,6 @@ int value_compare(const omen_value *left, const omen_value *right)
 {
     OMEN_ASSERT(same_family(left->type.id, right->type.id));
     switch (left->type.id) {
-    case OMEN_TYPE_BOOLEAN:
-        return ORDER_OF(left->as.boolean, right->as.boolean);
-    case OMEN_TYPE_SMALLINT:
-        return ORDER_OF(left->as.i16, right->as.i16);
-    case OMEN_TYPE_INTEGER:
-    case OMEN_TYPE_DATE:
-        return ORDER_OF(left->as.i32, right->as.i32);
-    case OMEN_TYPE_BIGINT:
-    case OMEN_TYPE_TIMESTAMP:
-    case OMEN_TYPE_TIMESTAMPTZ:
-        return ORDER_OF(left->as.i64, right->as.i64);
-    case OMEN_TYPE_REAL:
-        return ORDER_OF(float_order(left->as.f32), float_order(right->as.f32));
-    case OMEN_TYPE_DOUBLE:
-        return ORDER_OF(double_order(left->as.f64), double_order(right->as.f64));
-    case OMEN_TYPE_DECIMAL:
-        return ORDER_OF(decimal_to_integer(left->as.decimal),
-                        decimal_to_integer(right->as.decimal));
     case OMEN_TYPE_UUID:
         return memcmp(left->as.uuid, right->as.uuid, sizeof left->as.uuid);
     case OMEN_TYPE_TEXT:
@@ -408,7 +390,8 @@ int value_compare(const omen_value *left, const omen_value *right)
     case OMEN_TYPE_BYTEA:
         return compare_bytes(left->as.bytes, right->as.bytes);
     case OMEN_TYPE_NONE:
-        break;
+        return 0;
+    default:
+        return ORDER_OF(value_order_number(left), value_order_number(right));
     }
-    return 0;
 }
