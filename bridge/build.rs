@@ -5,11 +5,11 @@
 //! from the text of `omendb_status.h`, because the core's lookup function isn't linked into the
 //! engine and bindgen doesn't expand the table macro's other columns.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{env, fs};
 
 fn main() {
-    let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("../include");
+    let include = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../include");
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     for header in ["engine", "types", "status", "arrow"] {
         println!("cargo:rerun-if-changed={}", include.join(format!("omendb_{header}.h")).display());
