@@ -66,6 +66,11 @@ OMEN_EXPORT omen_status omen_close(omen_database *database);
 OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_connect(omen_database *database, omen_connection **out,
                                                      omen_error *error);
 
+/* Makes the connection's running statement fail with CANCELLED (57014), as soon as it notices;
+ * where none runs, nothing. The only function of a connection that any thread may call at any time
+ * until omen_disconnect; no lock is taken, so a signal handler may too. */
+OMEN_EXPORT void omen_interrupt(omen_connection *connection);
+
 /* Ends the session. Statements and snapshots of it must be gone. NULL does nothing. */
 OMEN_EXPORT void omen_disconnect(omen_connection *connection);
 
@@ -241,6 +246,8 @@ typedef struct omen_counters {
     uint64_t engine_index_scans; /* scans inside engine plans that the index answered */
     uint64_t engine_scans;       /* scans inside engine plans that read row groups */
     uint64_t groups_pruned;      /* row groups those skipped by zone map */
+    uint64_t route_core;         /* queries the core answered that read no table */
+    uint64_t route_fallbacks;    /* statements that the route set by omen.route could not answer */
 } omen_counters;
 OMEN_EXPORT void omen_counters_of(const omen_connection *connection, omen_counters *out);
 

@@ -121,6 +121,12 @@ void omen_snapshot_release(omen_snapshot *snapshot)
     session_release(session);
 }
 
+void omen_interrupt(omen_connection *connection)
+{
+    if (connection != NULL)
+        atomic_store_explicit(&session_of(connection)->interrupted, true, memory_order_relaxed);
+}
+
 /* Copies as much of a structure as its caller knows. */
 static void copy_known(void *out, uint32_t out_bytes, const void *known, size_t known_bytes)
 {
@@ -146,6 +152,8 @@ void omen_counters_of(const omen_connection *connection, omen_counters *out)
         .engine_index_scans = read_counter(&session->engine_index_scans),
         .engine_scans = read_counter(&session->engine_scans),
         .groups_pruned = read_counter(&session->groups_pruned),
+        .route_core = read_counter(&session->route_core),
+        .route_fallbacks = read_counter(&session->route_fallbacks),
     };
     copy_known(out, out->struct_bytes, &counters, sizeof counters);
 }

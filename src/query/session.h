@@ -1,7 +1,7 @@
 /* session.h - what the statements of one connection share: the database and its counters.
  *
  * Reference counted, because streams count what they read after the connection is gone.
- * Concurrency: the counters are atomic, the rest never changes.
+ * Concurrency: the counters and the interrupt are atomic, the rest never changes.
  */
 #ifndef OMEN_QUERY_SESSION_H
 #define OMEN_QUERY_SESSION_H
@@ -13,8 +13,11 @@
 struct session {
     atomic_uint references;
     struct database *database; /* retained */
+    /* Set by omen_interrupt from any thread, cleared where a statement begins; relaxed, because it
+     * orders nothing else. */
+    atomic_bool interrupted;
     /* Statistics: relaxed. */
-    atomic_uint_fast64_t route_index, route_engine;
+    atomic_uint_fast64_t route_index, route_engine, route_core, route_fallbacks;
     atomic_uint_fast64_t engine_index_scans, engine_scans, groups_pruned;
 };
 

@@ -122,6 +122,7 @@ static omen_status begin_run(struct statement *statement, const omen_value *para
                              size_t count, omen_error *error)
 {
     forget_result(statement);
+    atomic_store_explicit(&statement->session->interrupted, false, memory_order_relaxed);
     OMEN_TRY(refresh_plan(statement, error));
     if (count != statement->plan->parsed.parameter_count)
         return error_set(error, OMEN_INVALID_ARGUMENT,
