@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "api/api_private.h"
-#include "query/cast.h"
+#include "sql/cast.h"
 #include "query/result.h"
 
 /* --- values from callers --- */

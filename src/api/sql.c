@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "api/api_private.h"
-#include "query/lexer.h"
-#include "query/value_text.h"
+#include "sql/lexer.h"
+#include "sql/value_text.h"
 
 static size_t text_length(const char *sql, size_t length)
 {

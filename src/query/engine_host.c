@@ -15,7 +15,7 @@
 
 #include "column/decimal.h"
 #include "query/engine.h"
-#include "query/value_text.h"
+#include "sql/value_text.h"
 
 struct omen_engine_table {
     atomic_uint references;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "query/lexer.h"
+#include "sql/lexer.h"
 
 omen_status plan_refuse(omen_error *error, const char *what)
 {

@@ -10,9 +10,9 @@
 #define OMEN_QUERY_PLAN_H
 
 #include "base/arena.h"
-#include "query/cast.h"
+#include "sql/cast.h"
 #include "query/csv.h"
-#include "query/parse.h"
+#include "sql/parse.h"
 #include "query/session.h"
 #include "table/table.h"
 

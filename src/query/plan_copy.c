@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "query/plan.h"
-#include "query/value_text.h"
+#include "sql/value_text.h"
 
 /* --- planning --- */
 

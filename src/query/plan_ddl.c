@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "query/plan.h"
-#include "query/value_text.h"
+#include "sql/value_text.h"
 
 /* What is gathered while the elements of a CREATE TABLE are read. */
 struct builder {

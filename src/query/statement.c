@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "query/engine.h"
-#include "query/lexer.h"
+#include "sql/lexer.h"
 #include "query/result.h"
 
 enum result_kind {

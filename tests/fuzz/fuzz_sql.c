@@ -5,8 +5,8 @@
 #include "base/arena.h"
 #include "base/assert.h"
 #include "fuzz.h"
-#include "query/lexer.h"
-#include "query/parse.h"
+#include "sql/lexer.h"
+#include "sql/parse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

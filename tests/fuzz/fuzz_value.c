@@ -6,7 +6,7 @@
 #include "base/assert.h"
 #include "column/schema.h"
 #include "fuzz.h"
-#include "query/value_text.h"
+#include "sql/value_text.h"
 
 static omen_type chosen_type(uint8_t which, uint8_t detail)
 {

@@ -10,13 +10,13 @@
  * Memory: libpg_query uses its own; the unpacked tree lies in the caller's arena, so it is never
  * freed piece by piece. Thread-safe: libpg_query keeps its state per thread.
  */
-#include "query/parse.h"
+#include "sql/parse.h"
 
 #include <pg_query.h>
 #include <string.h>
 
 #include "os/os.h"
-#include "query/lexer.h"
+#include "sql/lexer.h"
 
 enum {
     PARSE_NESTING_OWN_STACK = 500, /* up to here the caller's stack will do */

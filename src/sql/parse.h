@@ -3,8 +3,8 @@
  * Text is checked before the parser sees it and its tree before it is unpacked, because both
  * recurse: nothing a user writes can exhaust the stack.
  */
-#ifndef OMEN_QUERY_PARSE_H
-#define OMEN_QUERY_PARSE_H
+#ifndef OMEN_SQL_PARSE_H
+#define OMEN_SQL_PARSE_H
 
 #include <pg_query/pg_query.pb-c.h>
 #include <stdbool.h>

@@ -4,8 +4,8 @@
  * comments, numbers, operators and parameters, and nothing of grammar. Any bytes are taken:
  * malformed text gives tokens of kind TOKEN_UNTERMINATED or TOKEN_OTHER.
  */
-#ifndef OMEN_QUERY_LEXER_H
-#define OMEN_QUERY_LEXER_H
+#ifndef OMEN_SQL_LEXER_H
+#define OMEN_SQL_LEXER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "query/lexer.h"
-#include "query/parse.h"
+#include "sql/lexer.h"
+#include "sql/parse.h"
 
 static void test_splits(void **state)
 {

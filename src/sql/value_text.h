@@ -4,8 +4,8 @@
  * come here. Dates and times are ISO 8601 as PostgreSQL prints them; the session's zone is UTC.
  * Pure functions: thread-safe, and independent of the process's locale.
  */
-#ifndef OMEN_QUERY_VALUE_TEXT_H
-#define OMEN_QUERY_VALUE_TEXT_H
+#ifndef OMEN_SQL_VALUE_TEXT_H
+#define OMEN_SQL_VALUE_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>

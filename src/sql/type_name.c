@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "query/cast.h"
+#include "sql/cast.h"
 
 enum { NUMERIC_PRECISION_MAX = 1000, LENGTH_MAX = 10485760 };
 

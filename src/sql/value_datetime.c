@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "query/value_text.h"
+#include "sql/value_text.h"
 
 enum {
     DAYS_PER_ERA = 146097,

@@ -3,14 +3,14 @@
  * Numbers go through three forms: a 64-bit integer, an unscaled 128-bit decimal, a double. Going
  * down rounds: decimals half away from zero, floats half to even.
  */
-#include "query/cast.h"
+#include "sql/cast.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "column/utf8.h"
-#include "query/value_text.h"
+#include "sql/value_text.h"
 
 static const int64_t US_PER_DAY = INT64_C(86400000000);
 

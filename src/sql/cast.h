@@ -4,13 +4,13 @@
  * a parameter. Literals keep their lexical type, as in PostgreSQL: an integer, an exact number,
  * or 'text' of a type yet unknown that takes the type of what it meets.
  */
-#ifndef OMEN_QUERY_CAST_H
-#define OMEN_QUERY_CAST_H
+#ifndef OMEN_SQL_CAST_H
+#define OMEN_SQL_CAST_H
 
 #include "base/arena.h"
 #include "base/status.h"
 #include "omendb_types.h"
-#include "query/parse.h"
+#include "sql/parse.h"
 
 enum constant_kind {
     CONSTANT_UNKNOWN,   /* 'text' without a type */

@@ -2,8 +2,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "query/cast.h"
-#include "query/value_text.h"
+#include "sql/cast.h"
+#include "sql/value_text.h"
 
 static const int64_t US_PER_DAY = INT64_C(86400000000);
 

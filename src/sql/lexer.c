@@ -3,7 +3,7 @@
  * Every scan_ function gets the position behind the token's start and gives the position behind
  * its end; SIZE_MAX says that the text ends inside it.
  */
-#include "query/lexer.h"
+#include "sql/lexer.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "query/value_text.h"
+#include "sql/value_text.h"
 
 struct text_case {
     omen_type type;

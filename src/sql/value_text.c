@@ -1,5 +1,5 @@
 /* value_text.c - text to value and back: the types that are not numbers or dates, and dispatch. */
-#include "query/value_text.h"
+#include "sql/value_text.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "query/value_text.h"
+#include "sql/value_text.h"
 
 static bool is_digit(char c)
 {
