@@ -67,7 +67,28 @@ extern "C" {
     X(INTERNAL, 39, "XX000", "internal error")                                                     \
     X(INSUFFICIENT_PRIVILEGE, 40, "42501", "insufficient privilege")                               \
     X(STATEMENT_TOO_COMPLEX, 41, "54001", "statement too complex")                                 \
-    X(CARDINALITY, 42, "21000", "more than one row returned by a subquery")
+    X(CARDINALITY, 42, "21000", "more than one row returned by a subquery")                        \
+    X(AMBIGUOUS_FUNCTION, 43, "42725", "function or operator is ambiguous")                        \
+    X(AMBIGUOUS_PARAMETER, 44, "42P08", "parameter is ambiguous")                                  \
+    X(INDETERMINATE_TYPE, 45, "42P18", "could not determine the data type")                        \
+    X(DUPLICATE_ALIAS, 46, "42712", "table name specified more than once")                         \
+    X(INVALID_COLUMN_REFERENCE, 47, "42P10", "invalid column reference")                           \
+    X(WINDOWING_ERROR, 48, "42P20", "window function misplaced")                                   \
+    X(CANNOT_COERCE, 49, "42846", "cannot cast type")                                              \
+    X(WRONG_OBJECT_TYPE, 50, "42809", "wrong object type")                                         \
+    X(INVALID_RECURSION, 51, "42P19", "invalid recursion")                                         \
+    X(UNDEFINED_PARAMETER, 52, "42P02", "there is no such parameter")                              \
+    X(INVALID_LIMIT, 53, "2201W", "LIMIT must not be negative")                                    \
+    X(INVALID_OFFSET, 54, "2201X", "OFFSET must not be negative")                                  \
+    X(INVALID_REGEX, 55, "2201B", "invalid regular expression")                                    \
+    X(INVALID_ESCAPE, 56, "22025", "invalid escape sequence")                                      \
+    X(SUBSTRING_ERROR, 57, "22011", "negative substring length not allowed")                       \
+    X(INVALID_LOGARITHM, 58, "2201E", "cannot take logarithm")                                     \
+    X(INVALID_POWER, 59, "2201F", "invalid argument for power function")                           \
+    X(NULL_NOT_ALLOWED, 60, "22004", "null value not allowed")                                     \
+    X(CHECK_VIOLATION, 61, "23514", "row violates check constraint")                               \
+    X(SERIALIZATION_FAILURE, 62, "40001", "could not serialize access")                            \
+    X(INVALID_FRAME_OFFSET, 63, "22013", "invalid preceding or following size")
 
 typedef enum omen_status {
 #define OMEN_STATUS_ENUM(name, number, sqlstate, text) OMEN_##name = number,

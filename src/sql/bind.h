@@ -1,0 +1,158 @@
+/* bind.h - from parse trees to bound ones: names, types and casts by PostgreSQL's rules.
+ *
+ * One binder a statement. Everything it makes lives in its arena; the tables it finds are retained
+ * in `tables` until binder_release. Errors carry the position of what they speak of.
+ * One thread.
+ */
+#ifndef OMEN_SQL_BIND_H
+#define OMEN_SQL_BIND_H
+
+#include "sql/parse.h"
+#include "sql/query_tree.h"
+#include "store/catalog.h"
+
+enum { BIND_DEPTH_MAX = 400 }; /* levels of nesting, expressions and queries together; 54001 */
+
+struct binder {
+    struct arena *arena;
+    struct catalog *catalog;
+    const struct parsed *parsed;
+
+    /* Parameters' types: declared ones are given; UNKNOWN takes the type it first meets. */
+    omen_type *parameter_types;
+    uint32_t parameter_count;
+
+    struct table **tables; /* retained, grown in the arena */
+    uint32_t table_count, table_capacity;
+    uint32_t relation_count, cte_count; /* numbers given out */
+    uint32_t depth;
+    bool has_volatile;
+    bool uses_now; /* a STABLE function: its value is fixed per run */
+};
+
+/* `declared` (may be NULL): parameter_count types, UNKNOWN where undeclared. Errors:
+ * OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status binder_init(struct binder *binder, struct arena *arena,
+                                        struct catalog *catalog, const struct parsed *parsed,
+                                        const omen_type *declared, uint32_t declared_count,
+                                        omen_error *error);
+/* Lets the tables go. */
+void binder_release(struct binder *binder);
+/* Parameters that met no type become TEXT. Called last. */
+void binder_finish(struct binder *binder);
+
+/* --- scopes: which names an expression may use (bind_scope.c) --- */
+
+/* A column visible by name: of a relation, or merged by USING. */
+struct scope_column {
+    const char *name;
+    struct relation *relation;     /* NULL: merged */
+    uint32_t column;
+    struct expression *merged;     /* COALESCE(left, right) or one side */
+    bool unqualified;              /* reachable without a qualifier: not hidden by a USING */
+};
+
+struct scope {
+    struct scope *outer; /* the query around, NULL at the top */
+    struct relation **relations;
+    uint32_t relation_count;
+    struct scope_column *columns; /* in the order of SELECT * */
+    uint32_t column_count;
+    struct cte **ctes; /* visible here, innermost last */
+    uint32_t cte_count;
+
+    /* What stands where: aggregates and windows are allowed, or an error naming the clause. */
+    const char *clause;      /* "WHERE", "JOIN conditions", "VALUES", ... */
+    bool allows_aggregates, allows_windows;
+    bool found_aggregate, found_window;
+    bool in_aggregate; /* within an aggregate's arguments: no nesting */
+    PgQuery__Node **windows; /* WINDOW w AS (...): WindowDef nodes */
+    uint32_t window_count;
+};
+
+/* --- expressions (bind_expression.c and its kin) --- */
+
+/* Binds one expression; its type may be UNKNOWN (an untyped literal or parameter). Errors:
+ * UNDEFINED_COLUMN, AMBIGUOUS_COLUMN, UNDEFINED_TABLE (a qualifier), UNDEFINED_FUNCTION,
+ * TYPE_MISMATCH, GROUPING_ERROR (an aggregate where none may be), NOT_SUPPORTED, ... */
+OMEN_MUST_CHECK omen_status bind_expression(struct binder *binder, struct scope *scope,
+                                            const PgQuery__Node *node, struct expression **out,
+                                            omen_error *error);
+
+/* The same, and BOOLEAN: "argument of WHERE must be type boolean, not type integer". */
+OMEN_MUST_CHECK omen_status bind_condition(struct binder *binder, struct scope *scope,
+                                           const PgQuery__Node *node, struct expression **out,
+                                           omen_error *error);
+
+/* Makes an expression one of `type`: constants and parameters are read as it, others get a cast.
+ * Errors: TYPE_MISMATCH where the context has no such cast (`what` NULL), those of reading an
+ * UNKNOWN constant. With ASSIGNMENT `column` names the column in the error. */
+OMEN_MUST_CHECK omen_status bind_coerce(struct binder *binder, struct expression *expression,
+                                        omen_type type, enum cast_context context,
+                                        const char *column, struct expression **out,
+                                        omen_error *error);
+
+/* UNKNOWN becomes TEXT: an output column's type. */
+OMEN_MUST_CHECK omen_status bind_settle(struct binder *binder, struct expression *expression,
+                                        struct expression **out, omen_error *error);
+
+/* Brings expressions to their common type (semantics_common_type), in place. */
+OMEN_MUST_CHECK omen_status bind_unify(struct binder *binder, struct expression **expressions,
+                                       uint32_t count, const char *what, omen_type *type,
+                                       omen_error *error);
+
+/* Calls the operator `name` (left NULL: prefix), operands cast as it needs. */
+OMEN_MUST_CHECK omen_status bind_operator(struct binder *binder, const char *name,
+                                          struct expression *left, struct expression *right,
+                                          int location, struct expression **out,
+                                          omen_error *error);
+
+/* The name PostgreSQL gives an unnamed output: the column, the function, "case", "?column?". */
+const char *bind_output_name(const PgQuery__Node *node);
+
+/* --- queries (bind_query.c, bind_from.c, bind_group.c) --- */
+
+/* Binds a SELECT, VALUES or set operation. `outer`: the scope around a subquery, else NULL.
+ * UNKNOWN outputs are TEXT in the end. Errors: as bind_expression; SYNTAX_ERROR for a wrong number
+ * of columns; GROUPING_ERROR; NOT_SUPPORTED for row locks, INTO and the like. */
+OMEN_MUST_CHECK omen_status bind_query(struct binder *binder, struct scope *outer,
+                                       const PgQuery__SelectStmt *node, struct query **out,
+                                       omen_error *error);
+
+/* --- writing (bind_write.c) --- */
+
+/* INSERT: one expression per column of the table where rows are constant; else a query. */
+struct bound_insert {
+    struct table *table;
+    uint32_t *columns; /* what the rows' values are for; others get their default */
+    uint32_t column_count;
+    struct expression ***rows; /* row_count rows of column_count; NULL cell: DEFAULT */
+    uint32_t row_count;
+    struct query *query; /* INSERT ... SELECT: outputs already of the columns' types */
+};
+
+/* UPDATE and DELETE: relation 0 of the FROM is the target, with row ids. */
+struct bound_change {
+    struct table *table;
+    struct relation *target;
+    uint32_t *columns;           /* UPDATE: what is set */
+    struct expression **values;  /* of the columns' types; NULL: DEFAULT */
+    uint32_t column_count;       /* DELETE: 0 */
+    struct expression *where;    /* NULL: all rows */
+    /* The rows to change: a SELECT of the row id and the values, for the engine. */
+    struct query *query;
+};
+
+OMEN_MUST_CHECK omen_status bind_insert(struct binder *binder, const PgQuery__InsertStmt *node,
+                                        struct bound_insert *out, omen_error *error);
+OMEN_MUST_CHECK omen_status bind_update(struct binder *binder, const PgQuery__UpdateStmt *node,
+                                        struct bound_change *out, omen_error *error);
+OMEN_MUST_CHECK omen_status bind_delete(struct binder *binder, const PgQuery__DeleteStmt *node,
+                                        struct bound_change *out, omen_error *error);
+
+/* A DEFAULT clause's expression, without columns or parameters, of the column's type. */
+OMEN_MUST_CHECK omen_status bind_default(struct binder *binder, const PgQuery__Node *node,
+                                         omen_type type, const char *column,
+                                         struct expression **out, omen_error *error);
+
+#endif
