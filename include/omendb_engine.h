@@ -24,11 +24,12 @@ extern "C" {
 #endif
 
 /* Both sides must agree exactly. Any change to this header raises it. */
-#define OMEN_ENGINE_ABI_VERSION 2
+#define OMEN_ENGINE_ABI_VERSION 3
 
 /* Core objects, seen by the engine as handles. */
 typedef struct omen_engine_statement omen_engine_statement; /* one statement and its read view */
 typedef struct omen_engine_table omen_engine_table; /* a table version at a statement's read view */
+typedef struct omen_engine_cursor omen_engine_cursor; /* one partition of a scan, being read */
 
 /* An engine object, seen by the core as a handle. */
 typedef struct omen_engine_instance omen_engine_instance;
@@ -40,14 +41,10 @@ typedef enum omen_engine_support {
     OMEN_ENGINE_EXACT = 1,
 } omen_engine_support;
 
-/* The key of a column's metadata that tells CHAR from TEXT. */
-#define OMEN_ENGINE_TYPE_KEY "omendb.type"
-
 typedef struct omen_engine_table_info {
     const char *name;            /* UTF-8, zero-terminated; alive as long as the handle */
     const uint32_t *key_columns; /* positions in the schema, in key order; none where hidden */
     uint32_t key_column_count;
-    uint64_t row_count_estimate; /* live rows, about */
 } omen_engine_table_info;
 
 /* What a scan delivers. All arrays are borrowed for the call. */
@@ -61,15 +58,27 @@ typedef struct omen_engine_scan {
     uint32_t partition_count; /* at least 1; partitions are disjoint and cover the table */
 } omen_engine_scan;
 
+/* What is known of a column at the read view without reading it. */
+typedef struct omen_engine_column_statistics {
+    bool exact;          /* null_count, min and max hold exactly; else they bound: min is no larger
+                          * and max no smaller than any value, null_count is an estimate */
+    bool has_range;      /* min and max are set; never for floats */
+    uint64_t null_count; /* rows that are NULL */
+    omen_value min, max; /* of the column's type; text borrowed as long as the table handle */
+} omen_engine_column_statistics;
+
 /* What the core offers. Every function is thread-safe; none blocks on anything but memory. */
 typedef struct omen_engine_host {
     uint32_t abi_version;
     uint32_t struct_bytes; /* sizeof(omen_engine_host) */
 
-    /* Resolves a bare, case-folded table name. UNDEFINED_TABLE where there is none; the message
-     * is the one users see. The engine gives the handle back by table_release. The statement
-     * handle is valid until the query function that received it returns; tables taken through
-     * it, and streams opened on them, stay valid until released, after that too. */
+    /* Resolves a table by the name it has in the query's text, which is the core's own and stands
+     * for one table reference ("users.1"); references to one table share one captured view. A
+     * reference that the core writes through shows one column more, the row id (BIGINT), behind
+     * the table's own. UNDEFINED_TABLE where there is none; the message is the one users see. The
+     * engine gives the handle back by table_release. The statement handle is valid until the query
+     * function that received it returns; tables taken through it, and cursors opened on them, stay
+     * valid until released, after that too. */
     omen_status (*table_resolve)(omen_engine_statement *statement, const char *name,
                                  size_t name_length, omen_engine_table **out, omen_error *error);
 
@@ -80,8 +89,7 @@ typedef struct omen_engine_host {
     /* Borrowed as long as the handle lives. */
     const omen_engine_table_info *(*table_info)(const omen_engine_table *table);
 
-    /* The table's columns as an Arrow struct schema; the caller releases it. A CHAR column, which
-     * compares without its trailing blanks, has the metadata OMEN_ENGINE_TYPE_KEY = "char". */
+    /* The table's columns as an Arrow struct schema; the caller releases it. */
     omen_status (*table_schema)(const omen_engine_table *table, struct ArrowSchema *out,
                                 omen_error *error);
 
@@ -89,12 +97,46 @@ typedef struct omen_engine_host {
     omen_engine_support (*predicate_support)(const omen_engine_table *table,
                                              const omen_predicate *predicate);
 
+    /* Rows the read view sees; `*exact` where that is no estimate. */
+    uint64_t (*row_count)(const omen_engine_table *table, bool *exact);
+
+    /* What is known of one column. */
+    void (*column_statistics)(const omen_engine_table *table, uint32_t column,
+                              omen_engine_column_statistics *out);
+
     /* Opens a scan at the statement's read view. Predicates that fix the whole key are answered
-     * through the index (then partition 0 has the rows). Batches hold references to what they
-     * show: they may be released from any thread, at any time, after the stream too. The stream
-     * itself is for one thread at a time. */
+     * through the index (then partition 0 has the rows). A cursor is for one thread at a time and
+     * holds what it needs of table and statement; the engine gives it back by scan_close. */
     omen_status (*scan_open)(omen_engine_table *table, const omen_engine_scan *scan,
-                             struct ArrowArrayStream *out, omen_error *error);
+                             omen_engine_cursor **out, omen_error *error);
+
+    /* The next non-empty batch as a struct array; END_OF_DATA after the last, and then and after
+     * an error `out->release` is NULL. Batches hold references to what they show: they may be
+     * released from any thread, at any time, after the cursor too. */
+    omen_status (*scan_next)(omen_engine_cursor *cursor, struct ArrowArray *out, omen_error *error);
+
+    /* Replaces the predicates by which row groups and vectors not yet read may be skipped: rows
+     * that don't satisfy them are not needed, but may come. Each was found EXACT by
+     * predicate_support; borrowed for the call. Errors: OUT_OF_MEMORY, and then nothing changes. */
+    omen_status (*scan_prune)(omen_engine_cursor *cursor, const omen_predicate *predicates,
+                              uint32_t predicate_count, omen_error *error);
+    void (*scan_close)(omen_engine_cursor *cursor); /* any thread */
+
+    /* Computes one function of the core for `row_count` rows: the same code that answers on the
+     * core's own route. `signature` is what the core wrote into the query's text as the function's
+     * first argument. `arguments` is a struct array of the arguments' columns in the types of
+     * `argument_schema` (both read, not consumed); `out` gets a struct array of one column of the
+     * signature's result type, as long, released by the engine.
+     * Errors: those of the function, with the message users see. */
+    omen_status (*function_call)(const char *signature, size_t signature_length,
+                                 const struct ArrowSchema *argument_schema,
+                                 const struct ArrowArray *arguments, uint64_t row_count,
+                                 struct ArrowArray *out, omen_error *error);
+
+    /* The type of a function's result as a struct schema of one column; the engine releases it.
+     * Errors: INTERNAL where the signature is none of the core's. */
+    omen_status (*function_result)(const char *signature, size_t signature_length,
+                                   struct ArrowSchema *out, omen_error *error);
 
     /* Reads `length` bytes of text as a value of `type`, by the same rules as INSERT and COPY.
      * The bytes of a BYTEA go to `buffer`, which has room for `length`; TEXT is not for this.
@@ -112,6 +154,30 @@ typedef struct omen_engine_options {
     uint32_t thread_count;     /* workers and target partitions; 0 = one per core */
 } omen_engine_options;
 
+/* One query. All borrowed for the call, but `interrupt_context`. */
+typedef struct omen_engine_query {
+    const char *sql; /* `length` bytes of UTF-8 holding exactly one query, written by the core */
+    size_t length;
+    const omen_value *parameters; /* of $1..$n, with their types */
+    uint32_t parameter_count;
+    uint64_t timeout_ms; /* from now until its last batch; 0 = none. CANCELLED when it is over */
+
+    /* Whether to give the query up; asked every 20 ms while the query function or get_next runs,
+     * by its caller's thread, until the result is released: these then fail with CANCELLED,
+     * whatever still computes behind them. NULL: never. */
+    bool (*interrupted)(void *context);
+    void *interrupt_context;
+} omen_engine_query;
+
+/* What happened inside the engine since it was opened. */
+typedef struct omen_engine_counters {
+    uint32_t struct_bytes;    /* sizeof(omen_engine_counters), set by the caller */
+    uint64_t queries;         /* planned, explained ones not counted */
+    uint64_t spilled_bytes;   /* written to disk by sorts, joins and aggregates */
+    uint64_t dynamic_filters; /* that were handed to scans by scan_prune */
+    uint64_t plans_cached;    /* queries that needed no planning of text */
+} omen_engine_counters;
+
 /* What the engine offers. Every function catches panics (INTERNAL) and is thread-safe. */
 typedef struct omen_engine {
     uint32_t abi_version;
@@ -127,21 +193,23 @@ typedef struct omen_engine {
     /* Stops it. Streams still out keep what they need and may be released later. NULL: nothing. */
     void (*close)(omen_engine_instance *engine);
 
-    /* Plans and starts one query. `sql` is `length` bytes of UTF-8 holding exactly one query (no
-     * DDL, DML or settings: those are refused with NOT_SUPPORTED). Parameters $1..$n are bound
-     * to `parameters`, borrowed for the call. Errors found while planning come from here with
-     * their SQLSTATE; later ones from the stream: get_next returns non-zero and get_last_error
-     * gives "SQLSTATE message". get_next blocks its caller until a batch is ready, so it must
-     * not be called from an engine thread. Releasing the stream cancels what still runs. */
+    /* Plans and starts one query (no DDL, DML or settings: those are refused with NOT_SUPPORTED).
+     * The result's columns are named c0, c1, ... as the text names them and have core types.
+     * Errors found while planning come from here with their SQLSTATE; later ones from the stream:
+     * get_next returns non-zero and get_last_error gives "SQLSTATE message". get_next blocks its
+     * caller until a batch is ready, so it must not be called from an engine thread. Releasing
+     * the stream cancels what still runs. */
     omen_status (*query)(omen_engine_instance *engine, omen_engine_statement *statement,
-                         const char *sql, size_t length, const omen_value *parameters,
-                         uint32_t parameter_count, struct ArrowArrayStream *out, omen_error *error);
+                         const omen_engine_query *query, struct ArrowArrayStream *out,
+                         omen_error *error);
 
     /* The physical plan of a query as a stream of one utf8 column, one row a line; runs nothing.
-     * Arguments and errors as for query. */
+     * Errors as for query. */
     omen_status (*explain)(omen_engine_instance *engine, omen_engine_statement *statement,
-                           const char *sql, size_t length, struct ArrowArrayStream *out,
+                           const omen_engine_query *query, struct ArrowArrayStream *out,
                            omen_error *error);
+
+    void (*counters)(const omen_engine_instance *engine, omen_engine_counters *out);
 } omen_engine;
 
 /* The engine's only export. NULL where the versions differ. The result is static. */

@@ -59,22 +59,6 @@ impl EngineError {
         Self::internal(format!("the SQL engine panicked: {text}"))
     }
 
-    /// What a host stream's `get_last_error` says: "SQLSTATE message", or just a message.
-    pub fn from_stream_text(text: &str) -> Self {
-        let is_state = |state: &str| {
-            state.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
-        };
-        match text.split_once(' ') {
-            Some((state, message)) if state.len() == 5 && is_state(state) => Self {
-                status: status_of(state),
-                sqlstate: state.into(),
-                position: 0,
-                message: message.into(),
-            },
-            _ => Self::internal(if text.is_empty() { "a scan failed" } else { text }),
-        }
-    }
-
     /// The form that `get_last_error` promises: "SQLSTATE message".
     pub fn to_stream_text(&self) -> CString {
         let text = format!("{} {}", self.sqlstate, self.message);
@@ -150,14 +134,6 @@ impl From<ArrowError> for EngineError {
 /// The SQLSTATE of a status; "XX000" for an unknown number.
 fn sqlstate_of(status: Status) -> &'static str {
     STATUS_TABLE.iter().find(|(number, _)| *number == status).map_or("XX000", |(_, state)| state)
-}
-
-/// The first status with this SQLSTATE; INTERNAL where there is none.
-fn status_of(sqlstate: &str) -> Status {
-    STATUS_TABLE
-        .iter()
-        .find(|(_, state)| *state == sqlstate)
-        .map_or(omen_status::OMEN_INTERNAL, |(number, _)| *number)
 }
 
 fn text_of(field: &[c_char]) -> String {

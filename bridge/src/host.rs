@@ -1,7 +1,7 @@
 //! The core as the engine sees it: safe wrappers around `omen_engine_host`.
 //!
-//! Ownership: `HostTable` owns one reference to a table and gives it back when dropped. Scans and
-//! streams share it through an `Arc`, so a table lives as long as anything that reads it, past the
+//! Ownership: `HostTable` owns one reference to a table and gives it back when dropped, `HostCursor`
+//! one partition's cursor. Scans and cursors share the table through an `Arc`, so a table lives as long as anything that reads it, past the
 //! statement and past the engine's close. The functions of the host are copied, not borrowed.
 //!
 //! Concurrency: every host function is thread-safe, so are the wrappers; a statement's handle is
@@ -17,9 +17,9 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 
 use crate::abi::{
-    omen_engine_host, omen_engine_scan, omen_engine_statement, omen_engine_support,
-    omen_engine_table, omen_error, omen_status, omen_type, omen_value, ArrowArrayStream,
-    ArrowSchema, Status, OMEN_ENGINE_ABI_VERSION,
+    omen_engine_cursor, omen_engine_host, omen_engine_scan, omen_engine_statement,
+    omen_engine_support, omen_engine_table, omen_error, omen_status, omen_type, omen_value,
+    ArrowArray, ArrowSchema, Status, OMEN_ENGINE_ABI_VERSION,
 };
 use crate::error::{EngineError, EngineResult};
 use crate::predicate::{AbiPredicates, Predicate};
@@ -53,11 +53,17 @@ impl Host {
         }
         let functions = *host;
         let omen_engine_host { table_resolve, table_release, table_info, .. } = functions;
-        let omen_engine_host { table_schema, predicate_support, scan_open, .. } = functions;
+        let omen_engine_host { table_schema, predicate_support, row_count, .. } = functions;
+        let omen_engine_host { scan_open, scan_next, scan_prune, scan_close, .. } = functions;
+        let omen_engine_host { column_statistics, function_call, function_result, .. } = functions;
         let tables = table_resolve.is_some() && table_release.is_some() && table_info.is_some();
-        let scans = table_schema.is_some() && predicate_support.is_some() && scan_open.is_some();
+        let facts = table_schema.is_some() && predicate_support.is_some() && row_count.is_some();
+        let facts = facts && column_statistics.is_some();
+        let opening = scan_open.is_some() && scan_next.is_some();
+        let scans = opening && scan_prune.is_some() && scan_close.is_some();
+        let functions_called = function_call.is_some() && function_result.is_some();
         let texts = functions.value_from_text.is_some() && functions.value_to_text.is_some();
-        if !tables || !scans || !texts {
+        if !tables || !facts || !scans || !functions_called || !texts {
             return Err(EngineError::internal("a function of the host is missing"));
         }
         Ok(Arc::new(Self { functions }))
@@ -89,7 +95,8 @@ impl Host {
             raw,
             name: String::new(),
             key_columns: vec![],
-            row_count_estimate: 0,
+            row_count: 0,
+            row_count_exact: false,
             schema: Arc::new(Schema::empty()),
         };
         table.describe()?;
@@ -163,7 +170,9 @@ pub struct HostTable {
     pub name: String,
     /// Positions of the key's columns in the schema; empty where the key is hidden.
     pub key_columns: Vec<u32>,
-    pub row_count_estimate: u64,
+    pub row_count: u64,
+    /// Whether `row_count` is no estimate.
+    pub row_count_exact: bool,
     pub schema: SchemaRef,
 }
 
@@ -189,7 +198,8 @@ impl HostTable {
                 let count = info.key_column_count as usize;
                 self.key_columns = std::slice::from_raw_parts(info.key_columns, count).to_vec();
             }
-            self.row_count_estimate = info.row_count_estimate;
+            self.row_count =
+                call!(self.host, row_count(self.raw.as_ptr(), &mut self.row_count_exact));
             let status = call!(self.host, table_schema(self.raw.as_ptr(), &mut schema, &mut error));
             check(status, &error)?;
         }
@@ -219,7 +229,7 @@ impl HostTable {
     }
 
     /// Opens one partition of a scan.
-    pub fn scan(&self, request: &ScanRequest<'_>) -> EngineResult<ArrowArrayStream> {
+    pub fn scan(self: &Arc<Self>, request: &ScanRequest<'_>) -> EngineResult<HostCursor> {
         let predicates = AbiPredicates::new(request.predicates)
             .ok_or_else(|| EngineError::internal("a predicate has a value of no core type"))?;
         let scan = omen_engine_scan {
@@ -231,14 +241,14 @@ impl HostTable {
             partition: request.partition,
             partition_count: request.partition_count,
         };
-        let mut stream = ArrowArrayStream::empty();
+        let mut raw = std::ptr::null_mut();
         let mut error = empty_error();
-        // SAFETY: the handle is live, the scan is borrowed for the call, the stream is ours.
-        let status = unsafe {
-            call!(self.host, scan_open(self.raw.as_ptr(), &scan, &mut stream, &mut error))
-        };
+        // SAFETY: the handle is live, the scan is borrowed for the call.
+        let status =
+            unsafe { call!(self.host, scan_open(self.raw.as_ptr(), &scan, &mut raw, &mut error)) };
         check(status, &error)?;
-        Ok(stream)
+        let raw = NonNull::new(raw).ok_or_else(|| EngineError::internal("no cursor was given"))?;
+        Ok(HostCursor { table: Arc::clone(self), raw })
     }
 }
 
@@ -252,6 +262,41 @@ impl Drop for HostTable {
 impl fmt::Debug for HostTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HostTable({})", self.name)
+    }
+}
+
+/// One partition of a scan, being read.
+pub struct HostCursor {
+    table: Arc<HostTable>,
+    raw: NonNull<omen_engine_cursor>,
+}
+
+// SAFETY: a cursor is for one thread at a time, whichever.
+unsafe impl Send for HostCursor {}
+
+impl HostCursor {
+    /// The next batch; None at the end. It doesn't block.
+    pub fn next(&mut self) -> EngineResult<Option<ArrowArray>> {
+        let mut array = ArrowArray::empty();
+        let mut error = empty_error();
+        // SAFETY: the cursor is live and borrowed exclusively; the array is ours to release.
+        let status =
+            unsafe { call!(self.table.host, scan_next(self.raw.as_ptr(), &mut array, &mut error)) };
+        if status == omen_status::OMEN_END_OF_DATA {
+            return Ok(None);
+        }
+        check(status, &error)?;
+        if array.is_released() {
+            return Err(EngineError::internal("a scan delivered no batch"));
+        }
+        Ok(Some(array))
+    }
+}
+
+impl Drop for HostCursor {
+    fn drop(&mut self) {
+        // SAFETY: this is the one release of the cursor that `scan` received.
+        unsafe { call!(self.table.host, scan_close(self.raw.as_ptr())) }
     }
 }
 

@@ -5,15 +5,17 @@
 //!   omen_engine ->| session.rs  runtime, memory pool, planning
 //!                 | catalog.rs  names of one statement        -> host.rs -> omen_engine_host
 //!                 | provider.rs what may be pushed down        (predicate.rs, value.rs)
-//!                 | scan.rs     batches in, as Arrow C streams
+//!                 | scan.rs     batches in, by cursors
 //!   stream      <-| stream.rs   result out, as an Arrow C stream
+//!                 | wait.rs     callers wait, and give up when asked to
 //!                 | operands.rs, texts.rs, coercion.rs, arithmetic.rs: PostgreSQL's rules
 //!                 | error.rs    every error as a SQLSTATE
 //!                 | limits.rs   how deep a statement may be
 //! ```
 //!
 //! `unsafe` is confined to the boundary: here, `host.rs`, `catalog.rs` (one handle), `value.rs`
-//! (a C union), `scan.rs` and `stream.rs` (Arrow C structures). See README.md.
+//! (a C union), `scan.rs` and `stream.rs` (Arrow C structures), `wait.rs` (one callback). See
+//! README.md.
 
 mod abi;
 mod arithmetic;
@@ -30,19 +32,22 @@ mod session;
 mod stream;
 mod texts;
 mod value;
+mod wait;
 
 use std::ffi::c_char;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Once};
 
 use abi::{
-    omen_engine, omen_engine_host, omen_engine_instance, omen_engine_options,
-    omen_engine_statement, omen_error, omen_status, omen_value, ArrowArrayStream, Status,
+    omen_engine, omen_engine_counters, omen_engine_host, omen_engine_instance, omen_engine_options,
+    omen_engine_query, omen_engine_statement, omen_error, omen_status, ArrowArrayStream, Status,
     OMEN_ENGINE_ABI_VERSION,
 };
 use error::{EngineError, EngineResult};
 use host::Host;
-use session::Engine;
+use session::{Engine, Question};
+use wait::Interrupt;
 
 /// What `name` says; the version is Cargo.toml's exact requirement.
 const NAME: &std::ffi::CStr = c"DataFusion 55.2.0";
@@ -56,16 +61,25 @@ static ENGINE: omen_engine = omen_engine {
     close: Some(close),
     query: Some(query),
     explain: Some(explain),
+    counters: Some(counters),
 };
 
 /// The engine's only export: its functions, or NULL where the versions differ.
 #[no_mangle]
 pub extern "C" fn omen_engine_entry(abi_version: u32) -> *const omen_engine {
     if abi_version == OMEN_ENGINE_ABI_VERSION {
+        silence_panics();
         &ENGINE
     } else {
         std::ptr::null()
     }
+}
+
+/// Panics are caught and become errors with their text: nothing is written to standard error. The
+/// hook is this library's own, its copy of the standard library has no other user.
+fn silence_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
 }
 
 /// Runs `body`; a panic becomes INTERNAL, an error fills `error`.
@@ -118,10 +132,7 @@ unsafe extern "C" fn close(engine: *mut omen_engine_instance) {
 unsafe extern "C" fn query(
     engine: *mut omen_engine_instance,
     statement: *mut omen_engine_statement,
-    sql: *const c_char,
-    length: usize,
-    parameters: *const omen_value,
-    parameter_count: u32,
+    query: *const omen_engine_query,
     out: *mut ArrowArrayStream,
     error: *mut omen_error,
 ) -> Status {
@@ -130,16 +141,10 @@ unsafe extern "C" fn query(
         guarded(error, || {
             out.write(ArrowArrayStream::empty());
             let engine = engine_of(engine)?;
-            let values = match parameter_count {
-                0 => &[][..],
-                count => std::slice::from_raw_parts(parameters, count as usize),
-            };
-            let parameters = values
-                .iter()
-                .map(|value| Ok((value::sql_type(&value.type_)?, value::scalar_of(value)?)))
-                .collect::<EngineResult<Vec<_>>>()?;
-            let plan = engine.plan(statement, text_of(sql, length)?, parameters)?;
-            out.write(stream::run(&engine, plan)?);
+            let interrupt = Interrupt::new(&*query);
+            let plan = engine.plan(statement, question_of(&*query)?, &interrupt)?;
+            engine.queries.fetch_add(1, Ordering::Relaxed);
+            out.write(stream::run(&engine, plan, interrupt)?);
             Ok(())
         })
     }
@@ -148,8 +153,7 @@ unsafe extern "C" fn query(
 unsafe extern "C" fn explain(
     engine: *mut omen_engine_instance,
     statement: *mut omen_engine_statement,
-    sql: *const c_char,
-    length: usize,
+    query: *const omen_engine_query,
     out: *mut ArrowArrayStream,
     error: *mut omen_error,
 ) -> Status {
@@ -158,11 +162,41 @@ unsafe extern "C" fn explain(
         guarded(error, || {
             out.write(ArrowArrayStream::empty());
             let engine = engine_of(engine)?;
-            let plan = engine.plan(statement, text_of(sql, length)?, vec![])?;
-            out.write(stream::explain(&engine, plan.as_ref())?);
+            let interrupt = Interrupt::new(&*query);
+            let plan = engine.plan(statement, question_of(&*query)?, &interrupt)?;
+            out.write(stream::explain(&engine, plan.as_ref(), interrupt)?);
             Ok(())
         })
     }
+}
+
+unsafe extern "C" fn counters(
+    engine: *const omen_engine_instance,
+    out: *mut omen_engine_counters,
+) {
+    // SAFETY: the header's promises about the arguments.
+    let (engine, out) = unsafe { (&*engine.cast::<Engine>(), &mut *out) };
+    *out = omen_engine_counters { struct_bytes: out.struct_bytes, ..engine.counters() };
+}
+
+/// The query's text and parameters, owned.
+///
+/// # Safety
+/// What `query` points at is valid for reading, as the header says.
+unsafe fn question_of(query: &omen_engine_query) -> EngineResult<Question> {
+    // SAFETY: the caller's promise; where there are none the pointer may be NULL.
+    let (sql, values) = unsafe {
+        let values = match query.parameter_count {
+            0 => &[][..],
+            count => std::slice::from_raw_parts(query.parameters, count as usize),
+        };
+        (text_of(query.sql, query.length)?, values)
+    };
+    let parameters = values
+        .iter()
+        .map(|value| Ok((value::sql_type(&value.type_)?, value::scalar_of(value)?)))
+        .collect::<EngineResult<Vec<_>>>()?;
+    Ok(Question { sql: sql.into(), parameters })
 }
 
 /// Another reference to the engine behind a handle.

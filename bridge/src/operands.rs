@@ -30,11 +30,14 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-use crate::abi::{omen_status, omen_type, omen_type_id, OMEN_ENGINE_TYPE_KEY};
+use crate::abi::{omen_status, omen_type, omen_type_id};
 use crate::coercion::groups_of_one_type;
 use crate::error::{EngineError, EngineResult};
 use crate::host::Host;
 use crate::{texts, value};
+
+/// The key of a column's metadata that tells CHAR from TEXT; the core writes it.
+const TYPE_KEY: &str = "omendb.type";
 
 /// The rule; recursion is the caller's, from the leaves up.
 #[derive(Debug)]
@@ -316,7 +319,7 @@ fn text_operands(expr: &mut Expr) -> Vec<&mut Expr> {
 
 fn is_char(expr: &Expr, schema: &DFSchema) -> bool {
     let says_char = |(key, name): (&String, &String)| {
-        OMEN_ENGINE_TYPE_KEY.strip_suffix(b"\0") == Some(key.as_bytes()) && name == "char"
+        key == TYPE_KEY && name == "char"
     };
     let field = match expr {
         Expr::Column(column) => {

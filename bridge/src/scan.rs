@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   DataSourceExec            one TableStream per partition     the core
-//!   partition 0..n   ---->    poll: import the next batch  <---  Arrow C stream (scan_open)
+//!   partition 0..n   ---->    poll: import the next batch  <---  cursor (scan_open, scan_next)
 //! ```
 //!
 //! Invariants: batches are imported without a copy and keep what they show alive; a partition is
@@ -10,7 +10,6 @@
 //! unknown per partition. The host's next-batch call returns resident data and doesn't block, so
 //! it runs on the engine's workers; the scan is left non-cooperative, DataFusion adds the yields.
 
-use std::ffi::CStr;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,9 +30,9 @@ use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExp
 use datafusion::physical_plan::DisplayFormatType;
 use futures::Stream;
 
-use crate::abi::{ArrowArray, ArrowArrayStream, ArrowSchema};
+use crate::abi::ArrowArray;
 use crate::error::{EngineError, EngineResult};
-use crate::host::{HostTable, ScanRequest};
+use crate::host::{HostCursor, HostTable, ScanRequest};
 use crate::predicate::Predicate;
 
 /// Below so many rows a scan isn't worth a second thread.
@@ -77,7 +76,7 @@ impl TableScan {
             limit: limit.map(|limit| limit as u64),
             partition_count: 1,
         };
-        if !scan.is_by_key() && scan.table.row_count_estimate >= PARALLEL_ROWS_MIN {
+        if !scan.is_by_key() && scan.table.row_count >= PARALLEL_ROWS_MIN {
             scan.partition_count = partition_count_max.max(1);
         }
         Ok(scan)
@@ -91,7 +90,7 @@ impl TableScan {
     }
 
     fn row_count_estimate(&self) -> u64 {
-        let rows = self.table.row_count_estimate;
+        let rows = self.table.row_count;
         let passed = if self.is_by_key() {
             let counts = self.predicates.iter().filter(|one| one.fixes_column());
             counts.map(|one| one.values.len() as u64).fold(1, u64::saturating_mul).min(rows)
@@ -175,8 +174,7 @@ impl DataSource for TableScan {
     }
 }
 
-/// One partition of a scan as DataFusion polls it. Fields drop in order: the host's stream before
-/// the table it reads.
+/// One partition of a scan as DataFusion polls it.
 struct TableStream {
     state: StreamState,
     scan: TableScan,
@@ -185,7 +183,7 @@ struct TableStream {
 
 enum StreamState {
     Unopened,
-    Open(ArrowArrayStream),
+    Open(HostCursor),
     Ended,
 }
 
@@ -194,18 +192,17 @@ impl TableStream {
     fn next_batch(&mut self) -> EngineResult<Option<RecordBatch>> {
         if let StreamState::Unopened = self.state {
             self.state = StreamState::Ended;
-            let mut stream = self.scan.table.scan(&ScanRequest {
+            let cursor = self.scan.table.scan(&ScanRequest {
                 columns: &self.scan.columns,
                 predicates: &self.scan.predicates,
                 limit: self.scan.limit,
                 partition: self.partition,
                 partition_count: self.scan.partition_count as u32,
             })?;
-            check_schema(&mut stream, &self.scan.schema)?;
-            self.state = StreamState::Open(stream);
+            self.state = StreamState::Open(cursor);
         }
-        let StreamState::Open(stream) = &mut self.state else { return Ok(None) };
-        let batch = pull(stream).and_then(|array| match array {
+        let StreamState::Open(cursor) = &mut self.state else { return Ok(None) };
+        let batch = cursor.next().and_then(|array| match array {
             Some(array) => import(array, &self.scan.schema).map(Some),
             None => Ok(None),
         });
@@ -228,48 +225,6 @@ impl RecordBatchStream for TableStream {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.scan.schema)
     }
-}
-
-/// Refuses a stream whose columns aren't those asked for; names don't matter.
-fn check_schema(stream: &mut ArrowArrayStream, expected: &Schema) -> EngineResult<()> {
-    let mut schema = ArrowSchema::empty();
-    let get_schema =
-        stream.get_schema.ok_or_else(|| EngineError::internal("a scan's stream is malformed"))?;
-    // SAFETY: a stream that isn't released answers; both structures are ours.
-    if unsafe { get_schema(stream, &mut schema) } != 0 {
-        return Err(last_error(stream));
-    }
-    let schema = Schema::try_from(&schema)?;
-    let (given, wanted) = (schema.fields().iter(), expected.fields().iter());
-    if !given.map(|field| field.data_type()).eq(wanted.map(|field| field.data_type())) {
-        return Err(EngineError::internal("a scan delivers other columns than asked for"));
-    }
-    Ok(())
-}
-
-/// The stream's next array; None at the end.
-fn pull(stream: &mut ArrowArrayStream) -> EngineResult<Option<ArrowArray>> {
-    let mut array = ArrowArray::empty();
-    let get_next =
-        stream.get_next.ok_or_else(|| EngineError::internal("a scan's stream is malformed"))?;
-    // SAFETY: the stream is live and used by one thread at a time; the array is ours to release.
-    if unsafe { get_next(stream, &mut array) } != 0 {
-        return Err(last_error(stream));
-    }
-    Ok((!array.is_released()).then_some(array))
-}
-
-fn last_error(stream: &mut ArrowArrayStream) -> EngineError {
-    // SAFETY: the text is borrowed until the stream's next call and copied before.
-    let text = unsafe {
-        let text = stream.get_last_error.map_or(std::ptr::null(), |last| last(stream));
-        if text.is_null() {
-            "".into()
-        } else {
-            CStr::from_ptr(text).to_string_lossy()
-        }
-    };
-    EngineError::from_stream_text(&text)
 }
 
 /// Takes an array over as a batch, without a copy (a misaligned buffer is copied).

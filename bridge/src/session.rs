@@ -5,8 +5,8 @@
 //!        -> optimise (filters go to the host) -> physical plan -> stream
 //! ```
 //!
-//! Planning runs on the caller's thread, execution on the caller's thread too where a plan has
-//! one partition, else on the runtime's workers. The session's functions and rules are made once;
+//! Planning runs on a thread of the runtime's blocking pool, execution on its workers; the caller
+//! waits and can give up (`wait.rs`). The session's functions and rules are made once;
 //! each statement copies the session (some tens of microseconds) because the catalog and the
 //! start time are part of it.
 //!
@@ -16,6 +16,8 @@
 //! dropped, joining the workers, only on a thread of the caller's.
 
 use std::ops::ControlFlow;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
@@ -41,7 +43,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 use tokio::runtime::Runtime;
 
-use crate::abi::{omen_engine_options, omen_engine_statement, omen_status};
+use crate::abi::{
+    omen_engine_counters, omen_engine_options, omen_engine_statement, omen_status,
+};
 use crate::arithmetic::CheckedIntegers;
 use crate::catalog::{StatementCatalog, CATALOG, SCHEMA};
 use crate::coercion::FloatOverDecimal;
@@ -50,6 +54,7 @@ use crate::host::Host;
 use crate::limits;
 use crate::operands::Operands;
 use crate::value;
+use crate::wait::Interrupt;
 
 /// The pool's size where the options leave it open.
 const MEMORY_BYTES_DEFAULT: u64 = 1 << 30;
@@ -68,12 +73,20 @@ pub struct Engine {
     state: SessionState,
     pub task_context: Arc<TaskContext>,
     host: Arc<Host>,
+    /// Planned so far, without those to explain.
+    pub queries: AtomicU64,
     /// Last, so that it is dropped last.
     pub runtime: Runtime,
 }
 
 /// A parameter: how it is declared and its value.
 pub type Parameter = (SqlType, ScalarValue);
+
+/// One query to plan.
+pub struct Question {
+    pub sql: String,
+    pub parameters: Vec<Parameter>,
+}
 
 impl Engine {
     /// Starts the runtime and prepares the session.
@@ -94,7 +107,7 @@ impl Engine {
             .map_err(|error| EngineError::internal(format!("no runtime: {error}")))?;
         let state = new_state(threads, memory as usize, Arc::clone(&host))?;
         let task_context = state.task_ctx();
-        Ok(Self { state, task_context, host, runtime })
+        Ok(Self { state, task_context, host, queries: AtomicU64::new(0), runtime })
     }
 
     /// Plans one query against `statement`'s tables.
@@ -104,23 +117,43 @@ impl Engine {
     pub unsafe fn plan(
         &self,
         statement: *mut omen_engine_statement,
-        sql: &str,
-        parameters: Vec<Parameter>,
+        question: Question,
+        interrupt: &Interrupt,
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
-        let parsed = parse(&self.state, sql)?;
-        // SAFETY: the guard is dropped at the end of this function.
+        // SAFETY: the guard is dropped at the end of this function, also where the planning goes
+        // on because nobody waits for it any more.
         let (catalog, _guard) = unsafe {
             StatementCatalog::new(Arc::clone(&self.host), statement, self.state.table_functions())
         };
         let mut state = self.state.clone();
         state.register_catalog_list(Arc::new(catalog));
         state.mark_start_execution();
-        self.runtime.block_on(async {
-            let plan = bind(&state, parsed, parameters).await?;
-            let plan = state.optimize(&plan)?;
-            Ok(state.query_planner().create_physical_plan(&plan, &state).await?)
-        })
+        let handle = self.runtime.handle().clone();
+        interrupt.run_blocking(&self.runtime, move || {
+            catch_unwind(AssertUnwindSafe(|| handle.block_on(plan_query(&state, question))))
+                .unwrap_or_else(|payload| Err(EngineError::from_panic(payload.as_ref())))
+        })?
     }
+
+    pub fn counters(&self) -> omen_engine_counters {
+        omen_engine_counters {
+            struct_bytes: 0,
+            queries: self.queries.load(Ordering::Relaxed),
+            spilled_bytes: 0,
+            dynamic_filters: 0,
+            plans_cached: 0,
+        }
+    }
+}
+
+async fn plan_query(
+    state: &SessionState,
+    question: Question,
+) -> EngineResult<Arc<dyn ExecutionPlan>> {
+    let parsed = parse(state, &question.sql)?;
+    let plan = bind(state, parsed, question.parameters).await?;
+    let plan = state.optimize(&plan)?;
+    Ok(state.query_planner().create_physical_plan(&plan, state).await?)
 }
 
 /// A session with functions and rules and nothing else.
@@ -143,7 +176,7 @@ fn new_state(
     options.sql_parser.parse_float_as_decimal = true;
     options.sql_parser.recursion_limit = ConfigNonZeroUsize::try_new(NESTING_MAX)?;
     options.execution.time_zone = Some("UTC".into());
-    // Small inputs then stay on one partition and on the caller's thread.
+    // Small inputs then stay on one partition.
     options.execution.use_row_number_estimates_to_optimize_partitioning = true;
     let table_functions = SessionStateDefaults::default_table_functions();
     // Its patterns are not PostgreSQL's, and what is none comes out as it went in.

@@ -2,7 +2,8 @@
 //!
 //! Ownership: the stream owns the plan's stream and shares the engine, so it works and can be
 //! released after the engine was closed; batches own only their buffers and outlive both.
-//! Releasing drops the plan's stream, which cancels the tasks behind it. Columns leave in the
+//! Releasing drops the plan's stream, which cancels the tasks behind it. Batches are computed on the
+//! engine's workers while the caller waits; an interrupt ends the wait (`wait.rs`). Columns leave in the
 //! core's types (`value::result_type`) and start at offset 0.
 //!
 //! arrow-rs has an exporter too, but it lets panics through `extern "C"` (an abort) and knows
@@ -22,18 +23,20 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{displayable, execute_stream, ExecutionPlan};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 
 use crate::abi::{ArrowArray, ArrowArrayStream, ArrowSchema};
 use crate::error::{EngineError, EngineResult};
 use crate::limits::with_stack;
 use crate::session::Engine;
 use crate::value;
+use crate::wait::Interrupt;
 
 /// A result on its way out. Fields drop in order: the stream before the engine's runtime.
 struct ResultStream {
     /// None once it has ended or failed.
     stream: Option<SendableRecordBatchStream>,
+    interrupt: Interrupt,
     schema: SchemaRef,
     /// The errno and the text that every call after a failure repeats.
     failure: Option<(c_int, CString)>,
@@ -41,16 +44,24 @@ struct ResultStream {
 }
 
 /// Starts `plan` and gives its result as a C stream.
-pub fn run(engine: &Arc<Engine>, plan: Arc<dyn ExecutionPlan>) -> EngineResult<ArrowArrayStream> {
+pub fn run(
+    engine: &Arc<Engine>,
+    plan: Arc<dyn ExecutionPlan>,
+    interrupt: Interrupt,
+) -> EngineResult<ArrowArrayStream> {
     let schema = result_schema(&plan.schema())?;
     // The tasks of a plan with several partitions are spawned here.
     let _runtime = engine.runtime.enter();
     let stream = execute_stream(plan, Arc::clone(&engine.task_context))?;
-    Ok(export(engine, stream, schema))
+    Ok(export(engine, stream, schema, interrupt))
 }
 
 /// The plan's text, one row a line.
-pub fn explain(engine: &Arc<Engine>, plan: &dyn ExecutionPlan) -> EngineResult<ArrowArrayStream> {
+pub fn explain(
+    engine: &Arc<Engine>,
+    plan: &dyn ExecutionPlan,
+    interrupt: Interrupt,
+) -> EngineResult<ArrowArrayStream> {
     let text = displayable(plan).indent(false).to_string();
     let lines = StringArray::from(text.lines().collect::<Vec<_>>());
     let field = Field::new("QUERY PLAN", DataType::Utf8, false);
@@ -58,7 +69,7 @@ pub fn explain(engine: &Arc<Engine>, plan: &dyn ExecutionPlan) -> EngineResult<A
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(lines)])?;
     let batches = futures::stream::iter([Ok(batch)]);
     let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), batches));
-    Ok(export(engine, stream, schema))
+    Ok(export(engine, stream, schema, interrupt))
 }
 
 /// The schema in the core's types; 0A000 where a column has no such type.
@@ -79,9 +90,10 @@ fn export(
     engine: &Arc<Engine>,
     stream: SendableRecordBatchStream,
     schema: SchemaRef,
+    interrupt: Interrupt,
 ) -> ArrowArrayStream {
-    let result =
-        ResultStream { stream: Some(stream), schema, failure: None, engine: Arc::clone(engine) };
+    let engine = Arc::clone(engine);
+    let result = ResultStream { stream: Some(stream), interrupt, schema, failure: None, engine };
     ArrowArrayStream {
         get_schema: Some(get_schema),
         get_next: Some(get_next),
@@ -92,10 +104,17 @@ fn export(
 }
 
 impl ResultStream {
-    /// Blocks until there is a batch, an end or an error.
+    /// Blocks until there is a batch, an end, an error or an interrupt.
     fn next(&mut self) -> EngineResult<Option<RecordBatch>> {
-        let Some(stream) = &mut self.stream else { return Ok(None) };
-        match self.engine.runtime.block_on(stream.next()) {
+        let Some(mut stream) = self.stream.take() else { return Ok(None) };
+        let step = async move {
+            // Caught here, or the stream would be dropped while the panic unwinds.
+            let next = AssertUnwindSafe(stream.next()).catch_unwind().await;
+            (stream, next)
+        };
+        let (stream, next) = self.interrupt.run(&self.engine.runtime, step)?;
+        self.stream = Some(stream);
+        match next.map_err(|payload| EngineError::from_panic(payload.as_ref()))? {
             Some(batch) => Ok(Some(in_core_types(batch?, &self.schema)?)),
             None => Ok(None),
         }

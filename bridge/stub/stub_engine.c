@@ -6,11 +6,12 @@
  * it, is refused with NOT_SUPPORTED (0A000); it never guesses. One partition, on the caller's
  * thread, no predicates.
  *
- * Ownership: a result stream owns the host's stream and the table it reads. Batches are the
+ * Ownership: a result stream owns the host's cursor and the table it reads. Batches are the
  * host's own and are passed on untouched.
  */
 #include <ctype.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@ enum { TEXT_BYTES_MAX = 128 };
 
 struct omen_engine_instance {
     const omen_engine_host *host;
+    atomic_uint_fast64_t queries; /* relaxed */
 };
 
 enum shape { SHAPE_ALL, SHAPE_COUNT, SHAPE_PLAN };
@@ -30,7 +32,9 @@ struct result {
     const omen_engine_host *host;
     omen_engine_table *table;
     enum shape shape;
-    struct ArrowArrayStream rows; /* released: nothing left */
+    omen_engine_cursor *rows;
+    bool (*interrupted)(void *context);
+    void *interrupt_context;
     bool done;
     char plan[TEXT_BYTES_MAX + 32];
     char error[OMEN_ERROR_MESSAGE_BYTES];
@@ -161,22 +165,38 @@ static int make_schema(const char *format, const char *name, struct ArrowSchema 
 
 /* --- the result stream ------------------------------------------------------------------------- */
 
+/* Remembers the host's words as "SQLSTATE message". */
+static int keep_error(struct result *result, const omen_error *error)
+{
+    snprintf(result->error, sizeof result->error, "%s %.*s", error->sqlstate,
+             (int)sizeof result->error - 16, error->message);
+    return EIO;
+}
+
 static int get_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
 {
     struct result *result = stream->private_data;
-    if (result->shape == SHAPE_ALL)
-        return result->rows.get_schema(&result->rows, out);
+    if (result->shape == SHAPE_ALL) {
+        omen_error error = {.message = ""};
+        omen_status status = result->host->table_schema(result->table, out, &error);
+        return status == OMEN_OK ? 0 : keep_error(result, &error);
+    }
     if (result->shape == SHAPE_COUNT)
         return make_schema("l", "count(*)", out);
     return make_schema("u", "QUERY PLAN", out);
 }
 
-/* Remembers the host's words, which only live until its stream's next call. */
-static int pass_error(struct result *result, int code)
+/* The next batch of the host; one without release at the end. */
+static int next_rows(struct result *result, struct ArrowArray *out)
 {
-    const char *text = result->rows.get_last_error(&result->rows);
-    snprintf(result->error, sizeof result->error, "%s", text != NULL ? text : "XX000 a scan failed");
-    return code;
+    omen_error error = {.message = ""};
+    memset(out, 0, sizeof *out);
+    if (result->interrupted != NULL && result->interrupted(result->interrupt_context)) {
+        fail(&error, OMEN_CANCELLED, "57014", "canceling statement due to user request");
+        return keep_error(result, &error);
+    }
+    omen_status status = result->host->scan_next(result->rows, out, &error);
+    return status == OMEN_OK || status == OMEN_END_OF_DATA ? 0 : keep_error(result, &error);
 }
 
 static int count_rows(struct result *result, struct ArrowArray *out)
@@ -184,9 +204,9 @@ static int count_rows(struct result *result, struct ArrowArray *out)
     int64_t count = 0;
     for (;;) {
         struct ArrowArray batch;
-        int code = result->rows.get_next(&result->rows, &batch);
+        int code = next_rows(result, &batch);
         if (code != 0)
-            return pass_error(result, code);
+            return code;
         if (batch.release == NULL)
             return make_row(count, NULL, out);
         count += batch.length;
@@ -199,10 +219,8 @@ static int get_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
     struct result *result = stream->private_data;
     if (result->error[0] != '\0')
         return EIO;
-    if (result->shape == SHAPE_ALL) {
-        int code = result->rows.get_next(&result->rows, out);
-        return code != 0 ? pass_error(result, code) : 0;
-    }
+    if (result->shape == SHAPE_ALL)
+        return next_rows(result, out);
     memset(out, 0, sizeof *out);
     if (result->done)
         return 0;
@@ -219,8 +237,8 @@ static const char *get_last_error(struct ArrowArrayStream *stream)
 static void release(struct ArrowArrayStream *stream)
 {
     struct result *result = stream->private_data;
-    if (result->rows.release != NULL)
-        result->rows.release(&result->rows);
+    if (result->rows != NULL)
+        result->host->scan_close(result->rows);
     if (result->table != NULL)
         result->host->table_release(result->table);
     free(result);
@@ -245,6 +263,7 @@ static omen_status open_engine(const omen_engine_host *host, const omen_engine_o
     if (engine == NULL)
         return fail(error, OMEN_OUT_OF_MEMORY, "53200", "out of memory");
     engine->host = host;
+    atomic_init(&engine->queries, 0);
     *out = engine;
     return OMEN_OK;
 }
@@ -254,7 +273,7 @@ static void close_engine(omen_engine_instance *engine)
     free(engine);
 }
 
-/* Opens the host's stream: all columns, or none where only the number of rows matters. */
+/* Opens the host's cursor: all columns, or none where only the number of rows matters. */
 static omen_status open_rows(struct result *result, omen_error *error)
 {
     struct ArrowSchema schema;
@@ -276,13 +295,15 @@ static omen_status open_rows(struct result *result, omen_error *error)
 }
 
 static omen_status start(omen_engine_instance *engine, omen_engine_statement *statement,
-                         const char *sql, size_t length, bool explain,
-                         struct ArrowArrayStream *out, omen_error *error)
+                         const omen_engine_query *query, bool explain, struct ArrowArrayStream *out,
+                         omen_error *error)
 {
     char text[TEXT_BYTES_MAX];
     const char *table = NULL;
     enum shape shape = SHAPE_ALL;
-    if (!normalise(sql, length, text) || !parse(text, &shape, &table))
+    if (query->parameter_count > 0)
+        return fail(error, OMEN_NOT_SUPPORTED, "0A000", "the stub engine takes no parameters");
+    if (!normalise(query->sql, query->length, text) || !parse(text, &shape, &table))
         return fail(error, OMEN_NOT_SUPPORTED, "0A000",
                     "the stub engine knows only SELECT * and SELECT count(*) of one table");
     struct result *result = calloc(1, sizeof *result);
@@ -290,9 +311,11 @@ static omen_status start(omen_engine_instance *engine, omen_engine_statement *st
         return fail(error, OMEN_OUT_OF_MEMORY, "53200", "out of memory");
     result->host = engine->host;
     result->shape = explain ? SHAPE_PLAN : shape;
+    result->interrupted = query->interrupted;
+    result->interrupt_context = query->interrupt_context;
     snprintf(result->plan, sizeof result->plan, "StubScan: table=%s", table);
-    omen_status status = engine->host->table_resolve(statement, table, strlen(table),
-                                                     &result->table, error);
+    omen_status status =
+        engine->host->table_resolve(statement, table, strlen(table), &result->table, error);
     if (status == OMEN_OK && !explain)
         status = open_rows(result, error);
     *out = (struct ArrowArrayStream){get_schema, get_next, get_last_error, release, result};
@@ -302,21 +325,28 @@ static omen_status start(omen_engine_instance *engine, omen_engine_statement *st
 }
 
 static omen_status query(omen_engine_instance *engine, omen_engine_statement *statement,
-                         const char *sql, size_t length, const omen_value *parameters,
-                         uint32_t parameter_count, struct ArrowArrayStream *out,
+                         const omen_engine_query *query, struct ArrowArrayStream *out,
                          omen_error *error)
 {
-    (void)parameters;
-    if (parameter_count > 0)
-        return fail(error, OMEN_NOT_SUPPORTED, "0A000", "the stub engine takes no parameters");
-    return start(engine, statement, sql, length, false, out, error);
+    omen_status status = start(engine, statement, query, false, out, error);
+    if (status == OMEN_OK)
+        atomic_fetch_add_explicit(&engine->queries, 1, memory_order_relaxed);
+    return status;
 }
 
 static omen_status explain(omen_engine_instance *engine, omen_engine_statement *statement,
-                           const char *sql, size_t length, struct ArrowArrayStream *out,
+                           const omen_engine_query *query, struct ArrowArrayStream *out,
                            omen_error *error)
 {
-    return start(engine, statement, sql, length, true, out, error);
+    return start(engine, statement, query, true, out, error);
+}
+
+static void counters(const omen_engine_instance *engine, omen_engine_counters *out)
+{
+    *out = (omen_engine_counters){
+        .struct_bytes = out->struct_bytes,
+        .queries = atomic_load_explicit(&engine->queries, memory_order_relaxed),
+    };
 }
 
 const omen_engine *omen_engine_entry(uint32_t abi_version)
@@ -329,6 +359,7 @@ const omen_engine *omen_engine_entry(uint32_t abi_version)
         .close = close_engine,
         .query = query,
         .explain = explain,
+        .counters = counters,
     };
     return abi_version == OMEN_ENGINE_ABI_VERSION ? &engine : NULL;
 }

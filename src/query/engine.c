@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "query/engine_host.h"
+#include "query/result.h"
+
 enum { PATH_BYTES_MAX = 4096 };
 
 struct engine_state {
@@ -111,21 +114,41 @@ static omen_status engine_of(struct database *database, const struct engine_stat
     return status;
 }
 
+static bool session_interrupted(void *context)
+{
+    struct session *session = context;
+    return atomic_load_explicit(&session->interrupted, memory_order_relaxed);
+}
+
+static omen_engine_query query_of(struct session *session, const char *sql, size_t length)
+{
+    return (omen_engine_query){
+        .sql = sql,
+        .length = length,
+        .timeout_ms = session->timeout_ms,
+        .interrupted = session_interrupted,
+        .interrupt_context = session,
+    };
+}
+
 omen_status engine_query(struct session *session, const char *sql, size_t length,
                          const omen_value *parameters, uint32_t parameter_count,
                          struct ArrowArrayStream *out, omen_error *error)
 {
     const struct engine_state *state;
     omen_engine_statement *statement;
+    omen_engine_query query = query_of(session, sql, length);
+    query.parameters = parameters;
+    query.parameter_count = parameter_count;
     memset(out, 0, sizeof *out);
     OMEN_TRY(engine_of(session->database, &state, error));
     OMEN_TRY(engine_statement_open(session, &statement, error));
-    omen_status status = state->engine->query(state->instance, statement, sql, length, parameters,
-                                              parameter_count, out, error);
+    omen_status status = state->engine->query(state->instance, statement, &query, out, error);
     engine_statement_close(statement);
-    if (status == OMEN_OK)
-        session_count(&session->route_engine, 1);
-    return status;
+    if (status != OMEN_OK)
+        return status;
+    session_count(&session->route_engine, 1);
+    return result_keep_session(session, out, error); /* it asks whether it is interrupted */
 }
 
 omen_status engine_explain(struct session *session, const char *sql, size_t length,
@@ -133,11 +156,22 @@ omen_status engine_explain(struct session *session, const char *sql, size_t leng
 {
     const struct engine_state *state;
     omen_engine_statement *statement;
+    const omen_engine_query query = query_of(session, sql, length);
     memset(out, 0, sizeof *out);
     OMEN_TRY(engine_of(session->database, &state, error));
     OMEN_TRY(engine_statement_open(session, &statement, error));
-    omen_status status =
-        state->engine->explain(state->instance, statement, sql, length, out, error);
+    omen_status status = state->engine->explain(state->instance, statement, &query, out, error);
     engine_statement_close(statement);
-    return status;
+    return status == OMEN_OK ? result_keep_session(session, out, error) : status;
+}
+
+void engine_counters_of(struct database *database, omen_engine_counters *out)
+{
+    *out = (omen_engine_counters){.struct_bytes = sizeof *out};
+    mutex_lock(&database->engine_lock);
+    if (database->engine != NULL) {
+        const struct engine_state *state = database->engine;
+        state->engine->counters(state->instance, out);
+    }
+    mutex_unlock(&database->engine_lock);
 }

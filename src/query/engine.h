@@ -7,7 +7,8 @@
 #include "query/session.h"
 
 /* Runs a query in the engine at one read view of its own and counts it. Parameters and text are
- * borrowed for the call. The stream may outlive the session.
+ * borrowed for the call. The stream keeps the session alive; it fails with CANCELLED where the
+ * session is interrupted or its timeout passes.
  * Errors: ENGINE_MISSING where it cannot be loaded; the engine's; OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status engine_query(struct session *session, const char *sql, size_t length,
                                          const omen_value *parameters, uint32_t parameter_count,
@@ -17,14 +18,7 @@ OMEN_MUST_CHECK omen_status engine_query(struct session *session, const char *sq
 OMEN_MUST_CHECK omen_status engine_explain(struct session *session, const char *sql, size_t length,
                                            struct ArrowArrayStream *out, omen_error *error);
 
-/* --- engine_host.c --- */
-
-/* The core's side of the ABI. Static. */
-extern const omen_engine_host engine_host;
-
-/* One statement's read view: its snapshot is taken here, for all its tables. */
-OMEN_MUST_CHECK omen_status engine_statement_open(struct session *session,
-                                                  omen_engine_statement **out, omen_error *error);
-void engine_statement_close(omen_engine_statement *statement);
+/* What happened inside the engine since it was started; all zero where it wasn't. Thread-safe. */
+void engine_counters_of(struct database *database, omen_engine_counters *out);
 
 #endif

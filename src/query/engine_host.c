@@ -1,29 +1,13 @@
 /* engine_host.c - what the core offers an engine: tables at a statement's read view.
  *
- *   omen_engine_statement --- snapshot, list of the tables it has resolved
- *          |  one omen_engine_table per name, so all references and partitions of a statement
- *          v  share one captured view
- *   omen_engine_table ------- table_view, session (for the counters)
- *
  * Concurrency: everything may be called from any engine thread. The statement's list has a lock;
  * tables are reference counted and never change. The statement goes when its query function has
- * returned; tables and streams stay until their last release.
+ * returned; tables and cursors stay until their last release.
  */
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "column/decimal.h"
-#include "query/engine.h"
+#include "query/engine_host.h"
 #include "sql/value_text.h"
-
-struct omen_engine_table {
-    atomic_uint references;
-    struct session *session;
-    struct table_view *view;
-    omen_engine_table_info info;
-    omen_engine_table *next; /* of the statement's list */
-};
 
 struct omen_engine_statement {
     struct session *session;
@@ -32,7 +16,7 @@ struct omen_engine_statement {
     omen_engine_table *tables;
 };
 
-static struct schema *schema_of(const omen_engine_table *table)
+struct schema *engine_table_columns(const omen_engine_table *table)
 {
     return table_schema(table_view_table(table->view));
 }
@@ -58,7 +42,7 @@ omen_status engine_statement_open(struct session *session, omen_engine_statement
     return OMEN_OK;
 }
 
-static void host_table_release(omen_engine_table *table)
+void engine_table_release(omen_engine_table *table)
 {
     if (table == NULL)
         return;
@@ -78,7 +62,7 @@ void engine_statement_close(omen_engine_statement *statement)
     while (statement->tables != NULL) {
         omen_engine_table *table = statement->tables;
         statement->tables = table->next;
-        host_table_release(table);
+        engine_table_release(table);
     }
     snapshot_release(&statement->snapshot);
     mutex_destroy(&statement->lock);
@@ -89,7 +73,7 @@ void engine_statement_close(omen_engine_statement *statement)
 
 /* --- tables --- */
 
-static omen_engine_table *host_table_retain(omen_engine_table *table)
+omen_engine_table *engine_table_retain(omen_engine_table *table)
 {
     atomic_fetch_add_explicit(&table->references, 1, memory_order_relaxed);
     return table;
@@ -118,7 +102,6 @@ static omen_status capture_table(omen_engine_statement *statement, const char *n
         .name = table_name(table),
         .key_columns = schema->key_hidden ? NULL : schema->key_columns,
         .key_column_count = schema->key_hidden ? 0 : schema->key_count,
-        .row_count_estimate = table_row_count_estimate(table),
     };
     *out = captured;
     return OMEN_OK;
@@ -143,7 +126,7 @@ static omen_status host_table_resolve(omen_engine_statement *statement, const ch
         }
     }
     if (status == OMEN_OK)
-        *out = host_table_retain(table);
+        *out = engine_table_retain(table);
     mutex_unlock(&statement->lock);
     return status;
 }
@@ -153,15 +136,18 @@ static const omen_engine_table_info *host_table_info(const omen_engine_table *ta
     return &table->info;
 }
 
+/* Tells CHAR, which compares without its trailing blanks, from TEXT. */
+#define TYPE_KEY "omendb.type"
+
 /* One pair, in Arrow's encoding of metadata: each length is a native 32-bit integer. */
 static const struct {
     int32_t pair_count, key_length;
-    char key[sizeof OMEN_ENGINE_TYPE_KEY - 1];
+    char key[sizeof TYPE_KEY - 1];
     char value_length[4]; /* follows the key unaligned */
     char value[4];
 } char_metadata = {
     1,
-    sizeof OMEN_ENGINE_TYPE_KEY - 1,
+    sizeof TYPE_KEY - 1,
     {'o', 'm', 'e', 'n', 'd', 'b', '.', 't', 'y', 'p', 'e'},
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     {4, 0, 0, 0},
@@ -174,7 +160,7 @@ static const struct {
 static omen_status host_table_schema(const omen_engine_table *table, struct ArrowSchema *out,
                                      omen_error *error)
 {
-    const struct schema *schema = schema_of(table);
+    const struct schema *schema = engine_table_columns(table);
     omen_status status = schema_to_arrow(schema, NULL, 0, out);
     if (status != OMEN_OK)
         return error_set_default(error, status);
@@ -184,216 +170,20 @@ static omen_status host_table_schema(const omen_engine_table *table, struct Arro
     return OMEN_OK;
 }
 
-/* --- predicates --- */
+/* --- facts --- */
 
-static bool is_plain_text(omen_type_id type)
+static uint64_t host_row_count(const omen_engine_table *table, bool *exact)
 {
-    return type == OMEN_TYPE_TEXT || type == OMEN_TYPE_VARCHAR;
+    *exact = false;
+    return table_row_count_estimate(table_view_table(table->view));
 }
 
-/* Whether a value is one of the column's type, so that comparing them means what SQL means.
- * CHAR compares without its padding, which the scan does not do. */
-static bool value_matches(const omen_value *value, omen_type type)
+static void host_column_statistics(const omen_engine_table *table, uint32_t column,
+                                   omen_engine_column_statistics *out)
 {
-    if (type.id == OMEN_TYPE_CHAR)
-        return false;
-    if (value->type.id != type.id)
-        return is_plain_text(value->type.id) && is_plain_text(type.id);
-    if (type.id != OMEN_TYPE_DECIMAL)
-        return true;
-    return value->type.scale == type.scale &&
-           (value->is_null || decimal_fits(decimal_to_integer(value->as.decimal), type.precision));
-}
-
-static omen_engine_support host_predicate_support(const omen_engine_table *table,
-                                                  const omen_predicate *predicate)
-{
-    const struct schema *schema = schema_of(table);
-    if (predicate->column >= schema->column_count)
-        return OMEN_ENGINE_UNSUPPORTED;
-    switch (predicate->op) {
-    case OMEN_IS_NULL:
-    case OMEN_IS_NOT_NULL:
-        return predicate->value_count == 0 ? OMEN_ENGINE_EXACT : OMEN_ENGINE_UNSUPPORTED;
-    case OMEN_EQ:
-    case OMEN_NE:
-    case OMEN_LT:
-    case OMEN_LE:
-    case OMEN_GT:
-    case OMEN_GE:
-        if (predicate->value_count != 1)
-            return OMEN_ENGINE_UNSUPPORTED;
-        break;
-    case OMEN_IN:
-        break;
-    default:
-        return OMEN_ENGINE_UNSUPPORTED;
-    }
-    for (size_t i = 0; i < predicate->value_count; i++)
-        if (!value_matches(&predicate->values[i], schema->columns[predicate->column].type))
-            return OMEN_ENGINE_UNSUPPORTED;
-    return OMEN_ENGINE_EXACT;
-}
-
-/* Copies predicates into the arena with values of exactly the columns' types: TEXT for VARCHAR
- * and the precision of decimals are made equal. */
-static omen_status adapt_predicates(const struct schema *schema, const omen_engine_scan *scan,
-                                    struct arena *arena, omen_predicate **out)
-{
-    *out = arena_alloc(arena, scan->predicate_count * sizeof **out);
-    if (*out == NULL)
-        return OMEN_OUT_OF_MEMORY;
-    for (uint32_t i = 0; i < scan->predicate_count; i++) {
-        const omen_predicate *from = &scan->predicates[i];
-        (*out)[i] = *from;
-        if (from->value_count == 0 || from->column >= schema->column_count)
-            continue;
-        omen_value *values = arena_alloc(arena, from->value_count * sizeof *values);
-        if (values == NULL)
-            return OMEN_OUT_OF_MEMORY;
-        for (size_t j = 0; j < from->value_count; j++) {
-            values[j] = from->values[j];
-            if (value_matches(&values[j], schema->columns[from->column].type))
-                values[j].type = schema->columns[from->column].type;
-        }
-        (*out)[i].values = values;
-    }
-    return OMEN_OK;
-}
-
-/* --- scans --- */
-
-struct host_stream {
-    omen_engine_table *table; /* retained */
-    struct scan *scan;
-    uint32_t *columns; /* the projection, for the schema */
-    uint32_t column_count;
-    uint64_t groups_counted; /* pruned groups already added to the session's counter */
-    char error[OMEN_ERROR_MESSAGE_BYTES];
-};
-
-static int stream_fail(struct host_stream *stream, omen_status status)
-{
-    snprintf(stream->error, sizeof stream->error, "%s %s", omen_status_sqlstate(status),
-             omen_status_text(status));
-    return status == OMEN_OUT_OF_MEMORY ? ENOMEM : EIO;
-}
-
-static void count_pruned(struct host_stream *stream)
-{
-    struct scan_counters counters;
-    table_scan_counters(stream->scan, &counters);
-    session_count(&stream->table->session->groups_pruned,
-                  counters.groups_pruned - stream->groups_counted);
-    stream->groups_counted = counters.groups_pruned;
-}
-
-static int stream_get_schema(struct ArrowArrayStream *self, struct ArrowSchema *out)
-{
-    struct host_stream *stream = self->private_data;
-    omen_status status =
-        schema_to_arrow(schema_of(stream->table), stream->columns, stream->column_count, out);
-    return status == OMEN_OK ? 0 : stream_fail(stream, status);
-}
-
-static int stream_get_next(struct ArrowArrayStream *self, struct ArrowArray *out)
-{
-    struct host_stream *stream = self->private_data;
-    memset(out, 0, sizeof *out);
-    omen_status status = table_scan_next(stream->scan, out);
-    count_pruned(stream);
-    if (status == OMEN_OK)
-        return 0;
-    memset(out, 0, sizeof *out);
-    return status == OMEN_END_OF_DATA ? 0 : stream_fail(stream, status);
-}
-
-static const char *stream_get_last_error(struct ArrowArrayStream *self)
-{
-    struct host_stream *stream = self->private_data;
-    return stream->error[0] == '\0' ? NULL : stream->error;
-}
-
-static void host_stream_free(struct host_stream *stream)
-{
-    struct allocator *allocator = stream->table->session->database->allocator;
-    omen_engine_table *table = stream->table;
-    table_scan_close(stream->scan);
-    allocator_free(allocator, stream->columns, (stream->column_count + 1) * sizeof(uint32_t));
-    allocator_free(allocator, stream, sizeof *stream);
-    host_table_release(table);
-}
-
-static void stream_release(struct ArrowArrayStream *self)
-{
-    struct host_stream *stream = self->private_data;
-    self->release = NULL;
-    count_pruned(stream);
-    host_stream_free(stream);
-}
-
-static omen_status open_stream(omen_engine_table *table, const omen_engine_scan *scan,
-                               struct arena *arena, struct host_stream *stream, omen_error *error)
-{
-    struct allocator *allocator = table->session->database->allocator;
-    omen_predicate *predicates;
-    stream->column_count = scan->column_count;
-    /* One more than needed: a projection of no columns still needs a pointer. */
-    stream->columns = allocator_alloc(allocator, (scan->column_count + 1) * sizeof(uint32_t));
-    if (stream->columns == NULL ||
-        adapt_predicates(schema_of(table), scan, arena, &predicates) != OMEN_OK)
-        return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    if (scan->column_count > 0)
-        memcpy(stream->columns, scan->columns, scan->column_count * sizeof(uint32_t));
-    const struct scan_spec spec = {
-        .columns = stream->columns,
-        .column_count = scan->column_count,
-        .predicates = predicates,
-        .predicate_count = scan->predicate_count,
-        .limit = scan->limit,
-        .partition = scan->partition,
-        .partition_count = scan->partition_count,
-        .key_lookup = true,
-    };
-    return table_scan_open(table->view, &spec, &stream->scan, error);
-}
-
-static omen_status host_scan_open(omen_engine_table *table, const omen_engine_scan *scan,
-                                  struct ArrowArrayStream *out, omen_error *error)
-{
-    struct allocator *allocator = table->session->database->allocator;
-    struct session *session = table->session;
-    memset(out, 0, sizeof *out);
-    for (uint32_t i = 0; i < scan->column_count; i++)
-        if (scan->columns[i] >= schema_of(table)->column_count)
-            return error_set(error, OMEN_INVALID_ARGUMENT, "no column %u", scan->columns[i]);
-    if (scan->partition >= scan->partition_count)
-        return error_set(error, OMEN_INVALID_ARGUMENT, "no partition %u", scan->partition);
-    struct host_stream *stream = allocator_alloc_zeroed(allocator, sizeof *stream);
-    if (stream == NULL)
-        return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    struct arena arena;
-    arena_init(&arena, allocator);
-    stream->table = host_table_retain(table);
-    omen_status status = open_stream(table, scan, &arena, stream, error);
-    arena_release(&arena);
-    if (status != OMEN_OK) {
-        host_stream_free(stream);
-        return status;
-    }
-    if (scan->partition == 0) {
-        struct scan_counters counters;
-        table_scan_counters(stream->scan, &counters);
-        session_count(counters.by_index ? &session->engine_index_scans : &session->engine_scans, 1);
-    }
-    *out = (struct ArrowArrayStream){
-        .get_schema = stream_get_schema,
-        .get_next = stream_get_next,
-        .get_last_error = stream_get_last_error,
-        .release = stream_release,
-        .private_data = stream,
-    };
-    return OMEN_OK;
+    (void)table;
+    (void)column;
+    *out = (omen_engine_column_statistics){.exact = false};
 }
 
 /* --- values --- */
@@ -419,12 +209,19 @@ const omen_engine_host engine_host = {
     .abi_version = OMEN_ENGINE_ABI_VERSION,
     .struct_bytes = sizeof(omen_engine_host),
     .table_resolve = host_table_resolve,
-    .table_retain = host_table_retain,
-    .table_release = host_table_release,
+    .table_retain = engine_table_retain,
+    .table_release = engine_table_release,
     .table_info = host_table_info,
     .table_schema = host_table_schema,
-    .predicate_support = host_predicate_support,
-    .scan_open = host_scan_open,
+    .predicate_support = engine_predicate_support,
+    .row_count = host_row_count,
+    .column_statistics = host_column_statistics,
+    .scan_open = engine_scan_open,
+    .scan_next = engine_scan_next,
+    .scan_prune = engine_scan_prune,
+    .scan_close = engine_scan_close,
+    .function_call = engine_function_call,
+    .function_result = engine_function_result,
     .value_from_text = host_value_from_text,
     .value_to_text = value_to_text,
 };

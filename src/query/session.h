@@ -1,7 +1,8 @@
 /* session.h - what the statements of one connection share: the database and its counters.
  *
  * Reference counted, because streams count what they read after the connection is gone.
- * Concurrency: the counters and the interrupt are atomic, the rest never changes.
+ * Concurrency: the counters and the interrupt are atomic; what is set by the connection is used by
+ * its thread alone; the rest never changes.
  */
 #ifndef OMEN_QUERY_SESSION_H
 #define OMEN_QUERY_SESSION_H
@@ -16,6 +17,7 @@ struct session {
     /* Set by omen_interrupt from any thread, cleared where a statement begins; relaxed, because it
      * orders nothing else. */
     atomic_bool interrupted;
+    uint64_t timeout_ms; /* of each statement; 0 = none; set by the connection */
     /* Statistics: relaxed. */
     atomic_uint_fast64_t route_index, route_engine, route_core, route_fallbacks;
     atomic_uint_fast64_t engine_index_scans, engine_scans, groups_pruned;

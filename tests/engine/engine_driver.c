@@ -59,7 +59,7 @@ void driver_close_early(void)
 void driver_close(void)
 {
     driver_close_early();
-    assert_int_equal(fake_host.streams_alive, 0);
+    assert_int_equal(fake_host.cursors_alive, 0);
     assert_int_equal(fake_host.tables_alive, 0);
     assert_int_equal(fake_host.arrays_alive, 0);
 }
@@ -67,6 +67,12 @@ void driver_close(void)
 omen_engine_instance *driver_instance(void)
 {
     return instance;
+}
+
+omen_status driver_start(const char *sql, struct ArrowArrayStream *stream, omen_error *error)
+{
+    const omen_engine_query query = {.sql = sql, .length = strlen(sql)};
+    return engine->query(instance, fake_host_statement(), &query, stream, error);
 }
 
 static void OMEN_PRINTF(1, 2) put(const char *format, ...)
@@ -170,10 +176,13 @@ static bool run(const char *sql, const omen_value *parameters, uint32_t count, b
     omen_error error = {0};
     answer_length = 0;
     answer[0] = '\0';
+    const omen_engine_query query = {.sql = sql,
+                                     .length = strlen(sql),
+                                     .parameters = parameters,
+                                     .parameter_count = count};
     omen_status status =
-        explain ? engine->explain(instance, fake_host_statement(), sql, strlen(sql), &stream, &error)
-                : engine->query(instance, fake_host_statement(), sql, strlen(sql), parameters, count,
-                                &stream, &error);
+        explain ? engine->explain(instance, fake_host_statement(), &query, &stream, &error)
+                : engine->query(instance, fake_host_statement(), &query, &stream, &error);
     if (status == OMEN_OK)
         return drain(&stream);
     assert_int_equal(error.status, status);

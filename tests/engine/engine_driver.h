@@ -23,6 +23,9 @@ void driver_close(void);
 
 omen_engine_instance *driver_instance(void);
 
+/* Starts `sql`; the caller reads and releases the stream. */
+omen_status driver_start(const char *sql, struct ArrowArrayStream *stream, omen_error *error);
+
 /* Runs `sql`; fails the test on an error. */
 const char *driver_run(const char *sql);
 const char *driver_run_with(const char *sql, const omen_value *parameters, uint32_t count);

@@ -1,7 +1,6 @@
 /* fake_host.c - the fake core: rows, predicates, Arrow C arrays. See fake_host.h. */
 #include "fake_host.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,6 @@ enum table_kind {
     KIND_FAILING,
     KIND_FAILING_BIG,
     KIND_UNOPENABLE,
-    KIND_WRONG_COLUMNS,
     KIND_SHORT_BATCH,
     KIND_NULL_FORMAT,
     KIND_NULL_BUFFERS,
@@ -30,9 +28,8 @@ enum table_kind {
 };
 
 static const char *const kind_names[KIND_COUNT] = {
-    "t",           "big",         "failing",      "failing_big", "unopenable", "wrong_columns",
-    "short_batch", "null_format", "null_buffers", "typed",       "fickle",
-    "plain",
+    "t",           "big",         "failing",      "failing_big", "unopenable",
+    "short_batch", "null_format", "null_buffers", "typed",       "fickle",     "plain",
 };
 
 struct column {
@@ -86,7 +83,7 @@ struct omen_engine_table {
     atomic_int asked; /* predicates asked about */
 };
 
-struct stream {
+struct omen_engine_cursor {
     omen_engine_table *table;
     uint32_t columns[TYPED_COLUMN_COUNT * 2];
     uint32_t column_count;
@@ -96,7 +93,6 @@ struct stream {
     int64_t next;
     int64_t step;
     int batches;
-    char error[128];
 };
 
 struct fake_host fake_host;
@@ -155,7 +151,6 @@ static omen_status table_resolve(omen_engine_statement *statement, const char *n
             .name = kind_names[kind],
             .key_columns = key_columns,
             .key_column_count = 1,
-            .row_count_estimate = is_big(table->kind) ? FAKE_BIG_ROWS : SMALL_ROWS,
         };
         fake_host.tables_alive++;
         *out = table;
@@ -243,11 +238,24 @@ static omen_status table_schema(const omen_engine_table *table, struct ArrowSche
 
 /* --- rows and predicates ----------------------------------------------------------------------- */
 
-static int64_t row_count(enum table_kind kind)
+static int64_t rows_of(enum table_kind kind)
 {
     if (kind == KIND_TYPED)
         return 0;
     return is_big(kind) ? FAKE_BIG_ROWS : SMALL_ROWS;
+}
+
+/* What is known without reading: an estimate. */
+static uint64_t row_count(const omen_engine_table *table, bool *exact)
+{
+    *exact = false;
+    return is_big(table->kind) ? FAKE_BIG_ROWS : SMALL_ROWS;
+}
+
+static void column_statistics(const omen_engine_table *table, uint32_t column,
+                              omen_engine_column_statistics *out)
+{
+    memset(out, 0, sizeof *out);
 }
 
 /* Row `index`; `name` is room for a computed name. */
@@ -456,116 +464,102 @@ static void make_child(struct child *child, uint32_t column, const struct row *r
     };
 }
 
-static void make_batch(const struct stream *stream, const struct row *rows, int64_t count,
+static void make_batch(const omen_engine_cursor *cursor, const struct row *rows, int64_t count,
                        struct ArrowArray *out)
 {
     static const void *no_validity[1] = {NULL};
     /* One more than used: array_release stops at the first that was not made. */
-    struct child *children = calloc(stream->column_count + 1, sizeof *children);
-    struct ArrowArray **pointers = calloc(stream->column_count + 1, sizeof *pointers);
-    for (uint32_t i = 0; i < stream->column_count; i++) {
-        make_child(&children[i], stream->columns[i], rows, count);
+    struct child *children = calloc(cursor->column_count + 1, sizeof *children);
+    struct ArrowArray **pointers = calloc(cursor->column_count + 1, sizeof *pointers);
+    for (uint32_t i = 0; i < cursor->column_count; i++) {
+        make_child(&children[i], cursor->columns[i], rows, count);
         pointers[i] = &children[i].array;
     }
     *out = (struct ArrowArray){
         .length = count,
         .n_buffers = 1,
-        .n_children = stream->column_count,
+        .n_children = cursor->column_count,
         .buffers = no_validity,
         .children = pointers,
         .release = array_release,
         .private_data = children,
     };
     fake_host.arrays_alive++;
-    if (stream->table->kind == KIND_SHORT_BATCH && stream->column_count > 0)
+    if (cursor->table->kind == KIND_SHORT_BATCH && cursor->column_count > 0)
         out->n_children--;
-    if (stream->table->kind == KIND_NULL_BUFFERS && stream->column_count > 0)
+    if (cursor->table->kind == KIND_NULL_BUFFERS && cursor->column_count > 0)
         children[0].array.buffers = NULL;
 }
 
-/* --- streams ----------------------------------------------------------------------------------- */
+/* --- cursors ----------------------------------------------------------------------------------- */
 
-static int stream_get_schema(struct ArrowArrayStream *self, struct ArrowSchema *out)
+static bool row_wanted(const omen_engine_cursor *cursor, const struct row *row)
 {
-    struct stream *stream = self->private_data;
-    make_schema(stream->columns, stream->column_count, out);
-    if (stream->table->kind == KIND_WRONG_COLUMNS && stream->column_count > 0)
-        out->children[0]->format = "g";
-    return 0;
-}
-
-static bool row_wanted(const struct stream *stream, const struct row *row)
-{
-    for (uint32_t i = 0; i < stream->predicate_count; i++) {
-        if (!row_passes(row, &stream->predicates[i]))
+    for (uint32_t i = 0; i < cursor->predicate_count; i++) {
+        if (!row_passes(row, &cursor->predicates[i]))
             return false;
     }
     return true;
 }
 
-static int stream_get_next(struct ArrowArrayStream *self, struct ArrowArray *out)
+static omen_status scan_next(omen_engine_cursor *cursor, struct ArrowArray *out, omen_error *error)
 {
-    struct stream *stream = self->private_data;
-    enum table_kind kind = stream->table->kind;
+    enum table_kind kind = cursor->table->kind;
     memset(out, 0, sizeof *out);
-    if ((kind == KIND_FAILING || kind == KIND_FAILING_BIG) && stream->batches == 1) {
-        snprintf(stream->error, sizeof stream->error, "XX001 page 7 of segment 3 is damaged");
-        return EIO;
-    }
+    if ((kind == KIND_FAILING || kind == KIND_FAILING_BIG) && cursor->batches == 1)
+        return fail(error, OMEN_CORRUPTED, "XX001", "page 7 of segment 3 is damaged");
     struct row *rows = calloc(BATCH_ROWS, sizeof *rows);
     char(*names)[48] = calloc(BATCH_ROWS, sizeof *names);
     int64_t count = 0;
-    int64_t end = row_count(kind);
-    for (; stream->next < end && count < BATCH_ROWS && stream->rows_left > 0;
-         stream->next += stream->step) {
-        rows[count] = row_at(kind, stream->next, names[count]);
-        if (row_wanted(stream, &rows[count])) {
+    int64_t end = rows_of(kind);
+    for (; cursor->next < end && count < BATCH_ROWS && cursor->rows_left > 0;
+         cursor->next += cursor->step) {
+        rows[count] = row_at(kind, cursor->next, names[count]);
+        if (row_wanted(cursor, &rows[count])) {
             count++;
-            stream->rows_left--;
+            cursor->rows_left--;
         }
     }
     if (count > 0) {
-        make_batch(stream, rows, count, out);
-        stream->batches++;
+        make_batch(cursor, rows, count, out);
+        cursor->batches++;
         fake_host.rows_delivered += count;
     }
     free(names);
     free(rows);
-    return 0;
+    return count > 0 ? OMEN_OK : OMEN_END_OF_DATA;
 }
 
-static const char *stream_get_last_error(struct ArrowArrayStream *self)
+static omen_status scan_prune(omen_engine_cursor *cursor, const omen_predicate *predicates,
+                              uint32_t predicate_count, omen_error *error)
 {
-    struct stream *stream = self->private_data;
-    return stream->error[0] == '\0' ? NULL : stream->error;
+    return OMEN_OK;
 }
 
-static void stream_release(struct ArrowArrayStream *self)
+static void scan_close(omen_engine_cursor *cursor)
 {
-    struct stream *stream = self->private_data;
-    for (uint32_t i = 0; i < stream->predicate_count; i++)
-        free((void *)(uintptr_t)stream->predicates[i].values);
-    table_release(stream->table);
-    free(stream);
-    self->release = NULL;
-    fake_host.streams_alive--;
+    for (uint32_t i = 0; i < cursor->predicate_count; i++)
+        free((void *)(uintptr_t)cursor->predicates[i].values);
+    table_release(cursor->table);
+    free(cursor);
+    fake_host.cursors_alive--;
 }
 
-static void copy_predicates(struct stream *stream, const omen_engine_scan *scan)
+static void copy_predicates(omen_engine_cursor *cursor, const omen_engine_scan *scan)
 {
-    stream->predicate_count = scan->predicate_count;
+    cursor->predicate_count = scan->predicate_count;
     for (uint32_t i = 0; i < scan->predicate_count; i++) {
         const omen_predicate *from = &scan->predicates[i];
-        stream->predicates[i] = *from;
+        cursor->predicates[i] = *from;
         omen_value *values = calloc(from->value_count + 1, sizeof *values);
         if (from->value_count > 0)
             memcpy(values, from->values, from->value_count * sizeof *values);
-        stream->predicates[i].values = values;
+        cursor->predicates[i].values = values;
     }
 }
 
 static omen_status scan_open(omen_engine_table *table, const omen_engine_scan *scan,
-                             struct ArrowArrayStream *out, omen_error *error)
+                             omen_engine_cursor **out, omen_error *error)
 {
     fake_host.scan_count++;
     fake_host.predicate_count = (int)scan->predicate_count;
@@ -577,26 +571,20 @@ static omen_status scan_open(omen_engine_table *table, const omen_engine_scan *s
         describe_predicates(table, scan);
     if (table->kind == KIND_UNOPENABLE)
         return fail(error, OMEN_IO_ERROR, "58030", "the disk is gone");
-    struct stream *stream = calloc(1, sizeof *stream);
-    if (scan->column_count > sizeof stream->columns / sizeof *stream->columns ||
-        scan->predicate_count > sizeof stream->predicates / sizeof *stream->predicates)
+    omen_engine_cursor *cursor = calloc(1, sizeof *cursor);
+    if (scan->column_count > sizeof cursor->columns / sizeof *cursor->columns ||
+        scan->predicate_count > sizeof cursor->predicates / sizeof *cursor->predicates)
         abort();
-    stream->table = table_retain(table);
-    stream->column_count = scan->column_count;
+    cursor->table = table_retain(table);
+    cursor->column_count = scan->column_count;
     for (uint32_t i = 0; i < scan->column_count; i++)
-        stream->columns[i] = column_base(table) + scan->columns[i];
-    copy_predicates(stream, scan);
-    stream->rows_left = scan->limit;
-    stream->next = scan->partition;
-    stream->step = scan->partition_count;
-    *out = (struct ArrowArrayStream){
-        .get_schema = stream_get_schema,
-        .get_next = stream_get_next,
-        .get_last_error = stream_get_last_error,
-        .release = stream_release,
-        .private_data = stream,
-    };
-    fake_host.streams_alive++;
+        cursor->columns[i] = column_base(table) + scan->columns[i];
+    copy_predicates(cursor, scan);
+    cursor->rows_left = scan->limit;
+    cursor->next = scan->partition;
+    cursor->step = scan->partition_count;
+    *out = cursor;
+    fake_host.cursors_alive++;
     return OMEN_OK;
 }
 
@@ -613,6 +601,22 @@ static omen_status write_value(const omen_value *value, char *buffer, size_t cap
     return engine_host.value_to_text(value, buffer, capacity, length);
 }
 
+/* Functions too are the core's own. */
+static omen_status function_call(const char *signature, size_t signature_length,
+                                 const struct ArrowSchema *argument_schema,
+                                 const struct ArrowArray *arguments, uint64_t rows,
+                                 struct ArrowArray *out, omen_error *error)
+{
+    return engine_host.function_call(signature, signature_length, argument_schema, arguments, rows,
+                                     out, error);
+}
+
+static omen_status function_result(const char *signature, size_t signature_length,
+                                   struct ArrowSchema *out, omen_error *error)
+{
+    return engine_host.function_result(signature, signature_length, out, error);
+}
+
 const omen_engine_host *fake_host_functions(void)
 {
     static const omen_engine_host functions = {
@@ -624,7 +628,14 @@ const omen_engine_host *fake_host_functions(void)
         .table_info = table_info,
         .table_schema = table_schema,
         .predicate_support = predicate_support,
+        .row_count = row_count,
+        .column_statistics = column_statistics,
         .scan_open = scan_open,
+        .scan_next = scan_next,
+        .scan_prune = scan_prune,
+        .scan_close = scan_close,
+        .function_call = function_call,
+        .function_result = function_result,
         .value_from_text = read_value,
         .value_to_text = write_value,
     };

@@ -6,7 +6,6 @@
  *   failing       delivers one batch, then fails with XX001
  *   failing_big   the same in each partition, with the estimate of a large table
  *   unopenable    scan_open fails with 58030
- *   wrong_columns the stream's schema isn't the one asked for
  *   short_batch   batches with too few children
  *   null_format   table_schema gives a column without a format (arrow-rs asserts: a panic)
  *   typed         no rows, one column of each type; what is pushed is noted in predicate_text
@@ -44,7 +43,7 @@ struct fake_host {
 
     /* Handed out and not released. */
     atomic_int tables_alive;
-    atomic_int streams_alive;
+    atomic_int cursors_alive;
     atomic_int arrays_alive;
 };
 

@@ -1,0 +1,184 @@
+/* engine_scan.c - an engine reads a table: which predicates a scan applies, and cursors.
+ *
+ * Concurrency: a cursor has one user at a time, on any thread. It holds its table, so it may be
+ * read after the statement has gone; what it gave out needs neither.
+ */
+#include <string.h>
+
+#include "column/decimal.h"
+#include "query/engine_host.h"
+
+struct omen_engine_cursor {
+    omen_engine_table *table; /* retained */
+    struct scan *scan;
+    uint64_t groups_counted; /* pruned groups already added to the session's counter */
+};
+
+/* --- predicates --- */
+
+static bool is_plain_text(omen_type_id type)
+{
+    return type == OMEN_TYPE_TEXT || type == OMEN_TYPE_VARCHAR;
+}
+
+/* Whether a value is one of the column's type, so that comparing them means what SQL means.
+ * CHAR compares without its padding, which the scan does not do. */
+static bool value_matches(const omen_value *value, omen_type type)
+{
+    if (type.id == OMEN_TYPE_CHAR)
+        return false;
+    if (value->type.id != type.id)
+        return is_plain_text(value->type.id) && is_plain_text(type.id);
+    if (type.id != OMEN_TYPE_DECIMAL)
+        return true;
+    return value->type.scale == type.scale &&
+           (value->is_null || decimal_fits(decimal_to_integer(value->as.decimal), type.precision));
+}
+
+omen_engine_support engine_predicate_support(const omen_engine_table *table,
+                                             const omen_predicate *predicate)
+{
+    const struct schema *schema = engine_table_columns(table);
+    if (predicate->column >= schema->column_count)
+        return OMEN_ENGINE_UNSUPPORTED;
+    switch (predicate->op) {
+    case OMEN_IS_NULL:
+    case OMEN_IS_NOT_NULL:
+        return predicate->value_count == 0 ? OMEN_ENGINE_EXACT : OMEN_ENGINE_UNSUPPORTED;
+    case OMEN_EQ:
+    case OMEN_NE:
+    case OMEN_LT:
+    case OMEN_LE:
+    case OMEN_GT:
+    case OMEN_GE:
+        if (predicate->value_count != 1)
+            return OMEN_ENGINE_UNSUPPORTED;
+        break;
+    case OMEN_IN:
+        break;
+    default:
+        return OMEN_ENGINE_UNSUPPORTED;
+    }
+    for (size_t i = 0; i < predicate->value_count; i++)
+        if (!value_matches(&predicate->values[i], schema->columns[predicate->column].type))
+            return OMEN_ENGINE_UNSUPPORTED;
+    return OMEN_ENGINE_EXACT;
+}
+
+/* Copies predicates into the arena with values of exactly the columns' types: TEXT for VARCHAR
+ * and the precision of decimals are made equal. */
+static omen_status adapt_predicates(const struct schema *schema, const omen_predicate *predicates,
+                                    uint32_t predicate_count, struct arena *arena,
+                                    omen_predicate **out)
+{
+    *out = arena_alloc(arena, predicate_count * sizeof **out);
+    if (*out == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < predicate_count; i++) {
+        const omen_predicate *from = &predicates[i];
+        (*out)[i] = *from;
+        if (from->value_count == 0 || from->column >= schema->column_count)
+            continue;
+        omen_value *values = arena_alloc(arena, from->value_count * sizeof *values);
+        if (values == NULL)
+            return OMEN_OUT_OF_MEMORY;
+        for (size_t j = 0; j < from->value_count; j++) {
+            values[j] = from->values[j];
+            if (value_matches(&values[j], schema->columns[from->column].type))
+                values[j].type = schema->columns[from->column].type;
+        }
+        (*out)[i].values = values;
+    }
+    return OMEN_OK;
+}
+
+/* --- cursors --- */
+
+static omen_status open_scan(omen_engine_table *table, const omen_engine_scan *scan,
+                             struct arena *arena, struct scan **out, omen_error *error)
+{
+    omen_predicate *predicates;
+    if (adapt_predicates(engine_table_columns(table), scan->predicates, scan->predicate_count,
+                         arena, &predicates) != OMEN_OK)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    const struct scan_spec spec = {
+        .columns = scan->columns,
+        .column_count = scan->column_count,
+        .predicates = predicates,
+        .predicate_count = scan->predicate_count,
+        .limit = scan->limit,
+        .partition = scan->partition,
+        .partition_count = scan->partition_count,
+        .key_lookup = true,
+    };
+    return table_scan_open(table->view, &spec, out, error);
+}
+
+omen_status engine_scan_open(omen_engine_table *table, const omen_engine_scan *scan,
+                             omen_engine_cursor **out, omen_error *error)
+{
+    struct session *session = table->session;
+    struct allocator *allocator = session->database->allocator;
+    *out = NULL;
+    for (uint32_t i = 0; i < scan->column_count; i++)
+        if (scan->columns[i] >= engine_table_columns(table)->column_count)
+            return error_set(error, OMEN_INVALID_ARGUMENT, "no column %u", scan->columns[i]);
+    omen_engine_cursor *cursor = allocator_alloc_zeroed(allocator, sizeof *cursor);
+    if (cursor == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    struct arena arena;
+    arena_init(&arena, allocator);
+    cursor->table = engine_table_retain(table);
+    omen_status status = open_scan(table, scan, &arena, &cursor->scan, error);
+    arena_release(&arena);
+    if (status != OMEN_OK) {
+        engine_scan_close(cursor);
+        return status;
+    }
+    if (scan->partition == 0) {
+        struct scan_counters counters;
+        table_scan_counters(cursor->scan, &counters);
+        session_count(counters.by_index ? &session->engine_index_scans : &session->engine_scans, 1);
+    }
+    *out = cursor;
+    return OMEN_OK;
+}
+
+static void count_pruned(omen_engine_cursor *cursor)
+{
+    struct scan_counters counters;
+    table_scan_counters(cursor->scan, &counters);
+    session_count(&cursor->table->session->groups_pruned,
+                  counters.groups_pruned - cursor->groups_counted);
+    cursor->groups_counted = counters.groups_pruned;
+}
+
+omen_status engine_scan_next(omen_engine_cursor *cursor, struct ArrowArray *out, omen_error *error)
+{
+    omen_status status = table_scan_next(cursor->scan, out);
+    count_pruned(cursor);
+    if (status == OMEN_OK)
+        return OMEN_OK;
+    memset(out, 0, sizeof *out);
+    return status == OMEN_END_OF_DATA ? status : error_set_default(error, status);
+}
+
+omen_status engine_scan_prune(omen_engine_cursor *cursor, const omen_predicate *predicates,
+                              uint32_t predicate_count, omen_error *error)
+{
+    (void)cursor;
+    (void)predicates;
+    (void)predicate_count;
+    (void)error;
+    return OMEN_OK;
+}
+
+void engine_scan_close(omen_engine_cursor *cursor)
+{
+    if (cursor == NULL)
+        return;
+    omen_engine_table *table = cursor->table;
+    table_scan_close(cursor->scan);
+    allocator_free(table->session->database->allocator, cursor, sizeof *cursor);
+    engine_table_release(table);
+}
