@@ -93,12 +93,24 @@ OMEN_MUST_CHECK omen_status write_set_update(struct write_set *set, const omen_v
 OMEN_MUST_CHECK omen_status write_set_delete(struct write_set *set, const omen_value *key,
                                              omen_error *error);
 
+/* The same for a row that a snapshot saw, by its row id: the caller needs no lock, but keeps that
+ * snapshot registered until it has added its last row. Whether the row is still the newest version
+ * is found out by the commit, which fails with SERIALIZATION_FAILURE where it is not; then the
+ * statement runs again with a new set and snapshot. A row id given twice keeps its first change.
+ * Errors: as write_set_insert; SERIALIZATION_FAILURE where the row is gone already. */
+OMEN_MUST_CHECK omen_status write_set_update_row(struct write_set *set, uint64_t row_id,
+                                                 const uint32_t *columns, omen_value *values,
+                                                 uint32_t column_count, omen_error *error);
+OMEN_MUST_CHECK omen_status write_set_delete_row(struct write_set *set, uint64_t row_id,
+                                                 omen_error *error);
+
 uint64_t write_set_row_count(const struct write_set *set); /* rows inserted, updated, deleted */
 
 /* The set as a participant of txn_commit. DUPLICATE_KEY names the key in its message. */
 struct txn_participant write_set_participant(struct write_set *set);
 
-/* Convenience: commit this one set; takes the writer lock unless `locked`. */
+/* Convenience: commit this one set; takes the writer lock unless `locked`. Keys are unique at the
+ * end, not in between: a set may move rows to keys that others of it leave. */
 OMEN_MUST_CHECK omen_status write_set_commit(struct write_set *set, bool locked, omen_error *error);
 
 /* --- scans --- */

@@ -1,6 +1,7 @@
 /* table_commit.c - a write set as a participant of a commit.
  *
- *   validate   every new key is free, or held by a row that this set ends
+ *   validate   every target is the newest version; every new key is free, or held by a row that
+ *              this set ends
  *   reserve    rows into slots that have not begun, `previous`, index entries, room for ends
  *   apply      stamps: begin of the new rows, end of the targets
  *   abort      index entries back to what they were, attached groups out again
@@ -83,18 +84,62 @@ static omen_status validate_group(const struct write_set *set, const struct row_
     return OMEN_OK;
 }
 
-static omen_status validate_targets(const struct write_set *set, omen_error *error)
+static omen_status target_changed(const struct write_set *set, omen_error *error)
+{
+    return error_set(error, OMEN_SERIALIZATION_FAILURE,
+                     "a row of table \"%s\" has changed since it was chosen", set->table->name);
+}
+
+/* The id that the index leads to, where that is not the row's own: an older copy. */
+static omen_status find_stale_id(const struct write_set *set, struct arena *scratch,
+                                 struct write_target *target)
 {
     const struct table *table = set->table;
-    for (size_t i = 0; i < set->target_count; i++) {
-        uint64_t row_id = set->targets[i].row_id;
-        const struct group_entry *entry = directory_find(table, row_id_group(row_id));
-        if (entry == NULL || entry->map != NULL ||
-            row_group_end(entry->group, row_id_slot(row_id)) != TIMESTAMP_INFINITY)
-            return error_set(error, OMEN_NOT_FOUND,
-                             "a row of table \"%s\" has changed since it was chosen", table->name);
-    }
+    struct index_key key;
+    const struct row_group *group = directory_find(table, row_id_group(target->row_id))->group;
+    OMEN_TRY(row_group_key(group, row_id_slot(target->row_id), scratch, &key));
+    uint64_t found = index_lookup(table->index, key);
+    OMEN_ASSERT(row_id_canonical(table, found) == target->row_id);
+    target->stale_id = found == target->row_id ? ROW_ID_NONE : found;
+    if (scratch->blocks != NULL)
+        arena_reset(scratch);
     return OMEN_OK;
+}
+
+/* Follows targets chosen at a snapshot to where compaction has taken them. */
+static omen_status resolve_targets(struct write_set *set, struct arena *scratch, omen_error *error)
+{
+    const struct table *table = set->table;
+    bool moved = false;
+    for (size_t i = 0; i < set->target_count; i++) {
+        struct write_target *target = &set->targets[i];
+        uint64_t newest = row_id_canonical(table, target->row_id);
+        const struct group_entry *entry = directory_find(table, row_id_group(newest));
+        if (entry == NULL || entry->map != NULL ||
+            row_id_slot(newest) >= row_group_row_count(entry->group) ||
+            row_group_begin(entry->group, row_id_slot(newest)) == TIMESTAMP_PENDING ||
+            row_group_end(entry->group, row_id_slot(newest)) != TIMESTAMP_INFINITY)
+            return target_changed(set, error);
+        moved |= newest != target->row_id;
+        target->row_id = newest;
+        if (!target->read_earlier)
+            continue;
+        omen_status status = find_stale_id(set, scratch, target);
+        if (status != OMEN_OK)
+            return error_set_default(error, status);
+    }
+    if (moved)
+        write_set_rehash(set);
+    return OMEN_OK;
+}
+
+static omen_status validate_targets(struct write_set *set, omen_error *error)
+{
+    struct arena scratch;
+    arena_init(&scratch, set->table->allocator);
+    omen_status status = resolve_targets(set, &scratch, error);
+    arena_release(&scratch);
+    return status;
 }
 
 static omen_status write_set_validate(void *self, omen_error *error)

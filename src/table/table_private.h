@@ -173,6 +173,7 @@ struct write_target {
     uint64_t row_id;   /* its newest copy */
     uint64_t stale_id; /* an older copy that the index still leads to, or ROW_ID_NONE */
     bool key_freed;    /* deleted, or moved to another key */
+    bool read_earlier; /* chosen at a snapshot: its ids are made right when it is validated */
 };
 
 /* Where a run of the set's rows lies in the table. */
@@ -192,6 +193,7 @@ struct write_set {
     size_t bucket_count;
     uint64_t row_count;
     bool committed;
+    struct row_group *source; /* of the last row read by its id; retained, or NULL */
 
     /* From here on: during a commit. */
     struct arena keys_arena;
@@ -221,6 +223,9 @@ bool chain_unlink(const struct table *table, uint64_t watermark, struct index_ke
 extern const struct txn_participant_ops write_set_ops;
 
 bool write_set_targets(const struct write_set *set, uint64_t row_id);
+
+/* Files the targets under their present row ids. Allocates nothing. */
+void write_set_rehash(struct write_set *set);
 uint64_t write_set_private_rows(const struct write_set *set);
 
 /* Frees what only a commit needs. */

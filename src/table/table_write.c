@@ -6,8 +6,9 @@
  * A small set grows one group of no number: its rows will be copied into the table's open group.
  * From 8,192 rows on a group has a number of the table's, so that it can be attached whole.
  *
- * Concurrency: one thread. Updates and deletes look for the newest committed version, so their
- * caller holds the writer lock from the first of them to the commit.
+ * Concurrency: one thread. Updates and deletes by key look for the newest committed version, so
+ * their caller holds the writer lock from the first of them to the commit. Those by row id take a
+ * version that a snapshot saw; whether it is the newest is for the commit to find out.
  */
 #include <string.h>
 
@@ -96,6 +97,7 @@ void write_set_destroy(struct write_set *set)
     struct table *table = set->table;
     struct allocator *allocator = table->allocator;
     write_set_forget_commit(set);
+    row_group_release(set->source);
     for (size_t i = 0; i < set->group_count; i++)
         row_group_release(set->groups[i]);
     array_release(allocator, set->groups, set->group_capacity, sizeof *set->groups,
@@ -241,13 +243,26 @@ static int64_t hidden_keys_take(struct table *table, int64_t count)
     return atomic_fetch_add_explicit(&table->hidden_key_next, count, memory_order_relaxed);
 }
 
+/* As schema_check_value, naming the table too. */
+static omen_status check_value(const struct write_set *set, uint32_t column, omen_value *value,
+                               omen_error *error)
+{
+    const struct schema *schema = set->table->schema;
+    omen_status status = schema_check_value(schema, column, value, error);
+    if (status != OMEN_NOT_NULL_VIOLATION)
+        return status;
+    return error_set(error, status,
+                     "null value in column \"%s\" of relation \"%s\" violates not-null constraint",
+                     schema->columns[column].name, set->table->name);
+}
+
 omen_status write_set_insert(struct write_set *set, omen_value *values, omen_error *error)
 {
     struct table *table = set->table;
     const struct schema *schema = table->schema;
     OMEN_ASSERT(!set->committed);
     for (uint32_t column = 0; column < schema->column_count; column++)
-        OMEN_TRY(schema_check_value(schema, column, &values[column], error));
+        OMEN_TRY(check_value(set, column, &values[column], error));
     omen_status status;
     if (!schema->key_hidden) {
         status = append_row(set, values);
@@ -377,6 +392,13 @@ static void bucket_insert(struct write_set *set, uint32_t target)
     set->buckets[bucket] = target + 1;
 }
 
+void write_set_rehash(struct write_set *set)
+{
+    memset(set->buckets, 0, set->bucket_count * sizeof *set->buckets);
+    for (size_t i = 0; i < set->target_count; i++)
+        bucket_insert(set, (uint32_t)i);
+}
+
 /* Room for one target more, so that adding it cannot fail. */
 static omen_status target_reserve(struct write_set *set)
 {
@@ -396,8 +418,7 @@ static omen_status target_reserve(struct write_set *set)
                   set->small.buckets);
     set->buckets = buckets;
     set->bucket_count = count;
-    for (size_t i = 0; i < set->target_count; i++)
-        bucket_insert(set, (uint32_t)i);
+    write_set_rehash(set);
     return OMEN_OK;
 }
 
@@ -442,13 +463,13 @@ static omen_status target_find(struct write_set *set, const omen_value *key,
 }
 
 /* Reads the whole row, puts the new values in, and says whether its key changes. */
-static bool merge_row(const struct table *table, uint64_t row_id, const uint32_t *columns,
-                      const omen_value *values, uint32_t column_count, omen_value *row)
+static bool merge_row(const struct table *table, const struct row_group *group, uint32_t slot,
+                      const uint32_t *columns, const omen_value *values, uint32_t column_count,
+                      omen_value *row)
 {
     const struct schema *schema = table->schema;
-    const struct row_group *group = directory_find(table, row_id_group(row_id))->group;
     for (uint32_t column = 0; column < schema->stored_count; column++)
-        row_group_read(group, row_id_slot(row_id), column, &row[column]);
+        row_group_read(group, slot, column, &row[column]);
     bool moved = false;
     for (uint32_t i = 0; i < column_count; i++) {
         for (uint32_t k = 0; k < schema->key_count; k++)
@@ -459,36 +480,64 @@ static bool merge_row(const struct table *table, uint64_t row_id, const uint32_t
     return moved;
 }
 
+static omen_status check_changes(const struct write_set *set, const uint32_t *columns,
+                                 omen_value *values, uint32_t column_count, omen_error *error)
+{
+    OMEN_ASSERT(!set->committed);
+    for (uint32_t i = 0; i < column_count; i++) {
+        if (columns[i] >= set->table->schema->column_count)
+            return error_set(error, OMEN_INVALID_ARGUMENT, "no column number %u", columns[i]);
+        OMEN_TRY(check_value(set, columns[i], &values[i], error));
+    }
+    return OMEN_OK;
+}
+
+/* Adds the target and its new version, which is the row at `slot` of `group` with the values. */
+static omen_status update_target(struct write_set *set, struct write_target target,
+                                 const struct row_group *group, uint32_t slot,
+                                 const uint32_t *columns, const omen_value *values,
+                                 uint32_t column_count, omen_error *error)
+{
+    struct row_buffer row;
+    if (!row_buffer_init(&row, set->table))
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    omen_status status = target_reserve(set);
+    if (status == OMEN_OK) {
+        target.key_freed =
+            merge_row(set->table, group, slot, columns, values, column_count, row.values);
+        status = append_row(set, row.values);
+    }
+    row_buffer_release(&row, set->table);
+    if (status != OMEN_OK)
+        return error_set_default(error, status);
+    target_add(set, target);
+    return OMEN_OK;
+}
+
+static omen_status delete_target(struct write_set *set, struct write_target target,
+                                 omen_error *error)
+{
+    omen_status status = target_reserve(set);
+    if (status != OMEN_OK)
+        return error_set_default(error, status);
+    target.key_freed = true;
+    target_add(set, target);
+    return OMEN_OK;
+}
+
 omen_status write_set_update(struct write_set *set, const omen_value *key, const uint32_t *columns,
                              omen_value *values, uint32_t column_count, omen_error *error)
 {
-    struct table *table = set->table;
-    OMEN_ASSERT(!set->committed);
-    for (uint32_t i = 0; i < column_count; i++) {
-        if (columns[i] >= table->schema->column_count)
-            return error_set(error, OMEN_INVALID_ARGUMENT, "no column number %u", columns[i]);
-        OMEN_TRY(schema_check_value(table->schema, columns[i], &values[i], error));
-    }
     struct write_target target;
+    OMEN_TRY(check_changes(set, columns, values, column_count, error));
     omen_status status = target_find(set, key, &target);
     if (status != OMEN_OK)
         return error_set_default(error, status);
     if (write_set_targets(set, target.row_id))
         return OMEN_OK;
-    struct row_buffer row;
-    if (!row_buffer_init(&row, table))
-        return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    status = target_reserve(set);
-    if (status == OMEN_OK) {
-        target.key_freed =
-            merge_row(table, target.row_id, columns, values, column_count, row.values);
-        status = append_row(set, row.values);
-    }
-    row_buffer_release(&row, table);
-    if (status != OMEN_OK)
-        return error_set_default(error, status);
-    target_add(set, target);
-    return OMEN_OK;
+    const struct row_group *group = directory_find(set->table, row_id_group(target.row_id))->group;
+    return update_target(set, target, group, row_id_slot(target.row_id), columns, values,
+                         column_count, error);
 }
 
 omen_status write_set_delete(struct write_set *set, const omen_value *key, omen_error *error)
@@ -498,12 +547,44 @@ omen_status write_set_delete(struct write_set *set, const omen_value *key, omen_
     omen_status status = target_find(set, key, &target);
     if (status != OMEN_OK)
         return error_set_default(error, status);
+    return write_set_targets(set, target.row_id) ? OMEN_OK : delete_target(set, target, error);
+}
+
+/* --- targets by row id --- */
+
+/* The group of the row, retained by the set until the next: rows of one group come together. */
+static omen_status source_find(struct write_set *set, uint64_t row_id, omen_error *error)
+{
+    struct table *table = set->table;
+    struct row_group *source = set->source;
+    if (source != NULL && row_group_number(source) == row_id_group(row_id) &&
+        row_id_slot(row_id) < row_group_row_count(source))
+        return OMEN_OK;
+    rwlock_read_lock(&table->lock);
+    const struct group_entry *entry = directory_find(table, row_id_group(row_id));
+    set->source = entry == NULL ? NULL : row_group_retain(entry->group);
+    rwlock_read_unlock(&table->lock);
+    row_group_release(source);
+    if (set->source != NULL && row_id_slot(row_id) < row_group_row_count(set->source))
+        return OMEN_OK;
+    return error_set_default(error, OMEN_SERIALIZATION_FAILURE);
+}
+
+omen_status write_set_update_row(struct write_set *set, uint64_t row_id, const uint32_t *columns,
+                                 omen_value *values, uint32_t column_count, omen_error *error)
+{
+    struct write_target target = {.row_id = row_id | ROW_ID_OCCUPIED, .read_earlier = true};
     if (write_set_targets(set, target.row_id))
         return OMEN_OK;
-    status = target_reserve(set);
-    if (status != OMEN_OK)
-        return error_set_default(error, status);
-    target.key_freed = true;
-    target_add(set, target);
-    return OMEN_OK;
+    OMEN_TRY(check_changes(set, columns, values, column_count, error));
+    OMEN_TRY(source_find(set, target.row_id, error));
+    return update_target(set, target, set->source, row_id_slot(row_id), columns, values,
+                         column_count, error);
+}
+
+omen_status write_set_delete_row(struct write_set *set, uint64_t row_id, omen_error *error)
+{
+    struct write_target target = {.row_id = row_id | ROW_ID_OCCUPIED, .read_earlier = true};
+    OMEN_ASSERT(!set->committed);
+    return write_set_targets(set, target.row_id) ? OMEN_OK : delete_target(set, target, error);
 }
