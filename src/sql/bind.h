@@ -46,10 +46,10 @@ void binder_finish(struct binder *binder);
 /* A column visible by name: of a relation, or merged by USING. */
 struct scope_column {
     const char *name;
-    struct relation *relation;     /* NULL: merged */
+    struct relation *relation; /* NULL: merged */
     uint32_t column;
-    struct expression *merged;     /* COALESCE(left, right) or one side */
-    bool unqualified;              /* reachable without a qualifier: not hidden by a USING */
+    struct expression *merged; /* COALESCE(left, right) or one side */
+    bool unqualified;          /* reachable without a qualifier: not hidden by a USING */
 };
 
 struct scope {
@@ -62,10 +62,10 @@ struct scope {
     uint32_t cte_count;
 
     /* What stands where: aggregates and windows are allowed, or an error naming the clause. */
-    const char *clause;      /* "WHERE", "JOIN conditions", "VALUES", ... */
+    const char *clause; /* "WHERE", "JOIN conditions", "VALUES", ... */
     bool allows_aggregates, allows_windows;
     bool found_aggregate, found_window;
-    bool in_aggregate; /* within an aggregate's arguments: no nesting */
+    bool in_aggregate;       /* within an aggregate's arguments: no nesting */
     PgQuery__Node **windows; /* WINDOW w AS (...): WindowDef nodes */
     uint32_t window_count;
 };
@@ -104,8 +104,7 @@ OMEN_MUST_CHECK omen_status bind_unify(struct binder *binder, struct expression 
 /* Calls the operator `name` (left NULL: prefix), operands cast as it needs. */
 OMEN_MUST_CHECK omen_status bind_operator(struct binder *binder, const char *name,
                                           struct expression *left, struct expression *right,
-                                          int location, struct expression **out,
-                                          omen_error *error);
+                                          int location, struct expression **out, omen_error *error);
 
 /* The name PostgreSQL gives an unnamed output: the column, the function, "case", "?column?". */
 const char *bind_output_name(const PgQuery__Node *node);
@@ -135,10 +134,10 @@ struct bound_insert {
 struct bound_change {
     struct table *table;
     struct relation *target;
-    uint32_t *columns;           /* UPDATE: what is set */
-    struct expression **values;  /* of the columns' types; NULL: DEFAULT */
-    uint32_t column_count;       /* DELETE: 0 */
-    struct expression *where;    /* NULL: all rows */
+    uint32_t *columns;          /* UPDATE: what is set */
+    struct expression **values; /* of the columns' types; NULL: DEFAULT */
+    uint32_t column_count;      /* DELETE: 0 */
+    struct expression *where;   /* NULL: all rows */
     /* The rows to change: a SELECT of the row id and the values, for the engine. */
     struct query *query;
 };

@@ -12,11 +12,11 @@ struct query;
 struct relation;
 
 enum expression_kind {
-    EXPRESSION_CONSTANT,      /* value */
-    EXPRESSION_PARAMETER,     /* $n: parameter */
-    EXPRESSION_COLUMN,        /* column */
-    EXPRESSION_CALL,          /* line: an operator, function or cast */
-    EXPRESSION_AND,           /* two arguments or more, BOOLEAN; OR too */
+    EXPRESSION_CONSTANT,  /* value */
+    EXPRESSION_PARAMETER, /* $n: parameter */
+    EXPRESSION_COLUMN,    /* column */
+    EXPRESSION_CALL,      /* line: an operator, function or cast */
+    EXPRESSION_AND,       /* two arguments or more, BOOLEAN; OR too */
     EXPRESSION_OR,
     EXPRESSION_NOT,           /* one argument */
     EXPRESSION_TEST,          /* test: IS NULL and its kin; one argument */
@@ -26,10 +26,10 @@ enum expression_kind {
     EXPRESSION_COALESCE,      /* one argument or more, all of the result's type */
     EXPRESSION_GREATEST,      /* the same; NULLs are passed over */
     EXPRESSION_LEAST,
-    EXPRESSION_NULLIF,        /* line (an "="): arguments 0 and 1 of its types, result argument 0 */
-    EXPRESSION_AGGREGATE,     /* line, aggregate */
-    EXPRESSION_WINDOW,        /* line, aggregate with window */
-    EXPRESSION_SUBQUERY,      /* subquery */
+    EXPRESSION_NULLIF,    /* line (an "="): arguments 0 and 1 of its types, result argument 0 */
+    EXPRESSION_AGGREGATE, /* line, aggregate */
+    EXPRESSION_WINDOW,    /* line, aggregate with window */
+    EXPRESSION_SUBQUERY,  /* subquery */
 };
 
 enum expression_test {

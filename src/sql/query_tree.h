@@ -99,4 +99,11 @@ struct query {
     struct expression *limit, *offset; /* BIGINT, without columns; NULL: none */
 };
 
+/* Calls `visit` for each expression that stands in the query itself and `nested` for each query in
+ * it: of FROM and WITH (`levels` 1: to it this query is the one around) and both sides of a set
+ * operation (0: beside it). Subqueries of expressions are the visitor's own business. */
+typedef bool query_visitor(struct query *query, uint32_t levels, void *state); /* false: stop */
+bool query_visit_parts(struct query *query, expression_visitor *visit, query_visitor *nested,
+                       void *state);
+
 #endif

@@ -1,4 +1,5 @@
-/* semantics.h - what SQL's operators, functions, casts and aggregates mean: one table for all routes.
+/* semantics.h - what SQL's operators, functions, casts and aggregates mean: one table for all
+ * routes.
  *
  * semantics.def lists every line: name, argument types, result type, the C function that computes
  * it, and how the engine says it. Nothing else has a meaning here: what is not listed does not
@@ -59,21 +60,22 @@ enum result_rule {
 enum { DECIMAL_QUOTIENT_SCALE = 20, SEMANTICS_ARGUMENTS_MAX = 4 };
 
 enum semantics_flag {
-    SEMANTICS_NULLS = 1,     /* called with NULLs too; otherwise a NULL argument gives NULL */
-    SEMANTICS_VARIADIC = 2,  /* the last argument repeats, once at least */
-    SEMANTICS_VOLATILE = 4,  /* random() and its like: the engine's, once a row */
-    SEMANTICS_IMPLICIT = 8,  /* CAST: anywhere; */
+    SEMANTICS_NULLS = 1,       /* called with NULLs too; otherwise a NULL argument gives NULL */
+    SEMANTICS_VARIADIC = 2,    /* the last argument repeats, once at least */
+    SEMANTICS_VOLATILE = 4,    /* random() and its like: the engine's, once a row */
+    SEMANTICS_IMPLICIT = 8,    /* CAST: anywhere; */
     SEMANTICS_ASSIGNMENT = 16, /*     into a column or explicit; neither flag: explicit only */
-    SEMANTICS_BINARY = 32,   /* CAST: the same value, only the type's name changes (VARCHAR to TEXT) */
-    SEMANTICS_STABLE = 64,   /* now() and its like: one value a statement */
+    SEMANTICS_BINARY =
+        32, /* CAST: the same value, only the type's name changes (VARCHAR to TEXT) */
+    SEMANTICS_STABLE = 64, /* now() and its like: one value a statement */
 };
 
 /* What a function gets besides its arguments. */
 struct call_context {
-    struct arena *arena;    /* for results; the caller empties it */
-    omen_type result;       /* the type the result must have */
+    struct arena *arena; /* for results; the caller empties it */
+    omen_type result;    /* the type the result must have */
     uint32_t argument_count;
-    int64_t now;            /* the transaction's start, microseconds since 1970, UTC */
+    int64_t now; /* the transaction's start, microseconds since 1970, UTC */
 };
 
 /* Computes one value. Arguments have the line's types (any precision and scale), none is NULL
