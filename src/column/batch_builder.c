@@ -10,7 +10,7 @@
 enum { BUILDER_HEAP_BYTES_MAX = INT32_MAX };
 
 struct builder_column {
-    uint32_t position; /* in the schema */
+    uint32_t position; /* in the schema, or ROW_ID_COLUMN */
     uint32_t width;
     bool boolean, view, nullable;
     void *values;
@@ -46,6 +46,10 @@ omen_status batch_builder_create(struct allocator *allocator, struct schema *sch
     builder->capacity = capacity;
     builder->column_count = column_count;
     for (uint32_t i = 0; i < column_count; i++) {
+        if (columns[i] == ROW_ID_COLUMN) {
+            builder->columns[i] = (struct builder_column){.position = ROW_ID_COLUMN, .width = 8};
+            continue;
+        }
         OMEN_ASSERT(columns[i] < schema->stored_count);
         const struct column_definition *definition = &schema->columns[columns[i]];
         builder->columns[i] = (struct builder_column){
@@ -182,12 +186,22 @@ static void add_fixed(const struct batch_builder *builder, struct builder_column
     }
 }
 
+static void add_row_ids(const struct batch_builder *builder, struct builder_column *column,
+                        uint64_t group_number, const uint16_t *slots, uint32_t count)
+{
+    uint64_t *target = (uint64_t *)column->values + builder->row_count;
+    for (uint32_t i = 0; i < count; i++)
+        target[i] = row_id_make(group_number, slots[i]);
+}
+
 /* Counts the additions in; nothing can fail any more. */
 static void accept_rows(struct batch_builder *builder, const struct row_group *group,
                         const uint16_t *slots, uint32_t count)
 {
     for (uint32_t i = 0; i < builder->column_count; i++) {
         struct builder_column *column = &builder->columns[i];
+        if (column->position == ROW_ID_COLUMN)
+            continue;
         const struct column *source = &group->columns[column->position];
         if (column->view) {
             const struct view *views = source->values;
@@ -215,6 +229,10 @@ omen_status batch_builder_add(struct batch_builder *builder, const struct row_gr
     for (uint32_t i = 0; i < builder->column_count; i++) {
         struct builder_column *column = &builder->columns[i];
         OMEN_TRY(prepare_buffers(builder, column));
+        if (column->position == ROW_ID_COLUMN) {
+            add_row_ids(builder, column, row_group_number(group), slots, count);
+            continue;
+        }
         const struct column *source = &group->columns[column->position];
         if (column->view)
             OMEN_TRY(add_text(builder, column, source, slots, count));

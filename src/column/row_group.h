@@ -202,7 +202,8 @@ void row_group_zone(const struct row_group *group, int32_t vector, uint32_t colu
  * first is a multiple of VECTOR_ROWS; the range stays within one BATCH_ROWS window. Completed
  * vectors are not copied: buffers point into the group, lengths cut to the slice, and the array
  * holds a reference to the group. An unfinished vector, and string heaps beyond the allowed
- * chunks, are copied. columns = NULL, column_count = 0 gives a length only.
+ * chunks, are copied. columns = NULL, column_count = 0 gives a length only; ROW_ID_COLUMN may be
+ * among the columns, here and of a builder.
  * Errors: OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status row_group_export(struct row_group *group, uint32_t first,
                                              uint32_t count, const uint32_t *columns,

@@ -198,6 +198,25 @@ static void fill_column(const struct column *column, const struct export_range *
     array_block_add_child(block, range->count, null_count, buffers, buffer_count);
 }
 
+static void count_row_ids(const struct export_range *range, struct array_needs *needs)
+{
+    needs->column_count++;
+    needs->buffer_count += 2;
+    needs->copied_bytes += array_copy_bytes(range->count * sizeof(uint64_t));
+}
+
+static void fill_row_ids(const struct row_group *group, const struct export_range *range,
+                         struct array_block *block)
+{
+    const void **buffers = array_block_buffers(block, 2);
+    uint64_t *row_ids = array_block_copy_room(block, range->count * sizeof *row_ids);
+    for (uint32_t i = 0; i < range->count; i++)
+        row_ids[i] = row_id_make(group->number, range->first + i);
+    buffers[0] = NULL;
+    buffers[1] = row_ids;
+    array_block_add_child(block, range->count, 0, buffers, 2);
+}
+
 omen_status row_group_export(struct row_group *group, uint32_t first, uint32_t count,
                              const uint32_t *columns, uint32_t column_count, struct ArrowArray *out)
 {
@@ -207,12 +226,18 @@ omen_status row_group_export(struct row_group *group, uint32_t first, uint32_t c
     struct export_range range = {first, count, rows_packed(group)};
     struct array_needs needs = {0};
     for (uint32_t i = 0; i < column_count; i++)
-        count_column(&group->columns[columns[i]], &range, &needs);
+        if (columns[i] == ROW_ID_COLUMN)
+            count_row_ids(&range, &needs);
+        else
+            count_column(&group->columns[columns[i]], &range, &needs);
     struct array_block *block = array_block_make(group->allocator, &needs);
     if (block == NULL)
         return OMEN_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < column_count; i++)
-        fill_column(&group->columns[columns[i]], &range, block);
+        if (columns[i] == ROW_ID_COLUMN)
+            fill_row_ids(group, &range, block);
+        else
+            fill_column(&group->columns[columns[i]], &range, block);
     array_block_finish(block, count, group, out);
     return OMEN_OK;
 }

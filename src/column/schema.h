@@ -23,6 +23,11 @@ enum {
     SCHEMA_NAME_BYTES_MAX = 63,
 };
 
+/* Stands in a list of columns to read for the row's id (see row_group.h), a BIGINT without NULLs.
+ * Its name in Arrow is longer than any column's may be, so that it can be none's. */
+#define ROW_ID_COLUMN UINT32_MAX
+#define ROW_ID_NAME   "row id, under a name that no column can have for it is much too long"
+
 struct column_definition {
     const char *name; /* UTF-8, zero-terminated, 1..63 bytes */
     omen_type type;
@@ -66,7 +71,8 @@ void schema_release(struct schema *schema);
 /* Position of the shown column of this exact name, or -1. */
 int32_t schema_find(const struct schema *schema, const char *name, size_t length);
 
-/* The Arrow struct schema of the given columns in that order; columns = NULL: all shown ones.
+/* The Arrow struct schema of the given columns (ROW_ID_COLUMN may be among them) in that order;
+ * columns = NULL: all shown ones.
  * The result owns itself (it may outlive the schema); the caller releases it. */
 OMEN_MUST_CHECK omen_status schema_to_arrow(const struct schema *schema, const uint32_t *columns,
                                             uint32_t column_count, struct ArrowSchema *out);

@@ -305,6 +305,18 @@ static const char *format_of_type(const omen_type *type, char *buffer)
     return "n";
 }
 
+/* Column `index` of the list, or of the shown ones where there is none. */
+static const struct column_definition *listed_column(const struct schema *schema,
+                                                     const uint32_t *columns, uint32_t index)
+{
+    static const struct column_definition row_id = {
+        .name = ROW_ID_NAME,
+        .type.id = OMEN_TYPE_BIGINT,
+    };
+    uint32_t column = columns == NULL ? index : columns[index];
+    return column == ROW_ID_COLUMN ? &row_id : &schema->columns[column];
+}
+
 omen_status schema_to_arrow(const struct schema *schema, const uint32_t *columns,
                             uint32_t column_count, struct ArrowSchema *out)
 {
@@ -313,7 +325,7 @@ omen_status schema_to_arrow(const struct schema *schema, const uint32_t *columns
     size_t bytes = sizeof(struct exported) + count * (sizeof(struct ArrowSchema) +
                                                       sizeof(struct ArrowSchema *) + FORMAT_BYTES);
     for (uint32_t i = 0; i < count; i++)
-        bytes += strlen(schema->columns[columns == NULL ? i : columns[i]].name) + 1;
+        bytes += strlen(listed_column(schema, columns, i)->name) + 1;
     struct exported *exported = allocator_alloc_zeroed(schema->allocator, bytes);
     if (exported == NULL)
         return OMEN_OUT_OF_MEMORY;
@@ -324,7 +336,7 @@ omen_status schema_to_arrow(const struct schema *schema, const uint32_t *columns
     struct ArrowSchema **pointers = (struct ArrowSchema **)(exported->children + count);
     char *text = (char *)(pointers + count);
     for (uint32_t i = 0; i < count; i++) {
-        const struct column_definition *column = &schema->columns[columns == NULL ? i : columns[i]];
+        const struct column_definition *column = listed_column(schema, columns, i);
         char *format = text;
         char *name = text + FORMAT_BYTES;
         size_t name_bytes = strlen(column->name) + 1;

@@ -161,7 +161,12 @@ static omen_status host_table_schema(const omen_engine_table *table, struct Arro
                                      omen_error *error)
 {
     const struct schema *schema = engine_table_columns(table);
-    omen_status status = schema_to_arrow(schema, NULL, 0, out);
+    uint32_t columns[SCHEMA_COLUMNS_MAX + 1];
+    for (uint32_t i = 0; i < schema->column_count; i++)
+        columns[i] = i;
+    columns[schema->column_count] = ROW_ID_COLUMN;
+    omen_status status =
+        schema_to_arrow(schema, columns, schema->column_count + table->row_ids, out);
     if (status != OMEN_OK)
         return error_set_default(error, status);
     for (uint32_t i = 0; i < schema->column_count; i++)

@@ -30,6 +30,7 @@ struct omen_engine_table {
     atomic_uint references;
     struct session *session; /* retained */
     struct table_view *view;
+    bool row_ids; /* shows ROW_ID_COLUMN behind its own */
     omen_engine_table_info info;
     omen_engine_table *next; /* of the statement's list */
 };

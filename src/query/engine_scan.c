@@ -97,12 +97,21 @@ static omen_status adapt_predicates(const struct schema *schema, const omen_pred
 static omen_status open_scan(omen_engine_table *table, const omen_engine_scan *scan,
                              struct arena *arena, struct scan **out, omen_error *error)
 {
+    const struct schema *schema = engine_table_columns(table);
     omen_predicate *predicates;
-    if (adapt_predicates(engine_table_columns(table), scan->predicates, scan->predicate_count,
-                         arena, &predicates) != OMEN_OK)
+    uint32_t *columns = arena_alloc(arena, scan->column_count * sizeof *columns);
+    if (columns == NULL || adapt_predicates(schema, scan->predicates, scan->predicate_count, arena,
+                                            &predicates) != OMEN_OK)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    for (uint32_t i = 0; i < scan->column_count; i++) {
+        columns[i] = scan->columns[i];
+        if (table->row_ids && columns[i] == schema->column_count)
+            columns[i] = ROW_ID_COLUMN;
+        else if (columns[i] >= schema->column_count)
+            return error_set(error, OMEN_INVALID_ARGUMENT, "no column %u", columns[i]);
+    }
     const struct scan_spec spec = {
-        .columns = scan->columns,
+        .columns = columns,
         .column_count = scan->column_count,
         .predicates = predicates,
         .predicate_count = scan->predicate_count,
@@ -120,9 +129,6 @@ omen_status engine_scan_open(omen_engine_table *table, const omen_engine_scan *s
     struct session *session = table->session;
     struct allocator *allocator = session->database->allocator;
     *out = NULL;
-    for (uint32_t i = 0; i < scan->column_count; i++)
-        if (scan->columns[i] >= engine_table_columns(table)->column_count)
-            return error_set(error, OMEN_INVALID_ARGUMENT, "no column %u", scan->columns[i]);
     omen_engine_cursor *cursor = allocator_alloc_zeroed(allocator, sizeof *cursor);
     if (cursor == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);

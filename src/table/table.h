@@ -125,7 +125,10 @@ void table_view_release(struct table_view *view);              /* any thread */
 struct table *table_view_table(const struct table_view *view); /* borrowed */
 
 struct scan_spec {
-    const uint32_t *columns; /* projection in output order; all borrowed for the open call */
+    /* The projection in output order; all borrowed for the open call. ROW_ID_COLUMN gives the id
+     * of the row version that was read: BIGINT, its bits those of row_id_make. Where the row's
+     * group has been compacted since, it names the old copy (see row_id_canonical). */
+    const uint32_t *columns;
     uint32_t column_count;
     const omen_predicate *predicates;
     size_t predicate_count;

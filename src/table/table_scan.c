@@ -92,7 +92,7 @@ static omen_status check_columns(const struct schema *schema, const struct scan_
                                  omen_error *error)
 {
     for (uint32_t i = 0; i < spec->column_count; i++)
-        if (spec->columns[i] >= schema->stored_count)
+        if (spec->columns[i] >= schema->stored_count && spec->columns[i] != ROW_ID_COLUMN)
             return error_set(error, OMEN_INVALID_ARGUMENT, "no column number %u", spec->columns[i]);
     if (spec->partition_count == 0 || spec->partition >= spec->partition_count)
         return error_set(error, OMEN_INVALID_ARGUMENT, "partition %u of %u", spec->partition,

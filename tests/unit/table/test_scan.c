@@ -117,6 +117,71 @@ static void test_r5_7_unchanged_windows_are_not_copied(void **state)
     model_close(&model);
 }
 
+/* Every row comes with the id under which the table knows it, whichever way it is read. */
+static uint64_t check_row_ids(struct model *model, const omen_predicate *predicates, size_t count)
+{
+    static const uint32_t columns[] = {ROW_ID_COLUMN, COLUMN_KID, ROW_ID_COLUMN};
+    struct table_view *view = view_now(model);
+    struct scan_spec spec = kid_spec(predicates, count);
+    spec.columns = columns;
+    spec.column_count = 3;
+    struct scan *scan;
+    struct ArrowArray batch;
+    uint64_t rows = 0;
+    assert_int_equal(table_scan_open(view, &spec, &scan, NULL), OMEN_OK);
+    while (table_scan_next(scan, &batch) == OMEN_OK) {
+        for (int64_t i = 0; i < batch.length; i++) {
+            uint64_t row_id = ((const uint64_t *)batch.children[0]->buffers[1])[i];
+            int32_t kid = ((const int32_t *)batch.children[1]->buffers[1])[i];
+            struct row_ref row;
+            omen_value value;
+            assert_int_equal(((const uint64_t *)batch.children[2]->buffers[1])[i], row_id);
+            rwlock_read_lock(&model->table->lock);
+            bool found = version_resolve(model->table, row_id_canonical(model->table, row_id),
+                                         view->snapshot.timestamp, &row);
+            rwlock_read_unlock(&model->table->lock);
+            assert_true(found);
+            row_group_read(row.group, row.slot, COLUMN_KID, &value);
+            assert_int_equal(value.as.i32, kid);
+            row_ref_release(&row);
+            rows++;
+        }
+        assert_null(batch.children[0]->buffers[0]);
+        batch.release(&batch);
+    }
+    table_scan_close(scan);
+    table_view_release(view);
+    return rows;
+}
+
+static void test_row_ids(void **state)
+{
+    struct model model;
+    omen_value bound = {.type.id = OMEN_TYPE_INTEGER, .as.i32 = 60000};
+    omen_value keys[2];
+    model_open(&model, KEY_BIGINT);
+    insert_many(&model, 0, 70000);
+    struct test_row row;
+    test_key_fill(&model, 69999, &row, keys);
+    const omen_predicate later = {COLUMN_KID, OMEN_GE, &bound, 1};
+    const omen_predicate one = {COLUMN_K1, OMEN_EQ, keys, 1};
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(check_row_ids(&model, NULL, 0), 70000 - round * 10000);
+        assert_int_equal(check_row_ids(&model, &later, 1), 10000);
+        assert_int_equal(check_row_ids(&model, &one, 1), 1);
+        /* then: ended and replaced versions; then: compacted groups */
+        for (int32_t kid = 0; round == 0 && kid < 20000; kid++)
+            kid % 2 == 0 ? model_delete(&model, kid) : model_update(&model, kid, kid);
+        for (int32_t kid = 20000; round == 1 && kid < 30000; kid++)
+            model_delete(&model, kid);
+        if (round == 1) {
+            table_seal_open(model.table);
+            maintain_fully(&model, NULL);
+        }
+    }
+    model_close(&model);
+}
+
 static void test_r5_1_unfinished_tail_is_scanned(void **state)
 {
     struct model model;
@@ -472,6 +537,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_r5_7_unchanged_windows_are_not_copied),
+        cmocka_unit_test(test_row_ids),
         cmocka_unit_test(test_r5_1_unfinished_tail_is_scanned),
         cmocka_unit_test(test_zone_maps_prune),
         cmocka_unit_test(test_gathered_rows_are_coalesced),
