@@ -39,16 +39,21 @@ OMEN_MUST_CHECK omen_status engine_text_write(const struct query *query, uint32_
 
 /* --- functions of the core that the engine calls --- */
 
-/* What a signature ("lower|8:0,0,0|...") says. */
+enum { ENGINE_CALL_ARGUMENTS_MAX = 100 };
+
+/* What a signature says: "lower 17 c 8.0.0.0 8.0.0.0", that is the name, the line's number, how it
+ * is called (c; x: an explicit cast), the result's type, the arguments'. */
 struct engine_call {
     const struct semantics_line *line;
     bool explicit_cast;
+    bool takes_now; /* the first argument is no argument: it is the statement's now */
     omen_type result;
-    uint32_t argument_count;
-    omen_type arguments[16];
+    uint32_t argument_count; /* without now */
+    omen_type arguments[ENGINE_CALL_ARGUMENTS_MAX];
 };
 
-/* Writes the signature of a call; reads one back (INTERNAL where it is none). */
+/* Writes the signature of a call (at most ENGINE_CALL_ARGUMENTS_MAX arguments, else NOT_SUPPORTED);
+ * reads one back (INTERNAL where it is none). */
 OMEN_MUST_CHECK omen_status engine_call_write(const struct expression *call, struct arena *arena,
                                               const char **signature, omen_error *error);
 OMEN_MUST_CHECK omen_status engine_call_read(const char *signature, size_t length,

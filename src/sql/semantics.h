@@ -93,8 +93,11 @@ struct semantics_line {
     uint8_t result;                             /* the same */
     enum result_rule rule;
     semantics_function *evaluate; /* NULL: the engine only */
-    /* The engine's SQL: $1.. the arguments; in aggregates $D where DISTINCT goes and $F behind
-     * each call, for FILTER and OVER. NULL: core('signature', arguments). */
+    /* The engine's SQL, its result exactly of the result's type: $1..$9 the arguments, $* all of
+     * them with commas, $T the result's type; in aggregates $D where DISTINCT goes and $F behind
+     * each call, for FILTER and OVER. Of the form "($1 op $2)" wherever it is a plain operator:
+     * only then the engine also does IN, ANY and chains a + b + c with it. What overflows or
+     * divides by zero there fails as in the core. NULL: core('signature', arguments). */
     const char *engine;
     uint32_t flags;
 };
