@@ -181,8 +181,8 @@ static bool values_identical(const omen_value *one, const omen_value *other)
         return memcmp(one->as.uuid, other->as.uuid, sizeof one->as.uuid) == 0;
     default: /* texts, and literals whose type is unknown */
         return one->as.bytes.length == other->as.bytes.length &&
-               (one->as.bytes.length == 0 || memcmp(one->as.bytes.data, other->as.bytes.data,
-                                                    one->as.bytes.length) == 0);
+               (one->as.bytes.length == 0 ||
+                memcmp(one->as.bytes.data, other->as.bytes.data, one->as.bytes.length) == 0);
     }
 }
 
@@ -204,16 +204,15 @@ static bool lists_equal(struct expression *const *one, uint32_t one_count,
     return true;
 }
 
-static bool keys_equal(const struct sort_key *one, uint32_t one_count,
-                       const struct sort_key *other, uint32_t other_count)
+static bool keys_equal(const struct sort_key *one, uint32_t one_count, const struct sort_key *other,
+                       uint32_t other_count)
 {
     if (one_count != other_count)
         return false;
     for (uint32_t i = 0; i < one_count; i++)
         if (!optional_equal(one[i].expression, other[i].expression) ||
             (one[i].expression == NULL && one[i].target != other[i].target) ||
-            one[i].descending != other[i].descending ||
-            one[i].nulls_first != other[i].nulls_first)
+            one[i].descending != other[i].descending || one[i].nulls_first != other[i].nulls_first)
             return false;
     return true;
 }

@@ -1,0 +1,389 @@
+/* bind_from.c - FROM items and the names they bring.
+ *
+ * Every item gives a set of names; a join's condition sees those of its two sides, a LATERAL item
+ * those of all items before it, the query's clauses those of all items.
+ */
+#include <string.h>
+
+#include "sql/bind_query_private.h"
+
+/* FROM while it is bound. */
+struct from_clause {
+    struct binder *binder;
+    struct scope *scope;       /* the query's: what is around it */
+    struct from_names visible; /* to LATERAL items: all to the left */
+};
+
+/* --- names --- */
+
+static omen_status add_column(struct binder *binder, struct from_names *names,
+                              const struct scope_column *column, omen_error *error)
+{
+    OMEN_TRY(bind_grow(binder, &names->columns, names->column_count, &names->column_capacity,
+                       sizeof *names->columns, error));
+    names->columns[names->column_count++] = *column;
+    return OMEN_OK;
+}
+
+static omen_status add_relation(struct binder *binder, struct from_names *names,
+                                struct relation *relation, omen_error *error)
+{
+    OMEN_TRY(bind_grow(binder, &names->relations, names->relation_count, &names->relation_capacity,
+                       sizeof(struct relation *), error));
+    names->relations[names->relation_count++] = relation;
+    return OMEN_OK;
+}
+
+omen_status bind_add_names(struct binder *binder, struct from_names *names,
+                           struct relation *relation, omen_error *error)
+{
+    OMEN_TRY(add_relation(binder, names, relation, error));
+    for (uint32_t i = 0; i < relation->column_count; i++) {
+        struct scope_column column = {.name = relation->columns[i].name,
+                                      .relation = relation,
+                                      .column = i,
+                                      .unqualified = true};
+        OMEN_TRY(add_column(binder, names, &column, error));
+    }
+    return OMEN_OK;
+}
+
+void bind_show_names(struct scope *scope, const struct from_names *names)
+{
+    scope->relations = names->relations;
+    scope->relation_count = names->relation_count;
+    scope->columns = names->columns;
+    scope->column_count = names->column_count;
+}
+
+/* Adds the names of one side to those of the other: no table name may be there twice. */
+static omen_status join_names(struct binder *binder, struct from_names *names,
+                              const struct from_names *more, omen_error *error)
+{
+    uint32_t before = names->relation_count;
+    for (uint32_t i = 0; i < more->relation_count; i++) {
+        const char *alias = more->relations[i]->alias;
+        for (uint32_t j = 0; j < before; j++)
+            if (strcmp(names->relations[j]->alias, alias) == 0)
+                return error_set(error, OMEN_DUPLICATE_ALIAS,
+                                 "table name \"%s\" specified more than once", alias);
+        OMEN_TRY(add_relation(binder, names, more->relations[i], error));
+    }
+    for (uint32_t i = 0; i < more->column_count; i++)
+        OMEN_TRY(add_column(binder, names, &more->columns[i], error));
+    return OMEN_OK;
+}
+
+omen_status bind_rename_columns(struct binder *binder, struct relation_column *columns,
+                                uint32_t count, PgQuery__Node *const *names, size_t name_count,
+                                const char *what, const char *name, int location,
+                                omen_error *error)
+{
+    if (name_count > count)
+        return bind_fail(binder, location, error, OMEN_INVALID_COLUMN_REFERENCE,
+                         "%s \"%s\" has %u columns available but %zu columns specified", what,
+                         name, count, name_count);
+    for (size_t i = 0; i < name_count; i++) {
+        columns[i].name = parse_string(names[i]);
+        if (columns[i].name == NULL)
+            return bind_refuse(binder, location, "this list of columns", error);
+    }
+    return OMEN_OK;
+}
+
+/* --- relations --- */
+
+omen_status bind_table(struct binder *binder, const PgQuery__RangeVar *name, struct table **out,
+                       omen_error *error)
+{
+    struct table *table = NULL;
+    bool public = name->catalogname[0] == '\0' &&
+                  (name->schemaname[0] == '\0' || strcmp(name->schemaname, "public") == 0);
+    if (!public)
+        return bind_fail(binder, name->location, error, OMEN_UNDEFINED_TABLE,
+                         "relation \"%s.%s\" does not exist", name->schemaname, name->relname);
+    OMEN_TRY(bind_grow(binder, &binder->tables, binder->table_count, &binder->table_capacity,
+                       sizeof(struct table *), error));
+    omen_status status =
+        catalog_find(binder->catalog, name->relname, strlen(name->relname), &table, error);
+    if (status != OMEN_OK) {
+        parse_set_position(binder->parsed, name->location, error);
+        return status;
+    }
+    binder->tables[binder->table_count++] = table;
+    *out = table;
+    return OMEN_OK;
+}
+
+/* A relation with room for its columns. */
+static struct relation *make_relation(struct binder *binder, enum relation_kind kind,
+                                      const char *alias, uint32_t column_count, omen_error *error)
+{
+    struct relation *relation = bind_alloc(binder, sizeof *relation, error);
+    if (relation == NULL)
+        return NULL;
+    relation->kind = kind;
+    relation->number = binder->relation_count++;
+    relation->alias = alias;
+    relation->column_count = column_count;
+    relation->columns = bind_alloc(binder, column_count * sizeof *relation->columns, error);
+    return relation->columns != NULL ? relation : NULL;
+}
+
+static omen_status apply_alias(struct binder *binder, struct relation *relation,
+                               const PgQuery__Alias *alias, int location, omen_error *error)
+{
+    if (alias == NULL)
+        return OMEN_OK;
+    relation->alias = alias->aliasname;
+    return bind_rename_columns(binder, relation->columns, relation->column_count, alias->colnames,
+                               alias->n_colnames, "table", alias->aliasname, location, error);
+}
+
+omen_status bind_table_relation(struct binder *binder, const PgQuery__RangeVar *name, bool row_ids,
+                                struct relation **out, omen_error *error)
+{
+    struct table *table;
+    OMEN_TRY(bind_table(binder, name, &table, error));
+    const struct schema *schema = table_schema(table);
+    struct relation *relation =
+        make_relation(binder, RELATION_TABLE, name->relname, schema->column_count, error);
+    if (relation == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    relation->table = table;
+    relation->row_ids = row_ids;
+    for (uint32_t i = 0; i < schema->column_count; i++)
+        relation->columns[i] = (struct relation_column){.name = schema->columns[i].name,
+                                                        .type = schema->columns[i].type};
+    *out = relation;
+    return apply_alias(binder, relation, name->alias, name->location, error);
+}
+
+omen_status bind_query_relation(struct binder *binder, struct query *query, const char *name,
+                                const PgQuery__Alias *alias, struct relation **out,
+                                omen_error *error)
+{
+    struct relation *relation =
+        make_relation(binder, RELATION_QUERY, name, query->target_count, error);
+    if (relation == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    relation->query = query;
+    for (uint32_t i = 0; i < query->target_count; i++)
+        relation->columns[i] =
+            (struct relation_column){.name = query->targets[i].name, .type = query->types[i]};
+    *out = relation;
+    return apply_alias(binder, relation, alias, -1, error);
+}
+
+static omen_status bind_cte_relation(struct binder *binder, struct cte *cte,
+                                     const PgQuery__RangeVar *name, struct relation **out,
+                                     omen_error *error)
+{
+    struct relation *relation =
+        make_relation(binder, RELATION_CTE, name->relname, cte->column_count, error);
+    if (relation == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    relation->cte = cte;
+    if (cte->column_count > 0)
+        memcpy(relation->columns, cte->columns, cte->column_count * sizeof *relation->columns);
+    *out = relation;
+    return apply_alias(binder, relation, name->alias, name->location, error);
+}
+
+omen_status bind_leaf(struct binder *binder, struct relation *relation, struct from_item **out,
+                      omen_error *error)
+{
+    *out = bind_alloc(binder, sizeof **out, error);
+    if (*out == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    (*out)->relation = relation;
+    return OMEN_OK;
+}
+
+/* --- items --- */
+
+static omen_status bind_item(struct from_clause *from, const PgQuery__Node *node,
+                             struct from_names *names, struct from_item **out, omen_error *error);
+
+static omen_status add_leaf(struct from_clause *from, struct relation *relation,
+                            struct from_names *names, struct from_item **out, omen_error *error)
+{
+    OMEN_TRY(bind_leaf(from->binder, relation, out, error));
+    return bind_add_names(from->binder, names, relation, error);
+}
+
+static omen_status bind_range_variable(struct from_clause *from, const PgQuery__RangeVar *node,
+                                       struct from_names *names, struct from_item **out,
+                                       omen_error *error)
+{
+    struct relation *relation = NULL;
+    const struct scope *scope = from->scope;
+    for (uint32_t i = scope->cte_count; i-- > 0 && node->schemaname[0] == '\0';)
+        if (strcmp(scope->ctes[i]->name, node->relname) == 0) {
+            OMEN_TRY(bind_cte_relation(from->binder, scope->ctes[i], node, &relation, error));
+            return add_leaf(from, relation, names, out, error);
+        }
+    OMEN_TRY(bind_table_relation(from->binder, node, false, &relation, error));
+    return add_leaf(from, relation, names, out, error);
+}
+
+/* What a query in FROM has around it: this query, of which it sees only what LATERAL shows. */
+static struct scope inner_scope(const struct from_clause *from, bool lateral)
+{
+    struct scope scope = {.outer = from->scope->outer,
+                          .ctes = from->scope->ctes,
+                          .cte_count = from->scope->cte_count};
+    if (lateral)
+        bind_show_names(&scope, &from->visible);
+    return scope;
+}
+
+static omen_status bind_subselect(struct from_clause *from, const PgQuery__RangeSubselect *node,
+                                  struct from_names *names, struct from_item **out,
+                                  omen_error *error)
+{
+    struct query *query;
+    struct relation *relation;
+    struct scope scope = inner_scope(from, node->lateral);
+    const PgQuery__SelectStmt *select = node->subquery->select_stmt;
+    if (node->subquery->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
+        return bind_refuse(from->binder, -1, "this kind of subquery in FROM", error);
+    if (node->alias == NULL)
+        return error_set(error, OMEN_SYNTAX_ERROR,
+                         select->n_values_lists > 0 ? "VALUES in FROM must have an alias"
+                                                    : "subquery in FROM must have an alias");
+    OMEN_TRY(bind_query(from->binder, &scope, select, &query, error));
+    OMEN_TRY(bind_query_relation(from->binder, query, NULL, node->alias, &relation, error));
+    relation->lateral = node->lateral;
+    return add_leaf(from, relation, names, out, error);
+}
+
+/* --- joins --- */
+
+static enum join_kind join_kind_of(const PgQuery__JoinExpr *node)
+{
+    switch (node->jointype) {
+    case PG_QUERY__JOIN_TYPE__JOIN_LEFT:
+        return JOIN_LEFT;
+    case PG_QUERY__JOIN_TYPE__JOIN_RIGHT:
+        return JOIN_RIGHT;
+    case PG_QUERY__JOIN_TYPE__JOIN_FULL:
+        return JOIN_FULL;
+    default:
+        return node->quals != NULL || node->n_using_clause > 0 || node->is_natural ? JOIN_INNER
+                                                                                   : JOIN_CROSS;
+    }
+}
+
+static omen_status bind_on(struct from_clause *from, const PgQuery__Node *node,
+                           const struct from_names *names, struct expression **out,
+                           omen_error *error)
+{
+    struct scope scope = inner_scope(from, false);
+    bind_show_names(&scope, names);
+    scope.clause = "JOIN conditions";
+    return bind_condition(from->binder, &scope, node, out, error);
+}
+
+/* Both sides; the right one sees the left one where it is LATERAL and the join allows it. */
+static omen_status bind_sides(struct from_clause *from, const PgQuery__JoinExpr *node,
+                              struct from_names *left, struct from_names *right,
+                              struct from_item *item, omen_error *error)
+{
+    uint32_t relations = from->visible.relation_count, columns = from->visible.column_count;
+    OMEN_TRY(bind_item(from, node->larg, left, &item->left, error));
+    if (item->join != JOIN_RIGHT && item->join != JOIN_FULL)
+        OMEN_TRY(join_names(from->binder, &from->visible, left, error));
+    OMEN_TRY(bind_item(from, node->rarg, right, &item->right, error));
+    from->visible.relation_count = relations;
+    from->visible.column_count = columns;
+    return OMEN_OK;
+}
+
+static omen_status bind_join(struct from_clause *from, const PgQuery__JoinExpr *node,
+                             struct from_names *names, struct from_item **out, omen_error *error)
+{
+    struct binder *binder = from->binder;
+    struct from_item *item = bind_alloc(binder, sizeof *item, error);
+    struct from_names right = {0};
+    if (item == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    if (node->alias != NULL || node->join_using_alias != NULL)
+        return bind_refuse(binder, -1, "an alias of a join", error);
+    item->join = join_kind_of(node);
+    *out = item;
+    OMEN_TRY(bind_sides(from, node, names, &right, item, error));
+    if (node->is_natural || node->n_using_clause > 0) {
+        struct from_names merged = {0};
+        OMEN_TRY(bind_join_using(binder, node, item->join, names, &right, &merged,
+                                 &item->condition, error));
+        OMEN_TRY(join_names(binder, names, &right, error));
+        names->columns = merged.columns;
+        names->column_count = merged.column_count;
+        names->column_capacity = merged.column_capacity;
+        if (item->condition == NULL && item->join == JOIN_INNER)
+            item->join = JOIN_CROSS; /* NATURAL without a common column */
+        return OMEN_OK;
+    }
+    OMEN_TRY(join_names(binder, names, &right, error));
+    return node->quals == NULL ? OMEN_OK : bind_on(from, node->quals, names, &item->condition, error);
+}
+
+static omen_status bind_item_kind(struct from_clause *from, const PgQuery__Node *node,
+                                  struct from_names *names, struct from_item **out,
+                                  omen_error *error)
+{
+    switch (node->node_case) {
+    case PG_QUERY__NODE__NODE_RANGE_VAR:
+        return bind_range_variable(from, node->range_var, names, out, error);
+    case PG_QUERY__NODE__NODE_RANGE_SUBSELECT:
+        return bind_subselect(from, node->range_subselect, names, out, error);
+    case PG_QUERY__NODE__NODE_JOIN_EXPR:
+        return bind_join(from, node->join_expr, names, out, error);
+    case PG_QUERY__NODE__NODE_RANGE_FUNCTION:
+        return bind_refuse(from->binder, -1, "a function in FROM", error);
+    case PG_QUERY__NODE__NODE_RANGE_TABLE_SAMPLE:
+        return bind_refuse(from->binder, node->range_table_sample->location, "TABLESAMPLE", error);
+    default:
+        return bind_refuse(from->binder, -1, "this kind of FROM item", error);
+    }
+}
+
+static omen_status bind_item(struct from_clause *from, const PgQuery__Node *node,
+                             struct from_names *names, struct from_item **out, omen_error *error)
+{
+    OMEN_TRY(bind_enter(from->binder, error));
+    omen_status status = bind_item_kind(from, node, names, out, error);
+    from->binder->depth--;
+    return status;
+}
+
+omen_status bind_from(struct binder *binder, struct scope *scope, PgQuery__Node *const *nodes,
+                      size_t count, struct from_item ***items, uint32_t *item_count,
+                      omen_error *error)
+{
+    struct from_clause from = {.binder = binder, .scope = scope};
+    *items = bind_alloc(binder, count * sizeof(struct from_item *), error);
+    if (*items == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        struct from_names names = {0};
+        OMEN_TRY(bind_item(&from, nodes[i], &names, &(*items)[i], error));
+        *item_count = (uint32_t)i + 1;
+        if (from.visible.relation_count == 0)
+            from.visible = names;
+        else
+            OMEN_TRY(join_names(binder, &from.visible, &names, error));
+    }
+    /* A writing statement's target is there already, and FROM does not see it. */
+    if (scope->relation_count > 0) {
+        struct from_names all = {.relations = scope->relations,
+                                 .relation_count = scope->relation_count,
+                                 .columns = scope->columns,
+                                 .column_count = scope->column_count};
+        OMEN_TRY(join_names(binder, &all, &from.visible, error));
+        from.visible = all;
+    }
+    bind_show_names(scope, &from.visible);
+    return OMEN_OK;
+}
