@@ -2,7 +2,9 @@
  *
  * One block holds it all, so that it has one owner and one size:
  *
- *   | struct schema | columns[stored_count] | names, zero-terminated, in column order |
+ *   | struct schema | columns[stored_count] | per column: its name, its default's text |
+ *
+ * each zero-terminated.
  *
  * Immutable but for the reference count.
  */
@@ -189,22 +191,40 @@ static omen_type normal_type(omen_type type)
     return normal;
 }
 
+/* Copies a text into the room behind the columns. */
+static const char *place_text(char **room, const char *text)
+{
+    char *copy = *room;
+    size_t bytes = strlen(text) + 1;
+    memcpy(copy, text, bytes);
+    *room += bytes;
+    return copy;
+}
+
 static void fill_columns(struct schema *schema, const struct column_definition *columns)
 {
-    char *name = (char *)&schema->columns[schema->stored_count];
+    char *room = (char *)&schema->columns[schema->stored_count];
     for (uint32_t i = 0; i < schema->stored_count; i++) {
         bool hidden = i == schema->column_count;
-        const char *source = hidden ? HIDDEN_KEY_NAME : columns[i].name;
-        size_t bytes = strlen(source) + 1;
-        memcpy(name, source, bytes);
-        schema->columns[i].name = name;
-        schema->columns[i].type =
-            hidden ? (omen_type){.id = OMEN_TYPE_BIGINT} : normal_type(columns[i].type);
-        schema->columns[i].nullable = !hidden && columns[i].nullable;
-        name += bytes;
+        struct column_definition *column = &schema->columns[i];
+        column->name = place_text(&room, hidden ? HIDDEN_KEY_NAME : columns[i].name);
+        column->type = hidden ? (omen_type){.id = OMEN_TYPE_BIGINT} : normal_type(columns[i].type);
+        column->nullable = !hidden && columns[i].nullable;
+        if (!hidden && columns[i].default_text != NULL)
+            column->default_text = place_text(&room, columns[i].default_text);
     }
     for (uint32_t i = 0; i < schema->key_count; i++)
         schema->columns[schema->key_columns[i]].nullable = false;
+}
+
+static size_t text_bytes(const struct column_definition *columns, uint32_t count)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += strlen(columns[i].name) + 1;
+        bytes += columns[i].default_text == NULL ? 0 : strlen(columns[i].default_text) + 1;
+    }
+    return bytes;
 }
 
 omen_status schema_create(struct allocator *allocator, const struct column_definition *columns,
@@ -216,10 +236,8 @@ omen_status schema_create(struct allocator *allocator, const struct column_defin
     OMEN_TRY(check_key(columns, column_count, key_columns, key_count, error));
     bool hidden = key_count == 0;
     uint32_t stored_count = column_count + hidden;
-    size_t bytes = sizeof(struct schema) + stored_count * sizeof(struct column_definition);
-    for (uint32_t i = 0; i < column_count; i++)
-        bytes += strlen(columns[i].name) + 1;
-    bytes += hidden ? sizeof HIDDEN_KEY_NAME : 0;
+    size_t bytes = sizeof(struct schema) + stored_count * sizeof(struct column_definition) +
+                   text_bytes(columns, column_count) + (hidden ? sizeof HIDDEN_KEY_NAME : 0);
     struct schema *schema = allocator_alloc_zeroed(allocator, bytes);
     if (schema == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
@@ -240,10 +258,8 @@ omen_status schema_create(struct allocator *allocator, const struct column_defin
 
 static size_t schema_bytes(const struct schema *schema)
 {
-    size_t bytes = sizeof *schema + schema->stored_count * sizeof *schema->columns;
-    for (uint32_t i = 0; i < schema->stored_count; i++)
-        bytes += strlen(schema->columns[i].name) + 1;
-    return bytes;
+    return sizeof *schema + schema->stored_count * sizeof *schema->columns +
+           text_bytes(schema->columns, schema->stored_count);
 }
 
 struct schema *schema_retain(struct schema *schema)

@@ -31,7 +31,8 @@ enum {
 struct column_definition {
     const char *name; /* UTF-8, zero-terminated, 1..63 bytes */
     omen_type type;
-    bool nullable; /* false for key columns, whatever was asked */
+    bool nullable;            /* false for key columns, whatever was asked */
+    const char *default_text; /* the SQL of its DEFAULT; NULL: none. Means nothing in this layer */
 };
 
 struct schema {

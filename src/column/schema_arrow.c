@@ -197,9 +197,8 @@ static omen_status column_from_arrow(const struct ArrowSchema *child, uint32_t p
         return error_set(error, OMEN_NOT_SUPPORTED,
                          "column \"%s\": no column type for the Arrow format \"%s\"", name,
                          child->format);
-    out->name = name;
-    out->type = type;
-    out->nullable = (child->flags & ARROW_FLAG_NULLABLE) != 0;
+    *out = (struct column_definition){
+        .name = name, .type = type, .nullable = (child->flags & ARROW_FLAG_NULLABLE) != 0};
     return OMEN_OK;
 }
 

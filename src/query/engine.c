@@ -125,7 +125,7 @@ static omen_engine_query query_of(struct session *session, const char *sql, size
     return (omen_engine_query){
         .sql = sql,
         .length = length,
-        .timeout_ms = session->timeout_ms,
+        .timeout_ms = session->settings.timeout_ms,
         .interrupted = session_interrupted,
         .interrupt_context = session,
     };

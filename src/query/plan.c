@@ -98,13 +98,60 @@ static omen_status plan_explain(struct plan *plan, const PgQuery__ExplainStmt *n
     return plan_select(plan, node->query->select_stmt, error);
 }
 
+/* What a statement that is not supported is called. */
+static const char *statement_name(const PgQuery__Node *node)
+{
+    static const struct {
+        PgQuery__Node__NodeCase kind;
+        const char *name;
+    } names[] = {
+        {PG_QUERY__NODE__NODE_TRANSACTION_STMT, "a transaction over several statements"},
+        {PG_QUERY__NODE__NODE_ALTER_TABLE_STMT, "ALTER TABLE"},
+        {PG_QUERY__NODE__NODE_RENAME_STMT, "ALTER ... RENAME"},
+        {PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT, "CREATE TABLE AS"},
+        {PG_QUERY__NODE__NODE_VIEW_STMT, "CREATE VIEW"},
+        {PG_QUERY__NODE__NODE_INDEX_STMT, "CREATE INDEX"},
+        {PG_QUERY__NODE__NODE_CREATE_SEQ_STMT, "CREATE SEQUENCE"},
+        {PG_QUERY__NODE__NODE_CREATE_SCHEMA_STMT, "CREATE SCHEMA"},
+        {PG_QUERY__NODE__NODE_CREATE_FUNCTION_STMT, "CREATE FUNCTION"},
+        {PG_QUERY__NODE__NODE_CREATE_TRIG_STMT, "CREATE TRIGGER"},
+        {PG_QUERY__NODE__NODE_CREATE_ENUM_STMT, "CREATE TYPE"},
+        {PG_QUERY__NODE__NODE_COMPOSITE_TYPE_STMT, "CREATE TYPE"},
+        {PG_QUERY__NODE__NODE_CREATE_DOMAIN_STMT, "CREATE DOMAIN"},
+        {PG_QUERY__NODE__NODE_CREATE_EXTENSION_STMT, "CREATE EXTENSION"},
+        {PG_QUERY__NODE__NODE_CREATE_ROLE_STMT, "CREATE ROLE"},
+        {PG_QUERY__NODE__NODE_CREATEDB_STMT, "CREATE DATABASE"},
+        {PG_QUERY__NODE__NODE_GRANT_STMT, "GRANT and REVOKE"},
+        {PG_QUERY__NODE__NODE_COMMENT_STMT, "COMMENT"},
+        {PG_QUERY__NODE__NODE_TRUNCATE_STMT, "TRUNCATE"},
+        {PG_QUERY__NODE__NODE_MERGE_STMT, "MERGE"},
+        {PG_QUERY__NODE__NODE_VACUUM_STMT, "VACUUM and ANALYZE"},
+        {PG_QUERY__NODE__NODE_LOCK_STMT, "LOCK"},
+        {PG_QUERY__NODE__NODE_PREPARE_STMT, "PREPARE"},
+        {PG_QUERY__NODE__NODE_EXECUTE_STMT, "EXECUTE"},
+        {PG_QUERY__NODE__NODE_DEALLOCATE_STMT, "DEALLOCATE"},
+        {PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT, "DECLARE"},
+        {PG_QUERY__NODE__NODE_FETCH_STMT, "FETCH"},
+        {PG_QUERY__NODE__NODE_LISTEN_STMT, "LISTEN"},
+        {PG_QUERY__NODE__NODE_NOTIFY_STMT, "NOTIFY"},
+        {PG_QUERY__NODE__NODE_DO_STMT, "DO"},
+        {PG_QUERY__NODE__NODE_CALL_STMT, "CALL"},
+        {PG_QUERY__NODE__NODE_DISCARD_STMT, "DISCARD"},
+        {PG_QUERY__NODE__NODE_CHECK_POINT_STMT, "CHECKPOINT"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].kind == node->node_case)
+            return names[i].name;
+    return "this kind of statement";
+}
+
 static omen_status classify(struct plan *plan, const PgQuery__Node *node, omen_error *error)
 {
     plan->tag = "";
     plan->engine_text = plan->parsed.text;
     plan->engine_length = plan->parsed.length;
     if (node == NULL)
-        return OMEN_OK;
+        return OMEN_OK; /* PLAN_EMPTY */
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_SELECT_STMT:
         plan->tag = "SELECT";
@@ -123,8 +170,12 @@ static omen_status classify(struct plan *plan, const PgQuery__Node *node, omen_e
         return plan_copy(plan, node->copy_stmt, error);
     case PG_QUERY__NODE__NODE_EXPLAIN_STMT:
         return plan_explain(plan, node->explain_stmt, error);
+    case PG_QUERY__NODE__NODE_VARIABLE_SET_STMT:
+        return plan_set(plan, node->variable_set_stmt, error);
+    case PG_QUERY__NODE__NODE_VARIABLE_SHOW_STMT:
+        return plan_show(plan, node->variable_show_stmt, error);
     default:
-        return plan_refuse(error, "this kind of statement");
+        return plan_refuse(error, statement_name(node));
     }
 }
 
@@ -140,8 +191,11 @@ omen_status plan_create(struct session *session, const char *sql, size_t length,
     /* Read first: a change while planning makes the plan old, never wrongly new. */
     plan->catalog_version = catalog_version(session->database->catalog);
     arena_init(&plan->arena, allocator);
-    omen_status status = parse_statement(sql, length, &plan->arena, &plan->parsed, error);
-    if (status == OMEN_OK)
+    bool described;
+    omen_status status = plan_describe(plan, sql, length, &described, error);
+    if (status == OMEN_OK && !described)
+        status = parse_statement(sql, length, &plan->arena, &plan->parsed, error);
+    if (status == OMEN_OK && !described)
         status = classify(plan, plan->parsed.statement, error);
     if (status != OMEN_OK) {
         plan_destroy(plan);

@@ -13,6 +13,7 @@
 #include "sql/cast.h"
 #include "query/csv.h"
 #include "sql/parse.h"
+#include "query/result.h"
 #include "query/session.h"
 #include "table/table.h"
 
@@ -22,6 +23,8 @@ enum plan_kind {
     PLAN_DROP_TABLE,
     PLAN_INSERT,
     PLAN_COPY,
+    PLAN_SET,    /* RESET too */
+    PLAN_SHOW,   /* DESCRIBE too */
     PLAN_POINT,  /* SELECT columns WHERE the whole key = constants: by the index */
     PLAN_ENGINE, /* every other query */
 };
@@ -50,6 +53,25 @@ struct insert_plan {
     struct insert_parameter *parameters; /* by row */
     uint32_t parameter_count;
     omen_value *row; /* scratch: one row */
+};
+
+struct set_plan {
+    const char *name;  /* NULL: RESET ALL */
+    const char *value; /* NULL: the default */
+    bool keep;         /* false: SET LOCAL, which outside a transaction has no effect */
+};
+
+enum show_kind {
+    SHOW_SETTING,
+    SHOW_ALL,
+    SHOW_TABLES,
+    SHOW_DESCRIPTION, /* of plan->table */
+    SHOW_CREATE,
+};
+
+struct show_plan {
+    enum show_kind kind;
+    const char *name; /* SETTING */
 };
 
 struct copy_plan {
@@ -99,6 +121,8 @@ struct plan {
         struct drop_plan drop;
         struct insert_plan insert;
         struct copy_plan copy;
+        struct set_plan set;
+        struct show_plan show;
         struct point_plan point;
     };
 };
@@ -119,8 +143,16 @@ OMEN_MUST_CHECK omen_status plan_insert(struct plan *plan, const PgQuery__Insert
                                         omen_error *error);
 OMEN_MUST_CHECK omen_status plan_copy(struct plan *plan, const PgQuery__CopyStmt *node,
                                       omen_error *error);
+OMEN_MUST_CHECK omen_status plan_set(struct plan *plan, const PgQuery__VariableSetStmt *node,
+                                     omen_error *error);
+OMEN_MUST_CHECK omen_status plan_show(struct plan *plan, const PgQuery__VariableShowStmt *node,
+                                      omen_error *error);
 OMEN_MUST_CHECK omen_status plan_select(struct plan *plan, const PgQuery__SelectStmt *node,
                                         omen_error *error);
+
+/* Plans DESCRIBE t, DESC t and SHOW CREATE TABLE t; `*found` is false where the text is none. */
+OMEN_MUST_CHECK omen_status plan_describe(struct plan *plan, const char *sql, size_t length,
+                                          bool *found, omen_error *error);
 
 /* Looks up the table a RangeVar names and keeps it in plan->table. */
 OMEN_MUST_CHECK omen_status plan_find_table(struct plan *plan, const PgQuery__RangeVar *name,
@@ -144,6 +176,11 @@ OMEN_MUST_CHECK omen_status insert_run(struct plan *plan, const omen_value *para
                                        struct arena *scratch, uint64_t *rows, omen_error *error);
 OMEN_MUST_CHECK omen_status copy_run(struct plan *plan, uint64_t *rows, omen_error *error);
 OMEN_MUST_CHECK omen_status ddl_run(struct plan *plan, omen_error *error);
+OMEN_MUST_CHECK omen_status set_run(struct plan *plan, omen_error *error);
+
+/* The rows of a SHOW, in `scratch`. */
+OMEN_MUST_CHECK omen_status show_run(struct plan *plan, struct arena *scratch,
+                                     struct value_rows *rows, omen_error *error);
 
 /* Finds the row; row->group = NULL where there is none. `*elsewhere` is set, and nothing done,
  * where a parameter's type makes it a question for the engine. */

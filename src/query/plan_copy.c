@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "query/defaults.h"
 #include "query/plan.h"
 #include "sql/value_text.h"
 
@@ -261,7 +262,7 @@ static omen_status copy_open(struct copy_run *run, omen_error *error)
     if (status != OMEN_OK)
         return error_set_default(error, status);
     for (uint32_t i = 0; i < schema->column_count; i++)
-        run->row[i] = (omen_value){.type = schema->columns[i].type, .is_null = true};
+        OMEN_TRY(default_value(run->plan, &schema->columns[i], &run->row[i], error));
     return OMEN_OK;
 }
 

@@ -1,7 +1,14 @@
-/* plan_ddl.c - CREATE TABLE and DROP TABLE. */
+/* plan_ddl.c - CREATE TABLE and DROP TABLE.
+ *
+ * A column's DEFAULT is kept as the text it was written in and bound anew by each statement that
+ * needs it.
+ */
 #include <string.h>
+#include <strings.h>
 
+#include "query/defaults.h"
 #include "query/plan.h"
+#include "sql/lexer.h"
 #include "sql/value_text.h"
 
 /* What is gathered while the elements of a CREATE TABLE are read. */
@@ -32,7 +39,87 @@ static omen_status check_key_constraint(const PgQuery__Constraint *constraint, o
     return OMEN_OK;
 }
 
+/* Where the constraint or clause after byte `start` of a column's definition begins. */
+static size_t next_clause(const struct builder *builder, const PgQuery__ColumnDef *node,
+                          size_t start)
+{
+    size_t end = builder->plan->parsed.length;
+    for (size_t i = 0; i < node->n_constraints; i++) {
+        if (node->constraints[i]->node_case != PG_QUERY__NODE__NODE_CONSTRAINT)
+            continue;
+        int location = node->constraints[i]->constraint->location;
+        if (location > (int)start && (size_t)location < end)
+            end = (size_t)location;
+    }
+    if (node->coll_clause != NULL && node->coll_clause->location > (int)start &&
+        (size_t)node->coll_clause->location < end)
+        end = (size_t)node->coll_clause->location;
+    return end;
+}
+
+/* The text of DEFAULT expression: from behind the keyword to the next clause, comma or bracket. */
+static omen_status add_default(struct builder *builder, uint32_t column,
+                               const PgQuery__ColumnDef *node,
+                               const PgQuery__Constraint *constraint, omen_error *error)
+{
+    const struct parsed *parsed = &builder->plan->parsed;
+    struct column_definition *definition = &builder->columns[column];
+    if (definition->default_text != NULL)
+        return error_set(error, OMEN_SYNTAX_ERROR,
+                         "multiple default values specified for column \"%s\" of table \"%s\"",
+                         node->colname, builder->plan->create.name);
+    if (constraint->location < 0 || constraint->raw_expr == NULL)
+        return plan_refuse(error, "this DEFAULT");
+    struct lexer lexer = {
+        .text = parsed->text, .length = parsed->length, .position = (size_t)constraint->location};
+    struct token token = lexer_next(&lexer);
+    while (token.kind != TOKEN_END &&
+           (token.length != 7 || strncasecmp(parsed->text + token.start, "default", 7) != 0))
+        token = lexer_next(&lexer); /* CONSTRAINT name */
+    size_t start = token.start + token.length, end = start;
+    size_t limit = next_clause(builder, node, start);
+    for (int depth = 0; (token = lexer_next(&lexer)).kind != TOKEN_END && token.start < limit;) {
+        char c = token.kind == TOKEN_PUNCTUATION ? parsed->text[token.start] : ' ';
+        depth += (c == '(' || c == '[') - (c == ')' || c == ']');
+        if (depth < 0 || (depth == 0 && c == ','))
+            break;
+        end = token.start + token.length;
+    }
+    while (start < end && strchr(" \t\r\n\f\v", parsed->text[start]) != NULL)
+        start++;
+    definition->default_text =
+        arena_copy_text(&builder->plan->arena, parsed->text + start, end - start);
+    if (definition->default_text == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    return default_check(builder->plan, definition, error);
+}
+
+/* A constraint that there is none of here. */
+static const char *constraint_name(const PgQuery__Constraint *constraint)
+{
+    switch (constraint->contype) {
+    case PG_QUERY__CONSTR_TYPE__CONSTR_CHECK:
+        return "CHECK";
+    case PG_QUERY__CONSTR_TYPE__CONSTR_UNIQUE:
+        return "UNIQUE";
+    case PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN:
+        return "REFERENCES (a foreign key)";
+    case PG_QUERY__CONSTR_TYPE__CONSTR_IDENTITY:
+        return "GENERATED AS IDENTITY";
+    case PG_QUERY__CONSTR_TYPE__CONSTR_GENERATED:
+        return "GENERATED (a computed column)";
+    case PG_QUERY__CONSTR_TYPE__CONSTR_EXCLUSION:
+        return "EXCLUDE";
+    case PG_QUERY__CONSTR_TYPE__CONSTR_ATTR_DEFERRABLE:
+    case PG_QUERY__CONSTR_TYPE__CONSTR_ATTR_DEFERRED:
+        return "DEFERRABLE";
+    default:
+        return "this constraint";
+    }
+}
+
 static omen_status add_column_constraint(struct builder *builder, uint32_t column,
+                                         const PgQuery__ColumnDef *definition,
                                          const PgQuery__Node *node, omen_error *error)
 {
     if (node->node_case != PG_QUERY__NODE__NODE_CONSTRAINT)
@@ -53,19 +140,12 @@ static omen_status add_column_constraint(struct builder *builder, uint32_t colum
         builder->key[builder->key_count++] = column;
         return OMEN_OK;
     case PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT:
-        return plan_refuse(error, "DEFAULT");
-    case PG_QUERY__CONSTR_TYPE__CONSTR_CHECK:
-        return plan_refuse(error, "CHECK");
-    case PG_QUERY__CONSTR_TYPE__CONSTR_UNIQUE:
-        return plan_refuse(error, "UNIQUE");
-    case PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN:
-        return plan_refuse(error, "a foreign key");
-    case PG_QUERY__CONSTR_TYPE__CONSTR_IDENTITY:
-        return plan_refuse(error, "IDENTITY");
-    case PG_QUERY__CONSTR_TYPE__CONSTR_GENERATED:
-        return plan_refuse(error, "GENERATED");
+        return add_default(builder, column, definition, constraint, error);
+    case PG_QUERY__CONSTR_TYPE__CONSTR_ATTR_NOT_DEFERRABLE:
+    case PG_QUERY__CONSTR_TYPE__CONSTR_ATTR_IMMEDIATE:
+        return OMEN_OK;
     default:
-        return plan_refuse(error, "this column constraint");
+        return plan_refuse(error, constraint_name(constraint));
     }
 }
 
@@ -101,7 +181,7 @@ static omen_status add_column(struct builder *builder, const PgQuery__ColumnDef 
     builder->column_count++;
     bool was_key = builder->has_key;
     for (size_t i = 0; i < node->n_constraints; i++)
-        OMEN_TRY(add_column_constraint(builder, column, node->constraints[i], error));
+        OMEN_TRY(add_column_constraint(builder, column, node, node->constraints[i], error));
     bool is_key = builder->has_key && !was_key;
     if (builder->declared_null[column] && (!definition->nullable || is_key))
         return error_set(error, OMEN_SYNTAX_ERROR,
@@ -125,7 +205,7 @@ static omen_status add_table_constraint(struct builder *builder,
                                         const PgQuery__Constraint *constraint, omen_error *error)
 {
     if (constraint->contype != PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY)
-        return plan_refuse(error, "a table constraint other than PRIMARY KEY");
+        return plan_refuse(error, constraint_name(constraint));
     OMEN_TRY(check_key_constraint(constraint, error));
     if (builder->has_key)
         return too_many_keys(builder, error);
@@ -179,9 +259,12 @@ omen_status plan_create_table(struct plan *plan, const PgQuery__CreateStmt *node
     if (!plan_is_public(relation))
         return plan_refuse(error, "a schema other than public");
     if (strcmp(relation->relpersistence, "p") != 0)
-        return plan_refuse(error, "a temporary or unlogged table");
-    if (node->n_inh_relations > 0 || node->partbound != NULL || node->partspec != NULL)
-        return plan_refuse(error, "inheritance or partitioning");
+        return plan_refuse(error, relation->relpersistence[0] == 't' ? "a temporary table"
+                                                                     : "an unlogged table");
+    if (node->partbound != NULL || node->partspec != NULL)
+        return plan_refuse(error, "PARTITION");
+    if (node->n_inh_relations > 0)
+        return plan_refuse(error, "INHERITS");
     if (node->of_typename != NULL || node->n_options > 0 || node->tablespacename[0] != '\0' ||
         node->access_method[0] != '\0' ||
         node->oncommit > PG_QUERY__ON_COMMIT_ACTION__ONCOMMIT_NOOP)

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "query/defaults.h"
 #include "query/plan.h"
 
 /* What a list of expressions assigns to. */
@@ -40,7 +41,7 @@ static omen_status plan_cell(struct plan *plan, uint32_t row, uint32_t column,
     struct constant constant;
     bool is_constant;
     if (node->node_case == PG_QUERY__NODE__NODE_SET_TO_DEFAULT)
-        return OMEN_OK; /* columns have no defaults: NULL */
+        return OMEN_OK; /* the row has it already */
     omen_status status = constant_from_node(node, &plan->arena, &constant, &is_constant, error);
     if (status == OMEN_OK && !is_constant)
         return plan_refuse(error, "an expression in VALUES");
@@ -80,11 +81,11 @@ static omen_status make_rows(struct plan *plan, size_t row_count, omen_error *er
     insert->row = arena_alloc(&plan->arena, schema->column_count * sizeof *insert->row);
     if (insert->values == NULL || insert->row == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    memset(insert->values, 0, cells * sizeof *insert->values);
-    for (size_t i = 0; i < cells; i++) {
-        insert->values[i].type = schema->columns[i % schema->column_count].type;
-        insert->values[i].is_null = true;
-    }
+    for (uint32_t i = 0; i < schema->column_count; i++)
+        OMEN_TRY(default_value(plan, &schema->columns[i], &insert->values[i], error));
+    for (size_t row = 1; row < row_count; row++)
+        memcpy(insert->values + row * schema->column_count, insert->values,
+               schema->column_count * sizeof *insert->values);
     return OMEN_OK;
 }
 

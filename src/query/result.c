@@ -232,64 +232,106 @@ omen_status result_row(struct session *session, struct table *table, const struc
     return error_set_default(error, status);
 }
 
-/* --- text --- */
+/* --- values --- */
 
-static size_t count_lines(const char *text, size_t length)
+/* A schema of columns c0, c1, ... of these types. */
+static omen_status values_schema(struct allocator *allocator, const struct value_rows *rows,
+                                 struct arena *scratch, struct schema **out, omen_error *error)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < length; i++)
-        count += text[i] == '\n';
-    return count;
-}
-
-/* The lines as a struct array of one utf8 child. */
-static omen_status make_lines(struct allocator *allocator, const char *text, size_t length,
-                              struct ArrowArray *out)
-{
-    size_t count = count_lines(text, length);
-    struct array_needs needs = {
-        .column_count = 1,
-        .buffer_count = 3,
-        .copied_bytes =
-            array_copy_bytes((count + 1) * sizeof(int32_t)) + array_copy_bytes(length + 1),
-    };
-    struct array_block *block = array_block_make(allocator, &needs);
-    if (block == NULL)
-        return OMEN_OUT_OF_MEMORY;
-    int32_t *offsets = array_block_copy_room(block, (count + 1) * sizeof(int32_t));
-    char *data = array_block_copy_room(block, length + 1);
-    const void **buffers = array_block_buffers(block, 3);
-    size_t line = 0, used = 0;
-    offsets[0] = 0;
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '\n')
-            offsets[++line] = (int32_t)used;
-        else
-            data[used++] = text[i];
-    }
-    buffers[0] = NULL;
-    buffers[1] = offsets;
-    buffers[2] = data;
-    array_block_add_child(block, (int64_t)count, 0, buffers, 3);
-    array_block_finish(block, (int64_t)count, NULL, out);
-    return OMEN_OK;
-}
-
-omen_status result_lines(struct session *session, const char *name, const char *text, size_t length,
-                         struct ArrowArrayStream *out, omen_error *error)
-{
-    const struct field field = {.name = name, .format = "u"};
-    memset(out, 0, sizeof *out);
-    struct result_stream *stream = result_make(session, &field, 1);
-    if (stream == NULL)
+    enum { NAME_BYTES = 12 };
+    size_t count = rows->column_count;
+    struct column_definition *columns = arena_alloc(scratch, count * sizeof *columns);
+    char *names = arena_alloc(scratch, count * NAME_BYTES);
+    if (columns == NULL || names == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    omen_status status = make_lines(session->database->allocator, text, length, &stream->batch);
-    if (status != OMEN_OK) {
-        result_free(stream);
-        return error_set_default(error, status);
+    for (uint32_t i = 0; i < rows->column_count; i++) {
+        snprintf(names + (size_t)i * NAME_BYTES, NAME_BYTES, "c%u", i);
+        if (type_width(rows->types[i].id) == 0)
+            return error_set(error, OMEN_NOT_SUPPORTED,
+                             "column \"%.100s\" has a type that is not supported in results",
+                             rows->names[i]);
+        columns[i] = (struct column_definition){
+            .name = names + (size_t)i * NAME_BYTES, .type = rows->types[i], .nullable = true};
     }
-    result_publish(stream, out);
-    return OMEN_OK;
+    return schema_create(allocator, columns, rows->column_count, NULL, 0, out, error);
+}
+
+/* The rows as one batch. A row group takes the columns and, last, the hidden key. */
+static omen_status values_batch(struct allocator *allocator, struct schema *schema,
+                                const struct value_rows *rows, struct arena *scratch,
+                                struct ArrowArray *out)
+{
+    size_t width = rows->column_count;
+    struct row_group *group = NULL;
+    struct batch_builder *builder = NULL;
+    uint32_t *columns = arena_alloc(scratch, width * sizeof *columns);
+    omen_value *row = arena_alloc(scratch, (width + 1) * sizeof *row);
+    if (columns == NULL || row == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < width; i++)
+        columns[i] = i;
+    row[width] = (omen_value){.type = {.id = OMEN_TYPE_BIGINT}};
+    uint32_t count = (uint32_t)rows->row_count;
+    omen_status status = row_group_create(allocator, schema, 1, count, &group);
+    for (uint32_t i = 0; i < count && status == OMEN_OK; i++) {
+        if (width > 0)
+            memcpy(row, rows->values + i * width, width * sizeof *row);
+        status = row_group_append_values(group, row);
+    }
+    if (status == OMEN_OK)
+        status = batch_builder_create(allocator, schema, columns, (uint32_t)width, count, &builder);
+    for (uint32_t i = 0; i < count && status == OMEN_OK; i++) {
+        uint16_t slot = (uint16_t)i;
+        status = batch_builder_add(builder, group, &slot, 1);
+    }
+    if (status == OMEN_OK)
+        status = batch_builder_finish(builder, out);
+    batch_builder_destroy(builder);
+    row_group_release(group);
+    return status;
+}
+
+static omen_status values_stream(struct session *session, const struct value_rows *rows,
+                                 struct schema *schema, struct arena *scratch,
+                                 struct result_stream **out, omen_error *error)
+{
+    struct ArrowSchema arrow;
+    struct field *fields = arena_alloc(scratch, rows->column_count * sizeof *fields);
+    if (fields == NULL || schema_to_arrow(schema, NULL, 0, &arrow) != OMEN_OK)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    for (uint32_t i = 0; i < rows->column_count; i++)
+        fields[i] = (struct field){.name = rows->names[i],
+                                   .format = arrow.children[i]->format,
+                                   .flags = arrow.children[i]->flags};
+    *out = result_make(session, fields, rows->column_count);
+    arrow.release(&arrow);
+    omen_status status = *out == NULL ? OMEN_OUT_OF_MEMORY : OMEN_OK;
+    if (status == OMEN_OK && rows->row_count > 0)
+        status = values_batch(session->database->allocator, schema, rows, scratch, &(*out)->batch);
+    return status == OMEN_OK ? OMEN_OK : error_set_default(error, status);
+}
+
+omen_status result_values(struct session *session, const struct value_rows *rows,
+                          struct ArrowArrayStream *out, omen_error *error)
+{
+    struct allocator *allocator = session->database->allocator;
+    struct result_stream *stream = NULL;
+    struct schema *schema = NULL;
+    struct arena scratch;
+    memset(out, 0, sizeof *out);
+    if (rows->row_count > VALUE_ROWS_MAX)
+        return error_set(error, OMEN_LIMIT_EXCEEDED, "more than %d rows of VALUES", VALUE_ROWS_MAX);
+    arena_init(&scratch, allocator);
+    omen_status status = values_schema(allocator, rows, &scratch, &schema, error);
+    if (status == OMEN_OK)
+        status = values_stream(session, rows, schema, &scratch, &stream, error);
+    if (status == OMEN_OK)
+        result_publish(stream, out);
+    else if (stream != NULL)
+        result_free(stream);
+    schema_release(schema);
+    arena_release(&scratch);
+    return status;
 }
 
 /* --- keeping the session --- */

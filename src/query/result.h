@@ -22,10 +22,21 @@ OMEN_MUST_CHECK omen_status result_row(struct session *session, struct table *ta
                                        const char *const *names, uint32_t column_count,
                                        struct ArrowArrayStream *out, omen_error *error);
 
-/* One utf8 column of this name, a row per line of `text` (lines end in \n). */
-OMEN_MUST_CHECK omen_status result_lines(struct session *session, const char *name,
-                                         const char *text, size_t length,
-                                         struct ArrowArrayStream *out, omen_error *error);
+/* Rows of values, as the core computes them. Everything is borrowed. */
+struct value_rows {
+    uint32_t column_count;
+    const char *const *names;
+    const omen_type *types; /* each one that a column can have */
+    uint64_t row_count;
+    const omen_value *values; /* row after row; of the columns' types */
+};
+
+enum { VALUE_ROWS_MAX = 65536 };
+
+/* Copies them into a stream. Errors: OUT_OF_MEMORY; LIMIT_EXCEEDED for more than VALUE_ROWS_MAX
+ * rows or 1 GiB of text; NOT_SUPPORTED for a type that no column has. */
+OMEN_MUST_CHECK omen_status result_values(struct session *session, const struct value_rows *rows,
+                                          struct ArrowArrayStream *out, omen_error *error);
 
 /* Makes `stream`'s holder keep the session (and so the database) alive: what it was is moved
  * into a stream that releases it before the session. On failure the stream is released. */

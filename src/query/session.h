@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "query/settings.h"
 #include "store/database.h"
 
 struct session {
@@ -17,7 +18,7 @@ struct session {
     /* Set by omen_interrupt from any thread, cleared where a statement begins; relaxed, because it
      * orders nothing else. */
     atomic_bool interrupted;
-    uint64_t timeout_ms; /* of each statement; 0 = none; set by the connection */
+    struct settings settings; /* the connection's */
     /* Statistics: relaxed. */
     atomic_uint_fast64_t route_index, route_engine, route_core, route_fallbacks;
     atomic_uint_fast64_t engine_index_scans, engine_scans, groups_pruned;

@@ -10,8 +10,9 @@
 
 enum result_kind {
     RESULT_NONE,
-    RESULT_ROW,  /* of a point query: `row` */
-    RESULT_ROWS, /* of a stream: `decoder` */
+    RESULT_ROW,    /* of a point query: `row` */
+    RESULT_VALUES, /* that the core has computed: `values` */
+    RESULT_ROWS,   /* of a stream: `decoder` */
 };
 
 struct statement {
@@ -24,6 +25,8 @@ struct statement {
     struct row_ref row; /* group = NULL: no row */
     bool row_pending;   /* not yet stepped to */
     bool on_row;
+    struct value_rows values;
+    uint64_t value_row; /* of them, the next to step to */
     struct decoder *decoder;
     const char *route;
     uint64_t rows_affected;
@@ -137,9 +140,35 @@ static omen_status begin_run(struct statement *statement, const omen_value *para
 
 /* --- EXPLAIN --- */
 
-/* Appends the engine's plan, a line a row, to `text` (grown in the arena). */
-static omen_status append_engine_plan(struct statement *statement, char **text, size_t *length,
-                                      omen_error *error)
+/* Rows of EXPLAIN, grown in the arena. */
+struct lines {
+    struct arena *arena;
+    omen_value *values;
+    size_t count, capacity;
+};
+
+static omen_status add_line(struct lines *lines, const char *text, size_t length, omen_error *error)
+{
+    if (lines->count == lines->capacity) {
+        size_t capacity = 2 * lines->capacity + 16;
+        omen_value *values = arena_alloc(lines->arena, capacity * sizeof *values);
+        if (values == NULL)
+            return error_set_default(error, OMEN_OUT_OF_MEMORY);
+        if (lines->count > 0)
+            memcpy(values, lines->values, lines->count * sizeof *values);
+        lines->values = values;
+        lines->capacity = capacity;
+    }
+    char *copy = arena_copy_text(lines->arena, text, length);
+    if (copy == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    lines->values[lines->count++] =
+        (omen_value){.type = {.id = OMEN_TYPE_TEXT}, .as.bytes = {(const uint8_t *)copy, length}};
+    return OMEN_OK;
+}
+
+static omen_status add_engine_plan(struct statement *statement, struct lines *lines,
+                                   omen_error *error)
 {
     struct plan *plan = statement->plan;
     struct ArrowArrayStream stream;
@@ -148,46 +177,36 @@ static omen_status append_engine_plan(struct statement *statement, char **text, 
         engine_explain(statement->session, plan->engine_text, plan->engine_length, &stream, error));
     OMEN_TRY(decoder_create(statement->session->database->allocator, &stream, &decoder, error));
     omen_status status = OMEN_OK;
-    size_t capacity = *length;
     while (status == OMEN_OK && decoder_column_count(decoder) > 0 &&
            (status = decoder_step(decoder, error)) == OMEN_OK) {
         omen_value line = decoder_value(decoder, 0);
-        if (line.is_null || line.type.id != OMEN_TYPE_TEXT)
-            continue;
-        size_t needed = *length + line.as.bytes.length + 1;
-        if (needed > capacity) {
-            capacity = 2 * needed;
-            char *larger = arena_alloc(&statement->scratch, capacity);
-            if (larger == NULL) {
-                status = error_set_default(error, OMEN_OUT_OF_MEMORY);
-                break;
-            }
-            memcpy(larger, *text, *length);
-            *text = larger;
-        }
-        if (line.as.bytes.length > 0)
-            memcpy(*text + *length, line.as.bytes.data, line.as.bytes.length);
-        *length = needed;
-        (*text)[needed - 1] = '\n';
+        if (!line.is_null && line.type.id == OMEN_TYPE_TEXT)
+            status = add_line(lines, (const char *)line.as.bytes.data, line.as.bytes.length, error);
     }
     decoder_destroy(decoder);
     return status == OMEN_END_OF_DATA ? OMEN_OK : status;
 }
 
-static omen_status explain_stream(struct statement *statement, struct ArrowArrayStream *out,
-                                  omen_error *error)
+static omen_status explain_run(struct statement *statement, omen_error *error)
 {
+    static const char *const names[] = {"QUERY PLAN"};
+    static const omen_type types[] = {{.id = OMEN_TYPE_TEXT}};
     const struct plan *plan = statement->plan;
     bool index = plan->kind == PLAN_POINT;
-    enum { HEAD_BYTES = 256 };
-    char *text = arena_alloc(&statement->scratch, HEAD_BYTES);
-    if (text == NULL)
-        return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    size_t length = (size_t)snprintf(text, HEAD_BYTES, "route: %s\nreason: %s\n",
-                                     index ? "index" : "engine", plan->reason);
+    char text[256];
+    struct lines lines = {.arena = &statement->scratch};
+    int length = snprintf(text, sizeof text, "route: %s", index ? "index" : "engine");
+    OMEN_TRY(add_line(&lines, text, (size_t)length, error));
+    length = snprintf(text, sizeof text, "reason: %s", plan->reason);
+    OMEN_TRY(add_line(&lines, text, (size_t)length, error));
     if (!index)
-        OMEN_TRY(append_engine_plan(statement, &text, &length, error));
-    return result_lines(statement->session, "QUERY PLAN", text, length, out, error);
+        OMEN_TRY(add_engine_plan(statement, &lines, error));
+    statement->values = (struct value_rows){.column_count = 1,
+                                            .names = names,
+                                            .types = types,
+                                            .row_count = lines.count,
+                                            .values = lines.values};
+    return OMEN_OK;
 }
 
 /* --- running --- */
@@ -215,6 +234,8 @@ static omen_status run_command(struct statement *statement, const omen_value *pa
         return insert_run(plan, parameters, &statement->scratch, &statement->rows_affected, error);
     case PLAN_COPY:
         return copy_run(plan, &statement->rows_affected, error);
+    case PLAN_SET:
+        return set_run(plan, error);
     default:
         return OMEN_OK;
     }
@@ -222,7 +243,22 @@ static omen_status run_command(struct statement *statement, const omen_value *pa
 
 static bool gives_rows(const struct plan *plan)
 {
-    return plan->explain || plan->kind == PLAN_POINT || plan->kind == PLAN_ENGINE;
+    return plan->explain || plan->kind == PLAN_POINT || plan->kind == PLAN_ENGINE ||
+           plan->kind == PLAN_SHOW;
+}
+
+/* Rows that the core computes, into statement->values. */
+static omen_status run_values(struct statement *statement, omen_error *error)
+{
+    statement->route = "core";
+    if (statement->plan->explain)
+        return explain_run(statement, error);
+    return show_run(statement->plan, &statement->scratch, &statement->values, error);
+}
+
+static bool gives_values(const struct plan *plan)
+{
+    return plan->explain || plan->kind == PLAN_SHOW;
 }
 
 omen_status statement_stream(struct statement *statement, const omen_value *parameters,
@@ -231,9 +267,9 @@ omen_status statement_stream(struct statement *statement, const omen_value *para
     memset(out, 0, sizeof *out);
     OMEN_TRY(begin_run(statement, parameters, count, error));
     struct plan *plan = statement->plan;
-    if (plan->explain) {
-        statement->route = "core";
-        return explain_stream(statement, out, error);
+    if (gives_values(plan)) {
+        OMEN_TRY(run_values(statement, error));
+        return result_values(statement->session, &statement->values, out, error);
     }
     if (plan->kind == PLAN_ENGINE)
         return run_engine(statement, parameters, count, out, error);
@@ -278,12 +314,13 @@ omen_status statement_run(struct statement *statement, const omen_value *paramet
     } else if (!gives_rows(plan)) {
         return run_command(statement, parameters, error);
     }
-    if (plan->explain) {
-        statement->route = "core";
-        OMEN_TRY(explain_stream(statement, &stream, error));
-    } else {
-        OMEN_TRY(run_engine(statement, parameters, count, &stream, error));
+    if (gives_values(plan)) {
+        OMEN_TRY(run_values(statement, error));
+        statement->result = RESULT_VALUES;
+        statement->value_row = 0;
+        return OMEN_OK;
     }
+    OMEN_TRY(run_engine(statement, parameters, count, &stream, error));
     OMEN_TRY(decoder_create(statement->session->database->allocator, &stream, &statement->decoder,
                             error));
     statement->result = RESULT_ROWS;
@@ -300,6 +337,10 @@ omen_status statement_step(struct statement *statement, omen_error *error)
         statement->row_pending = false;
         statement->on_row = true;
         return OMEN_OK;
+    case RESULT_VALUES:
+        statement->on_row = statement->value_row < statement->values.row_count;
+        statement->value_row += statement->on_row;
+        return statement->on_row ? OMEN_OK : OMEN_END_OF_DATA;
     case RESULT_ROWS: {
         omen_status status = decoder_step(statement->decoder, error);
         statement->on_row = status == OMEN_OK;
@@ -319,27 +360,45 @@ uint32_t statement_parameter_count(const struct statement *statement)
 
 size_t statement_column_count(const struct statement *statement)
 {
-    if (statement->result == RESULT_ROW)
+    switch (statement->result) {
+    case RESULT_ROW:
         return statement->plan->point.column_count;
-    return statement->result == RESULT_ROWS ? decoder_column_count(statement->decoder) : 0;
+    case RESULT_VALUES:
+        return statement->values.column_count;
+    case RESULT_ROWS:
+        return decoder_column_count(statement->decoder);
+    default:
+        return 0;
+    }
 }
 
 const char *statement_column_name(const struct statement *statement, size_t column)
 {
     if (column >= statement_column_count(statement))
         return NULL;
-    return statement->result == RESULT_ROW ? statement->plan->point.names[column]
-                                           : decoder_column_name(statement->decoder, column);
+    switch (statement->result) {
+    case RESULT_ROW:
+        return statement->plan->point.names[column];
+    case RESULT_VALUES:
+        return statement->values.names[column];
+    default:
+        return decoder_column_name(statement->decoder, column);
+    }
 }
 
 omen_type statement_column_type(const struct statement *statement, size_t column)
 {
     if (column >= statement_column_count(statement))
         return (omen_type){.id = OMEN_TYPE_NONE};
-    if (statement->result == RESULT_ROWS)
-        return decoder_column_type(statement->decoder, column);
     const struct plan *plan = statement->plan;
-    return table_schema(plan->table)->columns[plan->point.columns[column]].type;
+    switch (statement->result) {
+    case RESULT_ROW:
+        return table_schema(plan->table)->columns[plan->point.columns[column]].type;
+    case RESULT_VALUES:
+        return statement->values.types[column];
+    default:
+        return decoder_column_type(statement->decoder, column);
+    }
 }
 
 omen_value statement_value(const struct statement *statement, size_t column)
@@ -347,11 +406,17 @@ omen_value statement_value(const struct statement *statement, size_t column)
     omen_value value = {.is_null = true};
     if (!statement->on_row || column >= statement_column_count(statement))
         return value;
-    if (statement->result == RESULT_ROWS)
+    switch (statement->result) {
+    case RESULT_ROW:
+        row_group_read(statement->row.group, statement->row.slot,
+                       statement->plan->point.columns[column], &value);
+        return value;
+    case RESULT_VALUES:
+        return statement->values
+            .values[(statement->value_row - 1) * statement->values.column_count + column];
+    default:
         return decoder_value(statement->decoder, column);
-    row_group_read(statement->row.group, statement->row.slot,
-                   statement->plan->point.columns[column], &value);
-    return value;
+    }
 }
 
 const char *statement_route(const struct statement *statement)

@@ -30,21 +30,21 @@ EXPORT size_t column_export_close(void);
 EXPORT size_t column_export_bytes_used(void);
 
 static const struct column_definition columns[COLUMNS] = {
-    {"bigint", {.id = OMEN_TYPE_BIGINT}, false},
-    {"boolean", {.id = OMEN_TYPE_BOOLEAN}, true},
-    {"smallint", {.id = OMEN_TYPE_SMALLINT}, true},
-    {"integer", {.id = OMEN_TYPE_INTEGER}, true},
-    {"real", {.id = OMEN_TYPE_REAL}, true},
-    {"double", {.id = OMEN_TYPE_DOUBLE}, true},
-    {"decimal", {.id = OMEN_TYPE_DECIMAL, .precision = 20, .scale = 2}, true},
-    {"text", {.id = OMEN_TYPE_TEXT}, true},
-    {"varchar", {.id = OMEN_TYPE_VARCHAR, .length_max = 60}, true},
-    {"bytea", {.id = OMEN_TYPE_BYTEA}, true},
-    {"date", {.id = OMEN_TYPE_DATE}, true},
-    {"timestamp", {.id = OMEN_TYPE_TIMESTAMP}, true},
-    {"timestamptz", {.id = OMEN_TYPE_TIMESTAMPTZ}, true},
-    {"uuid", {.id = OMEN_TYPE_UUID}, true},
-    {"text_short", {.id = OMEN_TYPE_TEXT}, false},
+    {"bigint", {.id = OMEN_TYPE_BIGINT}, false, NULL},
+    {"boolean", {.id = OMEN_TYPE_BOOLEAN}, true, NULL},
+    {"smallint", {.id = OMEN_TYPE_SMALLINT}, true, NULL},
+    {"integer", {.id = OMEN_TYPE_INTEGER}, true, NULL},
+    {"real", {.id = OMEN_TYPE_REAL}, true, NULL},
+    {"double", {.id = OMEN_TYPE_DOUBLE}, true, NULL},
+    {"decimal", {.id = OMEN_TYPE_DECIMAL, .precision = 20, .scale = 2}, true, NULL},
+    {"text", {.id = OMEN_TYPE_TEXT}, true, NULL},
+    {"varchar", {.id = OMEN_TYPE_VARCHAR, .length_max = 60}, true, NULL},
+    {"bytea", {.id = OMEN_TYPE_BYTEA}, true, NULL},
+    {"date", {.id = OMEN_TYPE_DATE}, true, NULL},
+    {"timestamp", {.id = OMEN_TYPE_TIMESTAMP}, true, NULL},
+    {"timestamptz", {.id = OMEN_TYPE_TIMESTAMPTZ}, true, NULL},
+    {"uuid", {.id = OMEN_TYPE_UUID}, true, NULL},
+    {"text_short", {.id = OMEN_TYPE_TEXT}, false, NULL},
 };
 
 static struct allocator allocator;

@@ -32,7 +32,7 @@ static void test_create(void **state)
     expect(c, "CREATE TABLE IF NOT EXISTS t (a int)", "");
     static const char *const refused[] = {
         "CREATE TEMP TABLE x (a int)", "CREATE UNLOGGED TABLE x (a int)",
-        "CREATE TABLE x (a int DEFAULT 1)", "CREATE TABLE x (a int CHECK (a > 0))",
+        "CREATE TABLE x (a int, EXCLUDE USING gist (a WITH =))", "CREATE TABLE x (a int CHECK (a > 0))",
         "CREATE TABLE x (a int UNIQUE)", "CREATE TABLE x (a int REFERENCES t)",
         "CREATE TABLE x (a int, UNIQUE (a))", "CREATE TABLE x (a int, CHECK (a > 0))",
         "CREATE TABLE x (LIKE t)", "CREATE TABLE x () INHERITS (t)", "CREATE TABLE x ()",

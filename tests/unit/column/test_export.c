@@ -75,7 +75,7 @@ static void test_many_chunks(void **state)
 {
     struct allocator allocator;
     allocator_init(&allocator, 0);
-    const struct column_definition columns[] = {{"t", {.id = OMEN_TYPE_TEXT}, false}};
+    const struct column_definition columns[] = {{"t", {.id = OMEN_TYPE_TEXT}, false, NULL}};
     struct schema *schema;
     assert_ok(schema_create(&allocator, columns, 1, NULL, 0, &schema, NULL));
     struct row_group *group;

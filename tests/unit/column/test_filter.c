@@ -139,8 +139,8 @@ static void test_prunes(void **state)
 {
     struct allocator allocator;
     allocator_init(&allocator, 0);
-    const struct column_definition columns[] = {{"id", {.id = OMEN_TYPE_BIGINT}, false},
-                                                {"text", {.id = OMEN_TYPE_TEXT}, true}};
+    const struct column_definition columns[] = {{"id", {.id = OMEN_TYPE_BIGINT}, false, NULL},
+                                                {"text", {.id = OMEN_TYPE_TEXT}, true, NULL}};
     const uint32_t key = 0;
     struct schema *schema;
     assert_ok(schema_create(&allocator, columns, 2, &key, 1, &schema, NULL));
@@ -251,7 +251,7 @@ static void test_decimal_operands_beyond_all_columns(void **state)
     struct allocator allocator;
     allocator_init(&allocator, 0);
     const omen_type type = {.id = OMEN_TYPE_DECIMAL, .precision = 38, .scale = 0};
-    const struct column_definition columns[] = {{"d", type, false}};
+    const struct column_definition columns[] = {{"d", type, false, NULL}};
     struct schema *schema;
     struct row_group *group;
     assert_ok(schema_create(&allocator, columns, 1, NULL, 0, &schema, NULL));

@@ -55,7 +55,7 @@ struct target {
 static void make_target(struct target *target, omen_type type, bool nullable)
 {
     allocator_init(&target->allocator, 0);
-    const struct column_definition column = {"a", type, nullable};
+    const struct column_definition column = {"a", type, nullable, NULL};
     assert_ok(schema_create(&target->allocator, &column, 1, NULL, 0, &target->schema, NULL));
     assert_ok(row_group_create(&target->allocator, target->schema, 1, 100, &target->group));
 }

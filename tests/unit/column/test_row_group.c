@@ -146,7 +146,7 @@ static void test_frozen_zones_are_exact(void **state)
 {
     struct allocator allocator;
     allocator_init(&allocator, 0);
-    const struct column_definition columns[] = {{"id", {.id = OMEN_TYPE_INTEGER}, false}};
+    const struct column_definition columns[] = {{"id", {.id = OMEN_TYPE_INTEGER}, false, NULL}};
     const uint32_t key = 0;
     struct schema *schema;
     assert_ok(schema_create(&allocator, columns, 1, &key, 1, &schema, NULL));
@@ -266,7 +266,7 @@ static void test_truths_of_any_byte(void **state)
 {
     struct allocator allocator;
     allocator_init(&allocator, 0);
-    const struct column_definition columns[] = {{"b", {.id = OMEN_TYPE_BOOLEAN}, false}};
+    const struct column_definition columns[] = {{"b", {.id = OMEN_TYPE_BOOLEAN}, false, NULL}};
     struct schema *schema;
     struct row_group *group;
     assert_ok(schema_create(&allocator, columns, 1, NULL, 0, &schema, NULL));

@@ -23,32 +23,32 @@ static void test_refuses(void **state)
     const omen_type integer = {.id = OMEN_TYPE_INTEGER};
     const char *long_name = "0123456789012345678901234567890123456789012345678901234567890123";
     const uint32_t keys[] = {0, 0, 9};
-    assert_int_equal(create((struct column_definition[]){{"a", integer, true}, {"a", integer, true}},
+    assert_int_equal(create((struct column_definition[]){{"a", integer, true, NULL}, {"a", integer, true, NULL}},
                             2, NULL, 0), OMEN_DUPLICATE_COLUMN);
-    assert_int_equal(create((struct column_definition[]){{long_name, integer, true}}, 1, NULL, 0),
+    assert_int_equal(create((struct column_definition[]){{long_name, integer, true, NULL}}, 1, NULL, 0),
                      OMEN_NAME_TOO_LONG);
-    assert_ok(create((struct column_definition[]){{long_name + 1, integer, true}}, 1, NULL, 0));
-    assert_int_equal(create((struct column_definition[]){{"", integer, true}}, 1, NULL, 0),
+    assert_ok(create((struct column_definition[]){{long_name + 1, integer, true, NULL}}, 1, NULL, 0));
+    assert_int_equal(create((struct column_definition[]){{"", integer, true, NULL}}, 1, NULL, 0),
                      OMEN_INVALID_TABLE);
-    assert_int_equal(create((struct column_definition[]){{"\xFF", integer, true}}, 1, NULL, 0),
+    assert_int_equal(create((struct column_definition[]){{"\xFF", integer, true, NULL}}, 1, NULL, 0),
                      OMEN_INVALID_TABLE);
-    assert_int_equal(create((struct column_definition[]){{"a", {0}, true}}, 1, NULL, 0),
+    assert_int_equal(create((struct column_definition[]){{"a", {0}, true, NULL}}, 1, NULL, 0),
                      OMEN_INVALID_TABLE);
     const omen_type bad[] = {{.id = OMEN_TYPE_DECIMAL, .precision = 39},
                              {.id = OMEN_TYPE_DECIMAL},
                              {.id = OMEN_TYPE_DECIMAL, .precision = 5, .scale = 6},
                              {.id = OMEN_TYPE_DECIMAL, .precision = 5, .scale = -1}};
     for (int i = 0; i < 4; i++)
-        assert_int_equal(create((struct column_definition[]){{"a", bad[i], true}}, 1, NULL, 0),
+        assert_int_equal(create((struct column_definition[]){{"a", bad[i], true, NULL}}, 1, NULL, 0),
                          OMEN_INVALID_TABLE);
-    const struct column_definition one = {"a", integer, true};
+    const struct column_definition one = {"a", integer, true, NULL};
     assert_int_equal(create(&one, 1, keys, 2), OMEN_INVALID_TABLE);
     assert_int_equal(create(&one, 1, keys + 2, 1), OMEN_INVALID_TABLE);
     static struct column_definition many[SCHEMA_COLUMNS_MAX + 1];
     static char names[SCHEMA_COLUMNS_MAX + 1][16];
     for (int i = 0; i <= SCHEMA_COLUMNS_MAX; i++) {
         snprintf(names[i], sizeof names[i], "c%d", i);
-        many[i] = (struct column_definition){names[i], integer, true};
+        many[i] = (struct column_definition){names[i], integer, true, NULL};
     }
     assert_int_equal(create(many, SCHEMA_COLUMNS_MAX + 1, NULL, 0), OMEN_TOO_MANY_COLUMNS);
     assert_ok(create(many, SCHEMA_COLUMNS_MAX, NULL, 0));

@@ -12,10 +12,10 @@
 enum { ROWS = 30000, READERS = 2 };
 
 static const struct column_definition columns[] = {
-    {"id", {.id = OMEN_TYPE_BIGINT}, false},
-    {"odd", {.id = OMEN_TYPE_BOOLEAN}, false},
-    {"third", {.id = OMEN_TYPE_INTEGER}, true}, /* NULL unless divisible by 3 */
-    {"text", {.id = OMEN_TYPE_TEXT}, true},     /* NULL where divisible by 5 */
+    {"id", {.id = OMEN_TYPE_BIGINT}, false, NULL},
+    {"odd", {.id = OMEN_TYPE_BOOLEAN}, false, NULL},
+    {"third", {.id = OMEN_TYPE_INTEGER}, true, NULL}, /* NULL unless divisible by 3 */
+    {"text", {.id = OMEN_TYPE_TEXT}, true, NULL},     /* NULL where divisible by 5 */
 };
 
 /* What a table would guard: the group, and the rows and snapshot published. */

@@ -1,0 +1,279 @@
+/* settings.c - the table of settings, and reading and writing their values. */
+#include "query/settings.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum setting_kind {
+    SETTING_FIXED,    /* `values`: what may be set, the first is what is shown */
+    SETTING_SHOWN,    /* cannot be set */
+    SETTING_IGNORED,  /* any value; shown as `values` */
+    SETTING_ROUTE,
+    SETTING_STRICT,
+    SETTING_TIMEOUT,
+    SETTING_ZONE,
+    SETTING_NAME,
+};
+
+struct setting {
+    const char *name;
+    enum setting_kind kind;
+    const char *values; /* separated by |, compared without blanks, quotes and case */
+    const char *description;
+};
+
+static const struct setting known_settings[] = {
+    {"application_name", SETTING_NAME, "", "Name of the application."},
+    {"bytea_output", SETTING_FIXED, "hex", "Output format for bytea."},
+    {"client_encoding", SETTING_FIXED, "UTF8|UTF-8|UNICODE", "Encoding of texts."},
+    {"client_min_messages", SETTING_IGNORED, "notice", "Has no effect."},
+    {"datestyle", SETTING_FIXED, "ISO, MDY|ISO|ISO,DMY|ISO,YMD", "Display format of dates."},
+    {"default_transaction_isolation", SETTING_FIXED, "read committed",
+     "Isolation of new transactions."},
+    {"default_transaction_read_only", SETTING_FIXED, "off|false|no|0",
+     "Whether new transactions only read."},
+    {"escape_string_warning", SETTING_IGNORED, "on", "Has no effect."},
+    {"extra_float_digits", SETTING_FIXED, "1|2|3|0",
+     "Floats are always shown with the fewest exact digits."},
+    {"integer_datetimes", SETTING_SHOWN, "on", "Whether timestamps are integers."},
+    {"intervalstyle", SETTING_FIXED, "postgres", "Display format of intervals."},
+    {"lock_timeout", SETTING_FIXED, "0|0ms|0s", "Statements do not wait for locks."},
+    {"omen.route", SETTING_ROUTE, "", "Way that answers: auto, index or engine."},
+    {"omen.route_strict", SETTING_STRICT, "",
+     "Whether a statement fails that omen.route cannot answer."},
+    {"search_path", SETTING_FIXED, "\"$user\", public|public|pg_catalog,public",
+     "Schemas that names are looked up in."},
+    {"server_encoding", SETTING_SHOWN, "UTF8", "Encoding of stored text."},
+    {"server_version", SETTING_SHOWN, "15.0 (OmenDB)", "Version of PostgreSQL whose SQL this is."},
+    {"server_version_num", SETTING_SHOWN, "150000", "The same as a number."},
+    {"standard_conforming_strings", SETTING_FIXED, "on|true|yes|1",
+     "Backslashes are plain characters in '...'."},
+    {"statement_timeout", SETTING_TIMEOUT, "", "Longest time of a statement; 0 = no limit."},
+    {"timezone", SETTING_ZONE, "UTC|Etc/UTC|GMT|Etc/GMT|Zulu|Universal|UCT|Z|0|+0|+00|+00:00|-0|00",
+     "Time zone of timestamps with time zone."},
+    {"transaction_isolation", SETTING_FIXED, "read committed", "Isolation of this transaction."},
+    {"transaction_read_only", SETTING_FIXED, "off|false|no|0", "Whether it only reads."},
+};
+
+enum { SETTING_COUNT = sizeof known_settings / sizeof *known_settings };
+
+static omen_status find_setting(const char *name, const struct setting **out, omen_error *error)
+{
+    for (uint32_t i = 0; i < SETTING_COUNT; i++)
+        if (strcasecmp(known_settings[i].name, name) == 0) {
+            *out = &known_settings[i];
+            return OMEN_OK;
+        }
+    return error_set(error, OMEN_UNDEFINED_TYPE, "unrecognized configuration parameter \"%.200s\"",
+                     name);
+}
+
+bool settings_list(uint32_t position, const char **name, const char **description)
+{
+    if (position >= SETTING_COUNT)
+        return false;
+    *name = known_settings[position].name;
+    *description = known_settings[position].description;
+    return true;
+}
+
+/* --- values --- */
+
+static bool is_skipped(char c)
+{
+    return c == ' ' || c == '"' || c == '\'';
+}
+
+/* Whether `value` is one of the alternatives. */
+static bool is_among(const char *values, const char *value)
+{
+    for (const char *at = values; at != NULL; at = strchr(at, '|')) {
+        at += *at == '|';
+        const char *given = value;
+        for (;; at++, given++) {
+            while (is_skipped(*at))
+                at++;
+            while (is_skipped(*given))
+                given++;
+            bool ends = *at == '|' || *at == '\0';
+            if (ends && *given == '\0')
+                return true;
+            if (ends || strncasecmp(at, given, 1) != 0)
+                break;
+        }
+    }
+    return false;
+}
+
+static omen_status bad_value(const struct setting *setting, const char *value, omen_error *error)
+{
+    return error_set(error, OMEN_INVALID_ARGUMENT,
+                     "invalid value for parameter \"%s\": \"%.200s\"", setting->name, value);
+}
+
+/* PostgreSQL's booleans: unique beginnings of true, false, yes, no; on, off, 1, 0. */
+static bool read_boolean(const char *value, bool *out)
+{
+    size_t length = strlen(value);
+    if (length == 0)
+        return false;
+    *out = strncasecmp(value, "true", length) == 0 || strncasecmp(value, "yes", length) == 0 ||
+           strcasecmp(value, "on") == 0 || strcmp(value, "1") == 0;
+    return *out || strncasecmp(value, "false", length) == 0 ||
+           strncasecmp(value, "no", length) == 0 || strcasecmp(value, "off") == 0 ||
+           strcasecmp(value, "of") == 0 || strcmp(value, "0") == 0;
+}
+
+/* A number, of milliseconds or of the unit behind it. */
+static omen_status read_timeout(const struct setting *setting, const char *value, uint64_t *out,
+                                omen_error *error)
+{
+    static const struct {
+        const char *name;
+        double factor;
+    } units[] = {{"", 1},      {"us", 1e-3},    {"ms", 1},      {"s", 1000},
+                 {"min", 60e3}, {"h", 3600e3}, {"d", 86400e3}};
+    char *end;
+    double number = strtod(value, &end);
+    if (end == value)
+        return bad_value(setting, value, error);
+    while (*end == ' ')
+        end++;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(end, units[i].name) != 0)
+            continue;
+        number *= units[i].factor;
+        if (!(number >= 0 && number <= INT32_MAX))
+            return error_set(error, OMEN_INVALID_ARGUMENT,
+                             "%.0f ms is outside the valid range for parameter \"%s\" "
+                             "(0 .. 2147483647)",
+                             number, setting->name);
+        *out = (uint64_t)(number + 0.5);
+        return OMEN_OK;
+    }
+    return bad_value(setting, value, error);
+}
+
+/* In the largest unit that divides it, as PostgreSQL. */
+static void show_timeout(uint64_t timeout_ms, char value[SETTING_VALUE_BYTES])
+{
+    static const struct {
+        const char *name;
+        uint64_t factor;
+    } units[] = {{"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}};
+    size_t unit = 0;
+    while (unit < 4 && timeout_ms % units[unit].factor != 0)
+        unit++;
+    if (timeout_ms == 0)
+        snprintf(value, SETTING_VALUE_BYTES, "0");
+    else
+        snprintf(value, SETTING_VALUE_BYTES, "%" PRIu64 "%s", timeout_ms / units[unit].factor,
+                 units[unit].name);
+}
+
+static const char *const route_names[] = {"auto", "index", "engine"};
+
+static omen_status read_route(const struct setting *setting, const char *value,
+                              enum route_choice *out, omen_error *error)
+{
+    for (unsigned i = 0; i < 3; i++)
+        if (strcasecmp(value, route_names[i]) == 0) {
+            *out = (enum route_choice)i;
+            return OMEN_OK;
+        }
+    return bad_value(setting, value, error);
+}
+
+static omen_status set_fixed(const struct setting *setting, const char *value, omen_error *error)
+{
+    if (value == NULL || is_among(setting->values, value))
+        return OMEN_OK;
+    return error_set(error, OMEN_NOT_SUPPORTED,
+                     "the value \"%.200s\" of parameter \"%s\" is not supported", value,
+                     setting->name);
+}
+
+/* As PostgreSQL keeps application_name: ASCII, cut. */
+static void store_name(char name[SETTING_TEXT_BYTES], const char *value)
+{
+    size_t length = 0;
+    for (; value[length] != '\0' && length + 1 < SETTING_TEXT_BYTES; length++)
+        name[length] = value[length] >= ' ' && value[length] <= '~' ? value[length] : '?';
+    name[length] = '\0';
+}
+
+omen_status settings_set(struct settings *settings, const char *name, const char *value, bool keep,
+                         omen_error *error)
+{
+    const struct setting *setting = NULL;
+    OMEN_TRY(find_setting(name, &setting, error));
+    struct settings changed = *settings;
+    switch (setting->kind) {
+    case SETTING_FIXED:
+        OMEN_TRY(set_fixed(setting, value, error));
+        break;
+    case SETTING_ZONE:
+        if (value != NULL && (strcasecmp(value, "local") == 0 || strcasecmp(value, "default") == 0))
+            value = NULL;
+        OMEN_TRY(set_fixed(setting, value, error));
+        break;
+    case SETTING_SHOWN:
+        return error_set(error, OMEN_NOT_READY, "parameter \"%s\" cannot be changed",
+                         setting->name);
+    case SETTING_IGNORED:
+        break;
+    case SETTING_ROUTE:
+        changed.route = ROUTE_AUTO;
+        if (value != NULL)
+            OMEN_TRY(read_route(setting, value, &changed.route, error));
+        break;
+    case SETTING_STRICT:
+        changed.route_strict = false;
+        if (value != NULL && !read_boolean(value, &changed.route_strict))
+            return error_set(error, OMEN_INVALID_ARGUMENT,
+                             "parameter \"%s\" requires a Boolean value", setting->name);
+        break;
+    case SETTING_TIMEOUT:
+        changed.timeout_ms = 0;
+        if (value != NULL)
+            OMEN_TRY(read_timeout(setting, value, &changed.timeout_ms, error));
+        break;
+    case SETTING_NAME:
+        store_name(changed.application_name, value == NULL ? "" : value);
+        break;
+    }
+    if (keep)
+        *settings = changed;
+    return OMEN_OK;
+}
+
+omen_status settings_show(const struct settings *settings, const char *name,
+                          char value[SETTING_VALUE_BYTES], omen_error *error)
+{
+    const struct setting *setting = NULL;
+    OMEN_TRY(find_setting(name, &setting, error));
+    switch (setting->kind) {
+    case SETTING_ROUTE:
+        snprintf(value, SETTING_VALUE_BYTES, "%s", route_names[settings->route]);
+        break;
+    case SETTING_STRICT:
+        snprintf(value, SETTING_VALUE_BYTES, "%s", settings->route_strict ? "on" : "off");
+        break;
+    case SETTING_TIMEOUT:
+        show_timeout(settings->timeout_ms, value);
+        break;
+    case SETTING_NAME:
+        snprintf(value, SETTING_VALUE_BYTES, "%s", settings->application_name);
+        break;
+    default: {
+        const char *end = strchr(setting->values, '|');
+        size_t length = end == NULL ? strlen(setting->values) : (size_t)(end - setting->values);
+        snprintf(value, SETTING_VALUE_BYTES, "%.*s", (int)length, setting->values);
+        break;
+    }
+    }
+    return OMEN_OK;
+}
