@@ -1,12 +1,19 @@
-"""omendb.h for Python's tests and benchmarks: ctypes for the calls, pyarrow for the data.
+"""omendb.h for Python's tests and benchmarks: ctypes for the calls, pyarrow for Arrow data.
 
 The library is taken from the environment variable OMENDB_LIBRARY, else build/libomendb.so.
-Every failing call raises Error with status, sqlstate and message.
+Every failing call raises Error with status, sqlstate and message. Prepared statements and their
+values need no pyarrow, so tests of SQL alone run without it.
 """
 import ctypes
+import datetime
+import decimal
 import os
+import uuid
 
-import pyarrow as pa
+try:
+    import pyarrow as pa
+except ImportError:
+    pa = None
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -30,6 +37,94 @@ class Counters(ctypes.Structure):
                 ("route_core", ctypes.c_uint64), ("route_fallbacks", ctypes.c_uint64)]
 
 
+class Type(ctypes.Structure):
+    _fields_ = [("id", ctypes.c_int), ("precision", ctypes.c_uint8), ("scale", ctypes.c_int8),
+                ("length_max", ctypes.c_uint32)]
+
+    @property
+    def name(self):
+        return TYPE_NAMES[self.id]
+
+
+TYPE_NAMES = ("none", "boolean", "smallint", "integer", "bigint", "real", "double precision",
+              "numeric", "text", "varchar", "char", "bytea", "date", "timestamp", "timestamptz",
+              "uuid")
+TYPE_IDS = {name: number for number, name in enumerate(TYPE_NAMES)}
+END_OF_DATA = 2  # of omen_status
+EPOCH = datetime.datetime(1970, 1, 1)
+
+
+class Bytes(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+
+class Decimal(ctypes.Structure):
+    _fields_ = [("low", ctypes.c_uint64), ("high", ctypes.c_int64)]
+
+
+class Content(ctypes.Union):
+    _fields_ = [("boolean", ctypes.c_bool), ("i16", ctypes.c_int16), ("i32", ctypes.c_int32),
+                ("i64", ctypes.c_int64), ("f32", ctypes.c_float), ("f64", ctypes.c_double),
+                ("decimal", Decimal), ("bytes", Bytes), ("uuid", ctypes.c_uint8 * 16)]
+
+
+class Value(ctypes.Structure):
+    """One value; `kept` holds the bytes that a text or BYTEA value points at."""
+    _fields_ = [("type", Type), ("is_null", ctypes.c_bool), ("content", Content)]
+
+    @staticmethod
+    def of(python, type_name=None, precision=0, scale=0):
+        """A value of a Python object; `type_name` where the object's own type does not say it.
+
+        int: bigint (or smallint, integer), float: double (or real), Decimal: numeric of its own
+        digits, str: text (varchar, char), bytes: bytea, date, datetime: timestamp, or timestamptz
+        where it has a zone, UUID, bool, None.
+        """
+        value = Value()
+        value.is_null = python is None
+        name = type_name or DEFAULT_TYPES[type(python)]
+        if isinstance(python, datetime.datetime) and python.tzinfo:
+            name = "timestamptz"
+            python = python.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+        value.type.id = TYPE_IDS[name]
+        value.type.precision, value.type.scale = precision, scale
+        if python is None:
+            return value
+        content = value.content
+        if name == "boolean":
+            content.boolean = python
+        elif name in ("smallint", "integer", "bigint"):
+            setattr(content, {"smallint": "i16", "integer": "i32", "bigint": "i64"}[name], python)
+        elif name in ("real", "double precision"):
+            setattr(content, "f32" if name == "real" else "f64", python)
+        elif name == "numeric":
+            _, digits, exponent = python.as_tuple()
+            if not scale:
+                value.type.scale = max(0, -exponent)
+                value.type.precision = max(len(digits), value.type.scale, len(digits) + exponent)
+            with decimal.localcontext() as context:
+                context.prec = 60
+                unscaled = int(python.scaleb(value.type.scale))
+            content.decimal.low = unscaled & (1 << 64) - 1
+            content.decimal.high = unscaled >> 64
+        elif name in ("text", "varchar", "char", "bytea"):
+            value.kept = python.encode() if isinstance(python, str) else bytes(python)
+            content.bytes.data = ctypes.cast(ctypes.c_char_p(value.kept), ctypes.c_void_p)
+            content.bytes.length = len(value.kept)
+        elif name == "date":
+            content.i32 = (python - EPOCH.date()).days
+        elif name in ("timestamp", "timestamptz"):
+            content.i64 = (python - EPOCH) // datetime.timedelta(microseconds=1)
+        else:
+            content.uuid[:] = python.bytes
+        return value
+
+
+DEFAULT_TYPES = {bool: "boolean", int: "bigint", float: "double precision",
+                 decimal.Decimal: "numeric", str: "text", bytes: "bytea", datetime.date: "date",
+                 datetime.datetime: "timestamp", uuid.UUID: "uuid", type(None): "none"}
+
+
 class ArrowStruct(ctypes.Structure):
     """Room for any of the Arrow C structures; the largest is 80 bytes."""
     _fields_ = [("room", ctypes.c_uint64 * 16)]
@@ -43,7 +138,9 @@ class Error(Exception):
     def __init__(self, record):
         self.status = record.status
         self.sqlstate = record.sqlstate.decode()
-        super().__init__(f"{record.message.decode()} ({self.sqlstate})")
+        self.message = record.message.decode(errors="replace")
+        self.position = record.position
+        super().__init__(f"{self.message} ({self.sqlstate})")
 
 
 def load():
@@ -54,6 +151,21 @@ def load():
     library.omen_disconnect.restype = None
     library.omen_memory_bytes.argtypes = [ctypes.c_void_p]
     library.omen_memory_bytes.restype = ctypes.c_uint64
+    statement = [ctypes.c_void_p]
+    for name, result, arguments in [
+            ("parameter_count", ctypes.c_size_t, []), ("column_count", ctypes.c_size_t, []),
+            ("column_name", ctypes.c_char_p, [ctypes.c_size_t]),
+            ("column_type", Type, [ctypes.c_size_t]), ("route", ctypes.c_char_p, []),
+            ("tag", ctypes.c_char_p, []), ("rows_affected", ctypes.c_uint64, []),
+            ("value", Value, [ctypes.c_size_t]), ("release", None, [])]:
+        function = getattr(library, "omen_statement_" + name)
+        function.restype, function.argtypes = result, statement + arguments
+    library.omen_value_to_text.argtypes = [ctypes.POINTER(Value), ctypes.c_char_p, ctypes.c_size_t,
+                                           ctypes.POINTER(ctypes.c_size_t)]
+    library.omen_statement_split.restype = ctypes.c_size_t
+    library.omen_statement_split.argtypes = [ctypes.c_char_p, ctypes.c_size_t,
+                                             ctypes.POINTER(ctypes.c_size_t),
+                                             ctypes.POINTER(ctypes.c_bool)]
     return library
 
 
@@ -144,6 +256,20 @@ class Connection:
         table = self.query_reader(sql).read_all()
         return list(zip(*(column.to_pylist() for column in table.columns))) if table.columns else []
 
+    def prepare(self, sql):
+        """Prepares one statement. Use as a context manager, or call close()."""
+        return Statement(self, sql)
+
+    def run(self, sql, *parameters):
+        """Prepares and executes one statement; gives the Statement, its rows not yet read."""
+        statement = Statement(self, sql)
+        try:
+            statement.execute(*parameters)
+        except Error:
+            statement.close()
+            raise
+        return statement
+
     def scan(self, table):
         """Streams a whole table; gives a pyarrow RecordBatchReader."""
         stream = ArrowStruct()
@@ -159,6 +285,82 @@ class Connection:
     def close(self):
         if self.handle:
             self.library.omen_disconnect(self.handle)
+            self.handle = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Statement:
+    """A prepared statement. Use as a context manager."""
+
+    def __init__(self, connection, sql):
+        self.library = connection.library
+        self.check = connection.database._check
+        self.handle = ctypes.c_void_p()
+        text = sql.encode() if isinstance(sql, str) else sql
+        self.check(self.library.omen_prepare, connection.handle, text, ctypes.c_size_t(len(text)),
+                   ctypes.byref(self.handle))
+        self.room = ctypes.create_string_buffer(256)
+
+    def execute(self, *parameters):
+        """Runs it with Python objects, or Values, as its parameters."""
+        self.parameters = [p if isinstance(p, Value) else Value.of(p) for p in parameters]
+        array = (Value * max(1, len(parameters)))(*self.parameters)
+        self.check(self.library.omen_execute, self.handle, array, ctypes.c_size_t(len(parameters)))
+        return self
+
+    @property
+    def columns(self):
+        """The result's columns as (name, Type)."""
+        library, handle = self.library, self.handle
+        return [(library.omen_statement_column_name(handle, i).decode(),
+                 library.omen_statement_column_type(handle, i))
+                for i in range(library.omen_statement_column_count(handle))]
+
+    @property
+    def route(self):
+        return self.library.omen_statement_route(self.handle).decode()
+
+    @property
+    def tag(self):
+        return self.library.omen_statement_tag(self.handle).decode()
+
+    @property
+    def rows_affected(self):
+        return self.library.omen_statement_rows_affected(self.handle)
+
+    @property
+    def parameter_count(self):
+        return self.library.omen_statement_parameter_count(self.handle)
+
+    def _text(self, value):
+        if value.is_null:
+            return None
+        length = ctypes.c_size_t()
+        while self.library.omen_value_to_text(ctypes.byref(value), self.room, len(self.room),
+                                              ctypes.byref(length)) != 0:
+            self.room = ctypes.create_string_buffer(length.value)
+        return self.room[:length.value]
+
+    def texts(self):
+        """The rows as lists of bytes, as PostgreSQL prints the values; None for NULL."""
+        library, handle = self.library, self.handle
+        indexes = range(library.omen_statement_column_count(handle))
+        record = ErrorRecord()
+        rows = []
+        while (status := library.omen_step(handle, ctypes.byref(record))) == 0:
+            rows.append([self._text(library.omen_statement_value(handle, i)) for i in indexes])
+        if status != END_OF_DATA:
+            raise Error(record)
+        return rows
+
+    def close(self):
+        if self.handle:
+            self.library.omen_statement_release(self.handle)
             self.handle = None
 
     def __enter__(self):
