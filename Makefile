@@ -7,6 +7,8 @@
 #   make test [T=wal] all that CI runs, or one suite
 #   make asan|ubsan|tsan [T=..]      the core's tests under a sanitizer
 #   make fuzz T=csv SECONDS=60       feed random bytes to one decoder
+#   make differential SECONDS=600 [SEED=N]  random statements, compared with PostgreSQL 15
+#   make slt PATHS=folder            sqllogictest files over each route
 #   make figures [T=index.lookup] [ROWS=N]   figures beside their peers
 #   make bench        every benchmark program, JSON on standard output
 #   make lint         sizes, layers, forbidden calls, formatting, the other compiler
@@ -19,7 +21,7 @@ BUILD ?= build
 SECONDS ?= 60
 MESON_TEST = meson test --no-rebuild --print-errorlogs $(if $(T),--suite $(T))
 
-.PHONY: all core engine setup demo check test asan ubsan tsan fuzz figures bench lint clean
+.PHONY: all core engine setup demo check test asan ubsan tsan fuzz differential slt figures bench lint clean
 .DEFAULT_GOAL := all
 
 all: core engine
@@ -53,6 +55,13 @@ asan ubsan tsan:
 fuzz:
 	@tools/setup core
 	@tools/run-fuzzer "$(T)" "$(SECONDS)"
+
+differential: all
+	@tools/setup oracle
+	@tools/python tests/differential/fuzz.py --seconds "$(SECONDS)" $(if $(SEED),--seed "$(SEED)")
+
+slt: all
+	@tools/python tests/sql/run_slt.py $(or $(PATHS),tests/sql)
 
 figures: all
 	@tools/figures $(BUILD) $(T)

@@ -1,0 +1,169 @@
+"""Whether OmenDB's answer to a statement is PostgreSQL's.
+
+A difference is (class, text). Classes: `rows`, `type`, `name`, `affected`, `state` (the table after
+a write), `error` (we fail, PostgreSQL does not), `accepted` (the reverse), `sqlstate`; and from
+outside `crash` and `hang`.
+"""
+import decimal
+import math
+
+OIDS = {"boolean": 16, "smallint": 21, "integer": 23, "bigint": 20, "real": 700, "double precision": 701,
+        "numeric": 1700, "text": 25, "varchar": 1043, "char": 1042, "bytea": 17, "date": 1082, "timestamp": 1114,
+        "timestamptz": 1184, "uuid": 2950}
+NAMES = {oid: name for name, oid in OIDS.items()}
+FLOATS = {700: 1e-5, 701: 1e-9}
+NUMERIC = 1700
+DATA_ERRORS = ("22", "23", "21")  # which of these comes first may depend on the order of evaluation
+
+
+class Ours:
+    """What OmenDB gave, in the same form as postgres.Answer; `types` holds its column types."""
+
+    def __init__(self):
+        self.sqlstate = self.message = self.route = None
+        self.rows, self.names, self.types, self.affected = [], [], [], 0
+
+
+def shown(answer, limit=8):
+    """An answer in a line or two."""
+    if answer.sqlstate:
+        return f"ERROR {answer.sqlstate}: {answer.message}"
+    rows = [tuple("NULL" if v is None else v.decode(errors="replace") for v in row) for row in answer.rows[:limit]]
+    more = f" ... {len(answer.rows)} rows" if len(answer.rows) > limit else ""
+    types = [t.name for t in answer.types] if hasattr(answer, "types") else [NAMES.get(o, str(o)) for o in answer.oids]
+    return f"{list(zip(answer.names, types))} {rows}{more} affected={answer.affected}"
+
+
+def canonical(text, oid, digits):
+    """A value in a form in which equal ones are equal; floats are left for `close`."""
+    if text is None:
+        return None
+    if oid == NUMERIC:
+        try:
+            number = decimal.Decimal(text.decode())
+        except decimal.InvalidOperation:
+            return text
+        if not number.is_finite():
+            return text
+        with decimal.localcontext() as context:
+            context.prec = 80
+            number = number.quantize(decimal.Decimal(1).scaleb(-digits), decimal.ROUND_HALF_UP)
+            return format(number.normalize(), "f") if number else "0"
+    return text
+
+
+def number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def close(a, b, tolerance):
+    """Whether two floats' texts are one value, up to the tolerance of sums."""
+    if a is None or b is None or a == b:
+        return a == b
+    x, y = number(a), number(b)
+    if x is None or y is None:
+        return False
+    if x == y:
+        return x == 0 or math.isinf(x)  # the same number must be printed the same way
+    return math.isclose(x, y, rel_tol=tolerance, abs_tol=1e-12)
+
+
+def digits_of(ours, oids):
+    """Digits after the point at which each column is compared."""
+    return [min(type.scale, 15) if type.name == "numeric" else 15 for type in ours.types]
+
+
+def rows_equal(ours, theirs, columns=None):
+    """Whether two lists of rows, in this order, are equal in some (or all) columns."""
+    oids = theirs.oids
+    columns = range(len(oids)) if columns is None else columns
+    digits = digits_of(ours, oids)
+    for mine, other in zip(ours.rows, theirs.rows):
+        if not row_equal(mine, other, oids, digits, columns):
+            return False
+    return True
+
+
+def row_equal(mine, other, oids, digits, columns):
+    for i in columns:
+        oid = oids[i]
+        if oid in FLOATS:
+            if not close(mine[i], other[i], FLOATS[oid]):
+                return False
+        elif canonical(mine[i], oid, digits[i]) != canonical(other[i], oid, digits[i]):
+            return False
+    return True
+
+
+def bags_equal(ours, theirs):
+    """Whether two lists of rows are equal as multisets."""
+    oids = theirs.oids
+    digits = digits_of(ours, oids)
+    columns = range(len(oids))
+
+    def key(row):
+        parts = []
+        for i in columns:
+            value = canonical(row[i], oids[i], digits[i])
+            if oids[i] in FLOATS and value is not None:
+                value = f"{number(value) + 0.0:.4g}"
+            parts.append((value is None, str(value)))
+        return parts
+
+    mine, other = sorted(ours.rows, key=key), sorted(theirs.rows, key=key)
+    if all(row_equal(a, b, oids, digits, columns) for a, b in zip(mine, other)):
+        return True
+    if len(other) > 400 or not any(oid in FLOATS for oid in oids):
+        return False
+    left = list(other)  # floats near a rounding edge sort differently: match them one by one
+    for row in mine:
+        match = next((n for n, o in enumerate(left) if row_equal(row, o, oids, digits, columns)), None)
+        if match is None:
+            return False
+        del left[match]
+    return True
+
+
+def same_error(ours, theirs, lenient):
+    if ours.sqlstate == theirs.sqlstate:
+        return True
+    return lenient and ours.sqlstate[:2] in DATA_ERRORS and theirs.sqlstate[:2] in DATA_ERRORS
+
+
+def difference(statement, ours, theirs):
+    """None, "unsupported", "order" (only the order of evaluation differs), or (class, text)."""
+    if ours.sqlstate == "0A000" and theirs.sqlstate != "0A000":
+        return "unsupported"
+    if ours.sqlstate and theirs.sqlstate:
+        if same_error(ours, theirs, statement.lenient):
+            return None
+        return "sqlstate", f"{ours.sqlstate} instead of {theirs.sqlstate}"
+    if ours.sqlstate or theirs.sqlstate:
+        state = ours.sqlstate or theirs.sqlstate
+        if statement.lenient and statement.kind == "select" and state[:2] in ("22", "21"):
+            return "order"
+        return ("error", ours.sqlstate) if ours.sqlstate else ("accepted", theirs.sqlstate)
+    if statement.kind != "select":
+        return None if ours.affected == theirs.affected else ("affected", f"{ours.affected} instead of {theirs.affected}")
+    return select_difference(statement, ours, theirs)
+
+
+def select_difference(statement, ours, theirs):
+    if len(ours.names) != len(theirs.names):
+        return "type", f"{len(ours.names)} columns instead of {len(theirs.names)}"
+    if len(ours.rows) != len(theirs.rows):
+        return "rows", f"{len(ours.rows)} rows instead of {len(theirs.rows)}"
+    ordered = statement.order and " ORDER BY " in str(statement.tree)
+    if not bags_equal(ours, theirs):
+        return "rows", "other values"
+    if ordered and not rows_equal(ours, theirs, statement.order):
+        return "rows", "another order"
+    for type, oid in zip(ours.types, theirs.oids):
+        if OIDS.get(type.name) != oid:
+            return "type", f"{type.name} instead of {NAMES.get(oid, oid)}"
+    if ours.names != theirs.names:
+        return "name", f"{ours.names} instead of {theirs.names}"
+    return None

@@ -1,0 +1,171 @@
+"""One OmenDB and one PostgreSQL database that are to stay equal, statement by statement."""
+import datetime
+import decimal
+import os
+import sys
+import uuid
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
+import omendb
+import postgres
+from compare import NAMES, Ours, difference
+from statements import Statement
+from tree import Node
+
+STATEMENT_TIMEOUT_MS = 20_000
+
+
+def value_of(raw, oid):
+    """A parameter's text as a value of the type that PostgreSQL gave the parameter; where the
+    text is none of that type, as text, or as an integer."""
+    name = NAMES.get(oid, "text")
+    if raw is None:
+        return omendb.Value.of(None, name)
+    try:
+        if name in ("smallint", "integer", "bigint"):
+            number = int(raw)
+            bits = {"smallint": 15, "integer": 31, "bigint": 63}[name]
+            return omendb.Value.of(number, name if -2**bits <= number < 2**bits else "bigint")
+        if name in ("real", "double precision"):
+            return omendb.Value.of(float(raw), name)
+        if name == "numeric":
+            return omendb.Value.of(decimal.Decimal(raw))
+        if name == "boolean":
+            return omendb.Value.of(raw == "true", name)
+        if name == "bytea":
+            return omendb.Value.of(bytes.fromhex(raw[2:]), name)
+        if name == "date":
+            return omendb.Value.of(datetime.date.fromisoformat(raw), name)
+        if name in ("timestamp", "timestamptz"):
+            return omendb.Value.of(datetime.datetime.fromisoformat(raw.removesuffix("+00")), name)
+        if name == "uuid":
+            return omendb.Value.of(uuid.UUID(raw))
+    except (ValueError, decimal.InvalidOperation):
+        return omendb.Value.of(raw, "text")
+    return omendb.Value.of(raw, name)
+
+
+class Pair:
+    """The two databases. `perform` runs a statement on both."""
+
+    def __init__(self, conninfo, route):
+        self.session = postgres.Session(conninfo)
+        self.session.run("SET client_min_messages = error")
+        self.session.run(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
+        self.database, self.route = None, route
+        self.reset()
+
+    def reset(self):
+        """Both empty again."""
+        self.session.run("ROLLBACK")
+        self.session.run("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        self.close_ours()
+        self.database = omendb.Database(thread_count=1)
+        self.connection = self.database.connect()
+        if self.route != "auto":
+            try:
+                self.connection.run(f"SET omen.route = {self.route}").close()
+            except omendb.Error:
+                pass  # a router that cannot be forced yet: chosen automatically
+
+    def close_ours(self):
+        if self.database:
+            self.connection.close()
+            self.database.close()
+            self.database = None
+
+    def close(self):
+        self.close_ours()
+        self.session.close()
+
+    # ------------------------------------------------------------- ours
+
+    def read(self, statement):
+        answer = Ours()
+        answer.rows = statement.texts()
+        columns = statement.columns
+        answer.names, answer.types = [n for n, _ in columns], [t for _, t in columns]
+        answer.affected, answer.route = statement.rows_affected, statement.route
+        return answer
+
+    @staticmethod
+    def failed(error):
+        answer = Ours()
+        answer.sqlstate, answer.message = error.sqlstate, error.message
+        return answer
+
+    def ask_ours(self, sql):
+        try:
+            with self.connection.run(sql) as statement:
+                return self.read(statement)
+        except omendb.Error as error:
+            return self.failed(error)
+
+    # ------------------------------------------------------------- both
+
+    def perform(self, statement):
+        """Runs one statement on both: [(difference or None, ours, theirs)], one for each run.
+        What only one of them can do is undone, or not done, in the other."""
+        sql = str(statement.tree)
+        if statement.runs is not None:
+            return self.perform_prepared(statement, sql)
+        if statement.kind == "select":
+            self.session.send(sql)
+            ours = self.ask_ours(sql)
+            theirs = self.session.receive()
+            return [(difference(statement, ours, theirs), ours, theirs)]
+        ours = self.ask_ours(sql)
+        self.session.run("BEGIN")
+        theirs = self.session.run(sql)
+        self.session.run("ROLLBACK" if ours.sqlstate else "COMMIT")
+        found = difference(statement, ours, theirs)
+        if found is None and statement.kind == "write" and not ours.sqlstate:
+            found, ours, theirs = self.check(sql, ours, theirs)
+        return [(found, ours, theirs)]
+
+    def check(self, sql, ours, theirs):
+        """After a write: the target's rows must be equal."""
+        table = next(word for word in sql.split() if word[0] == "t" and word[1:].isdigit() or word == "digits")
+        whole = Statement(Node(None, [f"SELECT * FROM {table}"]), "select")
+        mine, other = self.ask_ours(str(whole.tree)), self.session.run(str(whole.tree))
+        found = difference(whole, mine, other)
+        if isinstance(found, tuple) and found[0] in ("rows", "error"):
+            return ("state", found[1]), mine, other
+        return None, ours, theirs
+
+    def perform_prepared(self, statement, sql):
+        theirs = self.session.prepare("p", sql)
+        try:
+            prepared = self.connection.prepare(sql)
+        except omendb.Error as error:
+            ours = self.failed(error)
+            results = [(difference(statement, ours, theirs), ours, theirs)]
+        else:
+            results = [] if theirs.sqlstate is None else self.run_prepared(statement, prepared, None, theirs)
+            if theirs.sqlstate is None:
+                oids = self.session.parameter_types("p")
+                for parameters in statement.runs:
+                    results += self.run_prepared(statement, prepared, (oids, parameters), None)
+                    if isinstance(results[-1][0], tuple):
+                        break
+            prepared.close()
+        self.session.run("DEALLOCATE ALL")
+        return results
+
+    def run_prepared(self, statement, prepared, bound, theirs):
+        """One run of a prepared statement on both; `theirs` is set where PostgreSQL refused to
+        prepare: then ours must refuse too, at the latest when it runs."""
+        oids, parameters = bound or ([25] * prepared.parameter_count, [None] * prepared.parameter_count)
+        try:
+            prepared.execute(*[value_of(raw, oid) for raw, oid in zip(parameters, oids)])
+            ours = self.read(prepared)
+        except omendb.Error as error:
+            ours = self.failed(error)
+        if theirs is None:
+            self.session.run("BEGIN")
+            theirs = self.session.execute("p", [raw if raw is None else raw.encode() for raw in parameters])
+            self.session.run("ROLLBACK" if ours.sqlstate else "COMMIT")
+        found = difference(statement, ours, theirs)
+        if found is None and statement.kind == "write" and not ours.sqlstate:
+            found, ours, theirs = self.check(str(statement.tree), ours, theirs)
+        return [(found, ours, theirs)]
