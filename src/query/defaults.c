@@ -21,8 +21,8 @@ omen_status default_value(struct plan *plan, const struct column_definition *col
     memcpy(sql + sizeof select - 1, column->default_text, length - (sizeof select - 1) + 1);
     OMEN_TRY(parse_statement(sql, length, &plan->arena, &parsed, error));
     const PgQuery__Node *target = parsed.statement->select_stmt->target_list[0];
-    OMEN_TRY(constant_from_node(target->res_target->val, &plan->arena, &constant, &is_constant,
-                                error));
+    OMEN_TRY(
+        constant_from_node(target->res_target->val, &plan->arena, &constant, &is_constant, error));
     if (!is_constant || constant.kind == CONSTANT_PARAMETER)
         return plan_refuse(error, "a DEFAULT that is no constant");
     return constant_assign(&constant, column->type, column->name, &plan->arena, out, error);

@@ -9,13 +9,11 @@
 
 /* Whether the column's default_text can be its default. Errors: those of reading it; NOT_SUPPORTED
  * for what is more than a constant. */
-OMEN_MUST_CHECK omen_status default_check(struct plan *plan,
-                                          const struct column_definition *column,
+OMEN_MUST_CHECK omen_status default_check(struct plan *plan, const struct column_definition *column,
                                           omen_error *error);
 
 /* The default of a column: NULL where it has none. In the plan's arena. */
-OMEN_MUST_CHECK omen_status default_value(struct plan *plan,
-                                          const struct column_definition *column, omen_value *out,
-                                          omen_error *error);
+OMEN_MUST_CHECK omen_status default_value(struct plan *plan, const struct column_definition *column,
+                                          omen_value *out, omen_error *error);
 
 #endif

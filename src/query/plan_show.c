@@ -102,8 +102,9 @@ static omen_status read_value(struct plan *plan, const PgQuery__VariableSetStmt 
     char text[512];
     size_t length = 0;
     for (size_t i = 0; i < node->n_args; i++) {
-        const PgQuery__AConst *constant =
-            node->args[i]->node_case == PG_QUERY__NODE__NODE_A_CONST ? node->args[i]->a_const : NULL;
+        const PgQuery__AConst *constant = node->args[i]->node_case == PG_QUERY__NODE__NODE_A_CONST
+                                              ? node->args[i]->a_const
+                                              : NULL;
         const char *separator = i == 0 ? "" : ", ";
         int written = -1;
         if (constant != NULL && constant->val_case == PG_QUERY__A__CONST__VAL_SVAL)
@@ -122,8 +123,8 @@ static omen_status read_value(struct plan *plan, const PgQuery__VariableSetStmt 
             return plan_refuse(error, "this value of a parameter");
         length += (size_t)written;
         if (length >= sizeof text)
-            return error_set(error, OMEN_INVALID_ARGUMENT, "the value of parameter \"%s\" is too long",
-                             node->name);
+            return error_set(error, OMEN_INVALID_ARGUMENT,
+                             "the value of parameter \"%s\" is too long", node->name);
     }
     *out = arena_copy_text(&plan->arena, text, length);
     return *out == NULL ? error_set_default(error, OMEN_OUT_OF_MEMORY) : OMEN_OK;

@@ -8,9 +8,9 @@
 #include <strings.h>
 
 enum setting_kind {
-    SETTING_FIXED,    /* `values`: what may be set, the first is what is shown */
-    SETTING_SHOWN,    /* cannot be set */
-    SETTING_IGNORED,  /* any value; shown as `values` */
+    SETTING_FIXED,   /* `values`: what may be set, the first is what is shown */
+    SETTING_SHOWN,   /* cannot be set */
+    SETTING_IGNORED, /* any value; shown as `values` */
     SETTING_ROUTE,
     SETTING_STRICT,
     SETTING_TIMEOUT,
@@ -110,8 +110,8 @@ static bool is_among(const char *values, const char *value)
 
 static omen_status bad_value(const struct setting *setting, const char *value, omen_error *error)
 {
-    return error_set(error, OMEN_INVALID_ARGUMENT,
-                     "invalid value for parameter \"%s\": \"%.200s\"", setting->name, value);
+    return error_set(error, OMEN_INVALID_ARGUMENT, "invalid value for parameter \"%s\": \"%.200s\"",
+                     setting->name, value);
 }
 
 /* PostgreSQL's booleans: unique beginnings of true, false, yes, no; on, off, 1, 0. */
@@ -134,7 +134,7 @@ static omen_status read_timeout(const struct setting *setting, const char *value
     static const struct {
         const char *name;
         double factor;
-    } units[] = {{"", 1},      {"us", 1e-3},    {"ms", 1},      {"s", 1000},
+    } units[] = {{"", 1},       {"us", 1e-3},  {"ms", 1},     {"s", 1000},
                  {"min", 60e3}, {"h", 3600e3}, {"d", 86400e3}};
     char *end;
     double number = strtod(value, &end);

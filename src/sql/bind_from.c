@@ -76,13 +76,12 @@ static omen_status join_names(struct binder *binder, struct from_names *names,
 
 omen_status bind_rename_columns(struct binder *binder, struct relation_column *columns,
                                 uint32_t count, PgQuery__Node *const *names, size_t name_count,
-                                const char *what, const char *name, int location,
-                                omen_error *error)
+                                const char *what, const char *name, int location, omen_error *error)
 {
     if (name_count > count)
         return bind_fail(binder, location, error, OMEN_INVALID_COLUMN_REFERENCE,
-                         "%s \"%s\" has %u columns available but %zu columns specified", what,
-                         name, count, name_count);
+                         "%s \"%s\" has %u columns available but %zu columns specified", what, name,
+                         count, name_count);
     for (size_t i = 0; i < name_count; i++) {
         columns[i].name = parse_string(names[i]);
         if (columns[i].name == NULL)
@@ -315,8 +314,8 @@ static omen_status bind_join(struct from_clause *from, const PgQuery__JoinExpr *
     OMEN_TRY(bind_sides(from, node, names, &right, item, error));
     if (node->is_natural || node->n_using_clause > 0) {
         struct from_names merged = {0};
-        OMEN_TRY(bind_join_using(binder, node, item->join, names, &right, &merged,
-                                 &item->condition, error));
+        OMEN_TRY(bind_join_using(binder, node, item->join, names, &right, &merged, &item->condition,
+                                 error));
         OMEN_TRY(join_names(binder, names, &right, error));
         names->columns = merged.columns;
         names->column_count = merged.column_count;
@@ -326,7 +325,8 @@ static omen_status bind_join(struct from_clause *from, const PgQuery__JoinExpr *
         return OMEN_OK;
     }
     OMEN_TRY(join_names(binder, names, &right, error));
-    return node->quals == NULL ? OMEN_OK : bind_on(from, node->quals, names, &item->condition, error);
+    return node->quals == NULL ? OMEN_OK
+                               : bind_on(from, node->quals, names, &item->condition, error);
 }
 
 static omen_status bind_item_kind(struct from_clause *from, const PgQuery__Node *node,

@@ -40,8 +40,8 @@ static omen_status add_set(struct binder *binder, struct sets *sets, const uint3
         if (!known)
             set[count++] = group;
     }
-    OMEN_TRY(bind_grow(binder, &sets->sets, sets->count, &sets->capacity, sizeof(uint32_t *),
-                       error));
+    OMEN_TRY(
+        bind_grow(binder, &sets->sets, sets->count, &sets->capacity, sizeof(uint32_t *), error));
     sets->sets[sets->count++] = set;
     return OMEN_OK;
 }
@@ -129,8 +129,8 @@ static bool is_row(const PgQuery__Node *node)
 }
 
 /* Adds what one element of GROUP BY stands for. */
-static omen_status expand(struct selecting *selecting, const PgQuery__Node *node,
-                          struct sets *sets, omen_error *error);
+static omen_status expand(struct selecting *selecting, const PgQuery__Node *node, struct sets *sets,
+                          omen_error *error);
 
 /* One expression, or several in parentheses: one set. */
 static omen_status expand_simple(struct selecting *selecting, const PgQuery__Node *node,
@@ -168,8 +168,8 @@ static omen_status expand_set(struct selecting *selecting, const PgQuery__Groupi
     }
 }
 
-static omen_status expand(struct selecting *selecting, const PgQuery__Node *node,
-                          struct sets *sets, omen_error *error)
+static omen_status expand(struct selecting *selecting, const PgQuery__Node *node, struct sets *sets,
+                          omen_error *error)
 {
     if (node->node_case != PG_QUERY__NODE__NODE_GROUPING_SET)
         return expand_simple(selecting, node, sets, error);
@@ -297,10 +297,9 @@ static omen_status check_column(struct grouping *grouping, const struct expressi
         return add_dependent(grouping->selecting, use, grouping->error);
     const char *table = use->relation->alias, *column = use->relation->columns[use->column].name;
     if (grouping->depth > 0)
-        return bind_fail(grouping->selecting->binder, expression->location, grouping->error,
-                         OMEN_GROUPING_ERROR,
-                         "subquery uses ungrouped column \"%s.%s\" from outer query", table,
-                         column);
+        return bind_fail(
+            grouping->selecting->binder, expression->location, grouping->error, OMEN_GROUPING_ERROR,
+            "subquery uses ungrouped column \"%s.%s\" from outer query", table, column);
     return bind_fail(grouping->selecting->binder, expression->location, grouping->error,
                      OMEN_GROUPING_ERROR,
                      "column \"%s.%s\" must appear in the GROUP BY clause or be used in an "

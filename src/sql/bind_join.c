@@ -33,15 +33,14 @@ static uint32_t count_named(const struct from_names *names, const char *name, ui
     return count;
 }
 
-static omen_status find_shared(const struct from_names *names,
-                               const char *side, const char *name, uint32_t *position,
-                               omen_error *error)
+static omen_status find_shared(const struct from_names *names, const char *side, const char *name,
+                               uint32_t *position, omen_error *error)
 {
     uint32_t count = count_named(names, name, position);
     if (count == 0)
         return error_set(error, OMEN_UNDEFINED_COLUMN,
-                         "column \"%s\" specified in USING clause does not exist in %s table",
-                         name, side);
+                         "column \"%s\" specified in USING clause does not exist in %s table", name,
+                         side);
     if (count > 1)
         return error_set(error, OMEN_AMBIGUOUS_COLUMN,
                          "common column name \"%s\" appears more than once in %s table", name,
@@ -114,8 +113,7 @@ static omen_status merge_column(struct joining *joining, const char *name, struc
     OMEN_TRY(bind_unify(binder, sides, 2, "JOIN/USING", &type, error));
     if (joining->kind == JOIN_FULL) {
         column.merged = bind_alloc(binder, sizeof *column.merged, error);
-        struct expression **arguments =
-            bind_alloc(binder, 2 * sizeof(struct expression *), error);
+        struct expression **arguments = bind_alloc(binder, 2 * sizeof(struct expression *), error);
         if (column.merged == NULL || arguments == NULL)
             return OMEN_OUT_OF_MEMORY;
         memcpy(arguments, sides, sizeof sides);
@@ -146,10 +144,8 @@ static omen_status join_conditions(struct joining *joining, struct expression **
         return OMEN_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < joining->shared_count; i++) {
         const struct shared *shared = &joining->shared[i];
-        struct expression *left =
-            side_of(joining, &joining->left->columns[shared->left], error);
-        struct expression *right =
-            side_of(joining, &joining->right->columns[shared->right], error);
+        struct expression *left = side_of(joining, &joining->left->columns[shared->left], error);
+        struct expression *right = side_of(joining, &joining->right->columns[shared->right], error);
         if (left == NULL || right == NULL)
             return OMEN_OUT_OF_MEMORY;
         OMEN_TRY(merge_column(joining, shared->name, left, right, error));
@@ -190,9 +186,9 @@ static omen_status add_others(struct joining *joining, const struct from_names *
 }
 
 omen_status bind_join_using(struct binder *binder, const PgQuery__JoinExpr *node,
-                            enum join_kind kind, struct from_names *left,
-                            struct from_names *right, struct from_names *merged,
-                            struct expression **condition, omen_error *error)
+                            enum join_kind kind, struct from_names *left, struct from_names *right,
+                            struct from_names *merged, struct expression **condition,
+                            omen_error *error)
 {
     struct joining joining = {
         .binder = binder, .kind = kind, .left = left, .right = right, .merged = merged};

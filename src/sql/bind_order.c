@@ -122,8 +122,7 @@ omen_status bind_order(struct selecting *selecting, omen_error *error)
         return OMEN_OK;
     selecting->scope.clause = "ORDER BY";
     selecting->scope.allows_aggregates = selecting->scope.allows_windows = true;
-    query->order =
-        bind_alloc(selecting->binder, node->n_sort_clause * sizeof *query->order, error);
+    query->order = bind_alloc(selecting->binder, node->n_sort_clause * sizeof *query->order, error);
     if (query->order == NULL)
         return OMEN_OUT_OF_MEMORY;
     for (size_t i = 0; i < node->n_sort_clause; i++) {
@@ -183,8 +182,8 @@ static omen_status bind_distinct_on(struct selecting *selecting, omen_error *err
 {
     const PgQuery__SelectStmt *node = selecting->node;
     struct query *query = selecting->query;
-    query->distinct_on = bind_alloc(
-        selecting->binder, node->n_distinct_clause * sizeof(struct expression *), error);
+    query->distinct_on =
+        bind_alloc(selecting->binder, node->n_distinct_clause * sizeof(struct expression *), error);
     if (query->distinct_on == NULL)
         return OMEN_OUT_OF_MEMORY;
     selecting->scope.clause = "DISTINCT ON";
@@ -232,8 +231,8 @@ static bool no_subquery(struct expression **part, void *state)
            expression_visit_parts(*part, no_subquery, state);
 }
 
-static omen_status check_count(const struct expression *expression,
-                               const char *clause, omen_error *error)
+static omen_status check_count(const struct expression *expression, const char *clause,
+                               omen_error *error)
 {
     bool limit = strcmp(clause, "LIMIT") == 0;
     if (expression->kind != EXPRESSION_CONSTANT || expression->value.is_null ||
@@ -243,9 +242,8 @@ static omen_status check_count(const struct expression *expression,
                      "%s must not be negative", clause);
 }
 
-static omen_status bind_count(struct binder *binder, struct scope *scope,
-                              const PgQuery__Node *node, const char *clause,
-                              struct expression **out, omen_error *error)
+static omen_status bind_count(struct binder *binder, struct scope *scope, const PgQuery__Node *node,
+                              const char *clause, struct expression **out, omen_error *error)
 {
     struct expression *expression;
     scope->clause = clause;
@@ -270,8 +268,8 @@ static omen_status bind_count(struct binder *binder, struct scope *scope,
     return OMEN_OK;
 }
 
-omen_status bind_limits(struct binder *binder, struct scope *scope,
-                        const PgQuery__SelectStmt *node, struct query *query, omen_error *error)
+omen_status bind_limits(struct binder *binder, struct scope *scope, const PgQuery__SelectStmt *node,
+                        struct query *query, omen_error *error)
 {
     if (node->limit_offset != NULL)
         OMEN_TRY(bind_count(binder, scope, node->limit_offset, "OFFSET", &query->offset, error));

@@ -79,8 +79,8 @@ static bool is_star(const PgQuery__Node *node)
     if (node == NULL || node->node_case != PG_QUERY__NODE__NODE_COLUMN_REF)
         return false;
     const PgQuery__ColumnRef *reference = node->column_ref;
-    return reference->n_fields > 0 && reference->fields[reference->n_fields - 1]->node_case ==
-                                          PG_QUERY__NODE__NODE_A_STAR;
+    return reference->n_fields > 0 &&
+           reference->fields[reference->n_fields - 1]->node_case == PG_QUERY__NODE__NODE_A_STAR;
 }
 
 static omen_status bind_targets(struct selecting *selecting, omen_error *error)
@@ -99,13 +99,12 @@ static omen_status bind_targets(struct selecting *selecting, omen_error *error)
             continue;
         }
         OMEN_TRY(bind_expression(selecting->binder, scope, target->val, &expression, error));
-        const char *name =
-            target->name[0] != '\0' ? target->name : bind_output_name(target->val);
+        const char *name = target->name[0] != '\0' ? target->name : bind_output_name(target->val);
         OMEN_TRY(add_target(selecting, expression, name, error));
     }
     if (selecting->query->target_count > QUERY_TARGETS_MAX)
-        return error_set(error, OMEN_TOO_MANY_COLUMNS,
-                         "target lists can have at most %d entries", QUERY_TARGETS_MAX);
+        return error_set(error, OMEN_TOO_MANY_COLUMNS, "target lists can have at most %d entries",
+                         QUERY_TARGETS_MAX);
     return OMEN_OK;
 }
 
@@ -163,8 +162,7 @@ omen_status bind_with(struct binder *binder, struct scope *scope, const PgQuery_
             const PgQuery__CommonTableExpr *later = node->ctes[i]->common_table_expr;
             if (strcmp(later->ctename, node->ctes[j]->common_table_expr->ctename) == 0)
                 return bind_fail(binder, later->location, error, OMEN_DUPLICATE_ALIAS,
-                                 "WITH query name \"%s\" specified more than once",
-                                 later->ctename);
+                                 "WITH query name \"%s\" specified more than once", later->ctename);
         }
     uint32_t outer_count = scope->cte_count;
     struct cte **visible =
@@ -176,7 +174,8 @@ omen_status bind_with(struct binder *binder, struct scope *scope, const PgQuery_
         memcpy(visible, scope->ctes, outer_count * sizeof(struct cte *));
     scope->ctes = visible;
     for (size_t i = 0; i < node->n_ctes; i++) {
-        struct scope blank = {.outer = scope->outer, .ctes = visible, .cte_count = scope->cte_count};
+        struct scope blank = {
+            .outer = scope->outer, .ctes = visible, .cte_count = scope->cte_count};
         struct cte *cte = NULL;
         OMEN_TRY(bind_cte(binder, &blank, node->ctes[i]->common_table_expr, node->recursive, &cte,
                           error));
@@ -233,8 +232,7 @@ static omen_status bind_filter(struct selecting *selecting, const char *clause, 
 static omen_status finish_targets(struct selecting *selecting, bool settle, omen_error *error)
 {
     struct query *query = selecting->query;
-    query->types =
-        bind_alloc(selecting->binder, query->target_count * sizeof *query->types, error);
+    query->types = bind_alloc(selecting->binder, query->target_count * sizeof *query->types, error);
     if (query->types == NULL)
         return OMEN_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < query->target_count; i++) {
@@ -314,8 +312,7 @@ static omen_status unify_values(struct binder *binder, struct query *query, omen
     for (uint32_t i = 0; i < query->target_count; i++) {
         for (uint32_t row = 0; row < query->row_count; row++)
             column[row] = query->rows[row][i];
-        OMEN_TRY(
-            bind_unify(binder, column, query->row_count, "VALUES", &query->types[i], error));
+        OMEN_TRY(bind_unify(binder, column, query->row_count, "VALUES", &query->types[i], error));
         for (uint32_t row = 0; row < query->row_count; row++)
             query->rows[row][i] = column[row];
     }
@@ -391,8 +388,8 @@ omen_status bind_wrap(struct binder *binder, struct query *query, struct query *
     for (uint32_t i = 0; i < query->target_count; i++) {
         around->targets[i].name = query->targets[i].name;
         const struct expression *inner = query->targets[i].expression;
-        around->targets[i].expression = bind_column_use(
-            binder, relation, i, 0, inner != NULL ? inner->location : -1, error);
+        around->targets[i].expression =
+            bind_column_use(binder, relation, i, 0, inner != NULL ? inner->location : -1, error);
         if (around->targets[i].expression == NULL)
             return OMEN_OUT_OF_MEMORY;
     }
@@ -429,8 +426,8 @@ static omen_status bind_ordered_values(struct binder *binder, struct scope *oute
 }
 
 static omen_status bind_query_kind(struct binder *binder, struct scope *outer,
-                                   const PgQuery__SelectStmt *node, bool settle,
-                                   struct query **out, omen_error *error)
+                                   const PgQuery__SelectStmt *node, bool settle, struct query **out,
+                                   omen_error *error)
 {
     OMEN_TRY(check_clauses(binder, node, error));
     if (node->op > PG_QUERY__SET_OPERATION__SETOP_NONE)

@@ -136,8 +136,8 @@ OMEN_MUST_CHECK omen_status bind_settle_target(struct selecting *selecting, uint
  * position or being the same expression, or else an expression over the inputs (`*target` -1).
  * In GROUP BY input columns come before output names. */
 OMEN_MUST_CHECK omen_status bind_output_or_expression(struct selecting *selecting,
-                                                      const PgQuery__Node *node,
-                                                      const char *clause, int32_t *target,
+                                                      const PgQuery__Node *node, const char *clause,
+                                                      int32_t *target,
                                                       struct expression **expression,
                                                       omen_error *error);
 

@@ -13,8 +13,8 @@
 struct search {
     const char *name;
     uint32_t count;
-    int location;     /* of the last reference */
-    uint32_t outer;   /* within how many outer joins, subqueries, INTERSECTs and EXCEPTs */
+    int location;   /* of the last reference */
+    uint32_t outer; /* within how many outer joins, subqueries, INTERSECTs and EXCEPTs */
     uint32_t subquery;
     uint32_t set;
     const char *wrong; /* where a reference must not be: the first such place */
@@ -84,17 +84,22 @@ static void search_join(struct search *search, const PgQuery__JoinExpr *node)
         search_message(search, &node->quals->base);
 }
 
+static bool is_a(const ProtobufCMessage *message, const char *name)
+{
+    return strcmp(message->descriptor->short_name, name) == 0;
+}
+
 /* The parser bounds the depth of the tree. */
 static void search_message(struct search *search, const ProtobufCMessage *message)
 {
-    if (message->descriptor == &pg_query__range_var__descriptor) {
+    if (is_a(message, "RangeVar")) {
         note_reference(search, (const PgQuery__RangeVar *)message);
-    } else if (message->descriptor == &pg_query__join_expr__descriptor) {
+    } else if (is_a(message, "JoinExpr")) {
         search_join(search, (const PgQuery__JoinExpr *)message);
     } else {
-        bool subquery = message->descriptor == &pg_query__sub_link__descriptor;
+        bool subquery = is_a(message, "SubLink");
         bool set = false;
-        if (message->descriptor == &pg_query__select_stmt__descriptor) {
+        if (is_a(message, "SelectStmt")) {
             const PgQuery__SelectStmt *select = (const PgQuery__SelectStmt *)message;
             set = select->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT ||
                   select->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT;
@@ -224,8 +229,7 @@ static bool has_aggregates(const struct query *query)
 }
 
 omen_status bind_recursive(struct binder *binder, struct scope *scope,
-                           const PgQuery__CommonTableExpr *node, struct cte *cte,
-                           omen_error *error)
+                           const PgQuery__CommonTableExpr *node, struct cte *cte, omen_error *error)
 {
     const PgQuery__SelectStmt *select = node->ctequery->select_stmt;
     struct query *left, *right;

@@ -140,9 +140,8 @@ static omen_status unify_sides(struct binder *binder, struct query *set, omen_er
     return bind_cast_outputs(binder, &set->right, set->types, CONTEXT_IMPLICIT, NULL, error);
 }
 
-omen_status bind_combine(struct binder *binder, const PgQuery__SelectStmt *node,
-                         struct query *left, struct query *right, struct query **out,
-                         omen_error *error)
+omen_status bind_combine(struct binder *binder, const PgQuery__SelectStmt *node, struct query *left,
+                         struct query *right, struct query **out, omen_error *error)
 {
     struct query *set = bind_alloc(binder, sizeof *set, error);
     if (set == NULL)
@@ -162,8 +161,8 @@ omen_status bind_combine(struct binder *binder, const PgQuery__SelectStmt *node,
 static bool is_link(const PgQuery__SelectStmt *node)
 {
     return node->op > PG_QUERY__SET_OPERATION__SETOP_NONE && node->n_sort_clause == 0 &&
-           node->limit_count == NULL && node->limit_offset == NULL &&
-           node->n_locking_clause == 0 && node->with_clause == NULL;
+           node->limit_count == NULL && node->limit_offset == NULL && node->n_locking_clause == 0 &&
+           node->with_clause == NULL;
 }
 
 static omen_status bind_chain(struct binder *binder, struct scope *outer,

@@ -67,19 +67,27 @@ static int leftmost(int one, int other)
     return other < 0 || one < other ? one : other;
 }
 
+static int message_location(const ProtobufCMessage *message)
+{
+    const ProtobufCMessageDescriptor *descriptor = message->descriptor;
+    for (unsigned i = 0; i < descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
+        int32_t location;
+        if (field->type != PROTOBUF_C_TYPE_INT32 || strcmp(field->name, "location") != 0)
+            continue;
+        memcpy(&location, (const char *)message + field->offset, sizeof location);
+        return location;
+    }
+    return -1;
+}
+
 int bind_location(const PgQuery__Node *node)
 {
     int location = -1;
     while (node != NULL && node->node_case != PG_QUERY__NODE__NODE__NOT_SET) {
         /* Every member of the union is a pointer to a message. */
         const ProtobufCMessage *message = (const ProtobufCMessage *)node->alias;
-        const ProtobufCFieldDescriptor *field =
-            protobuf_c_message_descriptor_get_field_by_name(message->descriptor, "location");
-        if (field != NULL && field->type == PROTOBUF_C_TYPE_INT32) {
-            int32_t own;
-            memcpy(&own, (const char *)message + field->offset, sizeof own);
-            location = leftmost(location, own);
-        }
+        location = leftmost(location, message_location(message));
         switch (node->node_case) {
         case PG_QUERY__NODE__NODE_A_EXPR:
             node = node->a_expr->lexpr;
