@@ -1,4 +1,4 @@
-/* render.h - prints the result of a statement as a table or as CSV. */
+/* render.h - prints the result of a statement in one of five formats. */
 #ifndef OMEN_CLI_RENDER_H
 #define OMEN_CLI_RENDER_H
 
@@ -6,20 +6,41 @@
 
 #include "omendb.h"
 
-enum render_format { RENDER_TABLE, RENDER_CSV };
+enum render_format { RENDER_TABLE, RENDER_CSV, RENDER_JSON, RENDER_MARKDOWN, RENDER_LINE };
 
-/* Steps through the rows of an executed statement and prints them to `out`. Memory is bounded:
- * table columns take their widths from the first rows. `*row_count` gets the rows printed,
- * `*seconds` the time that omen_step took for them, without the printing.
- * Errors: those of omen_step; OUT_OF_MEMORY. */
-OMEN_MUST_CHECK omen_status render_result(omen_statement *statement, enum render_format format,
-                                          FILE *out, uint64_t *row_count, double *seconds,
-                                          omen_error *error);
+struct render_options {
+    enum render_format format;
+    size_t columns;    /* of the terminal that tables are fitted to; 0 where it is none */
+    uint64_t rows_max; /* of a table: head and tail of a longer one are shown; 0 = all rows */
+    bool follows;      /* another result was printed before; some formats need a line between */
+};
+
+/* What a result took. `seconds` is the time of omen_step alone, without the printing. */
+struct render_totals {
+    uint64_t row_count;
+    double seconds;
+};
+
+/* Steps through the rows of an executed statement and prints them to `out`. Nothing is printed
+ * where the first step fails. Memory is bounded whatever the number of rows: a table's columns
+ * take their widths from its first rows. Ends early, with CANCELLED, at Ctrl-C.
+ * Errors: those of omen_step; OUT_OF_MEMORY; IO_ERROR where `out` failed. */
+OMEN_MUST_CHECK omen_status render_result(omen_statement *statement,
+                                          const struct render_options *options, FILE *out,
+                                          struct render_totals *totals, omen_error *error);
+
+/* A format's name, and the format of a name: false where there is none. Static strings. */
+const char *render_format_name(enum render_format format);
+bool render_format_find(const char *name, enum render_format *format);
+
+/* "table, csv, json, markdown, line", for messages. */
+extern const char render_format_list[];
+
+/* Whether tags and timings may stand between the results on standard output: the other formats
+ * are for programs, which want rows only. */
+bool render_format_is_for_people(enum render_format format);
 
 /* Seconds of a monotonic clock. */
 double render_now_seconds(void);
-
-/* Writes a text with its control characters as \xNN, so that it cannot rearrange a terminal. */
-void render_text(FILE *out, const char *text);
 
 #endif

@@ -1,0 +1,104 @@
+"""What the shell's tests share: running it, on pipes and on a terminal of its own.
+
+Usage of each test: test_....py PATH_TO_OMENDB. None needs the real engine; where OMENDB_ENGINE
+names the stub engine, `SELECT * FROM table` gives many rows.
+"""
+import fcntl
+import os
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+import unittest
+
+SHELL = os.path.abspath(sys.argv.pop(1))
+SECONDS = 60
+
+
+def environment(**changes):
+    """The environment without what a developer's machine adds; None takes a variable away."""
+    values = dict(os.environ, OMENDB_HISTORY="", TERM="xterm", EDITRC="/dev/null",
+                  LSAN_OPTIONS=f"suppressions={os.path.dirname(os.path.abspath(__file__))}/lsan.supp:print_suppressions=0")
+    values.update(changes)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def run(*arguments, text="", env=None, **more):
+    """Runs the shell on pipes. Text in and out; bytes are passed on as they are."""
+    data = text if isinstance(text, bytes) else text.encode()
+    done = subprocess.run([SHELL, *arguments], input=data, capture_output=True, timeout=SECONDS,
+                          env=env or environment(), **more)
+    done.stdout = done.stdout.decode("utf-8", "surrogateescape")
+    done.stderr = done.stderr.decode("utf-8", "surrogateescape")
+    return done
+
+
+class Terminal:
+    """The shell on a pseudo-terminal."""
+
+    def __init__(self, *arguments, columns=80, rows=24, env=None):
+        self.master, slave = os.openpty()
+        self.resize(columns, rows, slave)
+        self.text = ""
+        self.process = subprocess.Popen(
+            [SHELL, *arguments], stdin=slave, stdout=slave, stderr=slave, env=env or environment(),
+            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(slave)
+
+    def resize(self, columns, rows, descriptor=None):
+        fcntl.ioctl(self.master if descriptor is None else descriptor, termios.TIOCSWINSZ,
+                    struct.pack("HHHH", rows, columns, 0, 0))
+
+    def send(self, text):
+        os.write(self.master, text.encode())
+
+    def read(self, seconds):
+        """More output; False where none came in time or the terminal is closed."""
+        if not select.select([self.master], [], [], seconds)[0]:
+            return False
+        try:
+            data = os.read(self.master, 1 << 16)
+        except OSError:
+            return False
+        self.text += data.decode("utf-8", "surrogateescape")
+        return bool(data)
+
+    def expect(self, text):
+        """Reads until `text` is there; gives what came before it and forgets both."""
+        end = time.monotonic() + SECONDS
+        while text not in self.text:
+            if not self.read(max(0, end - time.monotonic())):
+                raise AssertionError(f"{text!r} did not come, but {self.text!r}")
+        before, self.text = self.text.split(text, 1)
+        return before
+
+    def type(self, text, prompt="omendb> "):
+        """Types a line at the prompt and gives what is printed before the next one."""
+        self.send(text + "\r")
+        return plain(self.expect(prompt))
+
+    def wait(self):
+        """Reads to the end and gives the exit status."""
+        while self.read(SECONDS):
+            pass
+        os.close(self.master)
+        return self.process.wait(SECONDS)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait(SECONDS)
+            os.close(self.master)
+
+
+def plain(text):
+    """Without the escape sequences of line editing, and with plain line ends."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]", "", text).replace("\r\n", "\n")
+
+
+def main():
+    unittest.main(module="__main__")
