@@ -18,9 +18,12 @@ struct binder {
     struct catalog *catalog;
     const struct parsed *parsed;
 
-    /* Parameters' types: declared ones are given; UNKNOWN takes the type it first meets. */
+    /* Parameters' types: declared ones are given; UNKNOWN takes the type it first meets. A DECIMAL
+     * found that way has the other operand's digits: a value that needs more must not be rounded
+     * to it; bind again with the value's own type declared. */
     omen_type *parameter_types;
     uint32_t parameter_count;
+    struct expression **untyped; /* per parameter: its node while it has no type yet, or NULL */
 
     struct table **tables; /* retained, grown in the arena */
     uint32_t table_count, table_capacity;
@@ -56,6 +59,8 @@ struct scope {
     struct scope *outer; /* the query around, NULL at the top */
     struct relation **relations;
     uint32_t relation_count;
+    struct relation **hidden; /* entries of the FROM that may not be named here: for messages */
+    uint32_t hidden_count;
     struct scope_column *columns; /* in the order of SELECT * */
     uint32_t column_count;
     struct cte **ctes; /* visible here, innermost last */
@@ -66,6 +71,7 @@ struct scope {
     bool allows_aggregates, allows_windows;
     bool found_aggregate, found_window;
     bool in_aggregate;       /* within an aggregate's arguments: no nesting */
+    bool in_window;          /* within a window function's: no windows there */
     PgQuery__Node **windows; /* WINDOW w AS (...): WindowDef nodes */
     uint32_t window_count;
 };

@@ -1,0 +1,308 @@
+/* bind_operator.c - operators as written: A_Expr in all its kinds.
+ *
+ * BETWEEN and lists of rows become comparisons; IN stays one node where its items have a common
+ * type, as PostgreSQL makes an array of those that hold no column.
+ */
+#include <string.h>
+
+#include "sql/bind_private.h"
+
+/* --- finding and calling --- */
+
+static omen_status find_operator(struct binder *binder, const char *name, const omen_type *left,
+                                 const omen_type *right, int location,
+                                 const struct semantics_line **out, omen_error *error)
+{
+    omen_status status = semantics_find_operator(name, left, right, out, error);
+    if (status != OMEN_OK)
+        parse_set_position(binder->parsed, location, error);
+    return status;
+}
+
+omen_status bind_operator(struct binder *binder, const char *name, struct expression *left,
+                          struct expression *right, int location, struct expression **out,
+                          omen_error *error)
+{
+    const struct semantics_line *line;
+    struct expression *operands[2] = {left != NULL ? left : right, right};
+    OMEN_TRY(find_operator(binder, name, left != NULL ? &left->type : NULL, &right->type, location,
+                           &line, error));
+    return bind_call_line(binder, line, operands, left != NULL ? 2 : 1, location, out, error);
+}
+
+/* The operator's name; OPERATOR(pg_catalog.+) too. */
+static omen_status operator_name(struct binder *binder, const PgQuery__AExpr *node,
+                                 const char **out, omen_error *error)
+{
+    const char *schema = node->n_name == 2 ? parse_string(node->name[0]) : "pg_catalog";
+    *out = node->n_name > 0 ? parse_string(node->name[node->n_name - 1]) : NULL;
+    if (*out == NULL || node->n_name > 2 || schema == NULL || strcmp(schema, "pg_catalog") != 0)
+        return bind_fail(binder, node->location, error, OMEN_UNDEFINED_FUNCTION,
+                         "operator does not exist");
+    return OMEN_OK;
+}
+
+static bool is_row(const PgQuery__Node *node)
+{
+    return node != NULL && node->node_case == PG_QUERY__NODE__NODE_ROW_EXPR;
+}
+
+static omen_status bind_plain(struct binder *binder, struct scope *scope,
+                              const PgQuery__AExpr *node, struct expression **out,
+                              omen_error *error)
+{
+    const char *name;
+    struct expression *left = NULL, *right;
+    OMEN_TRY(operator_name(binder, node, &name, error));
+    if (is_row(node->lexpr) && is_row(node->rexpr))
+        return bind_row_comparison(binder, scope, name, node->lexpr->row_expr,
+                                   node->rexpr->row_expr, node->location, out, error);
+    if (node->lexpr != NULL)
+        OMEN_TRY(bind_expression(binder, scope, node->lexpr, &left, error));
+    OMEN_TRY(bind_expression(binder, scope, node->rexpr, &right, error));
+    return bind_operator(binder, name, left, right, node->location, out, error);
+}
+
+/* --- DISTINCT FROM, NULLIF --- */
+
+/* A node of two operands that compares them with "=". */
+static omen_status bind_by_equality(struct binder *binder, enum expression_kind kind,
+                                    struct expression *left, struct expression *right, int location,
+                                    struct expression **out, omen_error *error)
+{
+    const struct semantics_line *line;
+    OMEN_TRY(find_operator(binder, "=", &left->type, &right->type, location, &line, error));
+    *out = bind_boolean(binder, kind, location, 2);
+    if (*out == NULL)
+        return bind_no_memory(error);
+    (*out)->line = line;
+    OMEN_TRY(bind_coerce_argument(binder, left, line->arguments[0], &(*out)->arguments[0], error));
+    return bind_coerce_argument(binder, right, line->arguments[1], &(*out)->arguments[1], error);
+}
+
+omen_status bind_distinct_from(struct binder *binder, struct expression *left,
+                               struct expression *right, bool negated, int location,
+                               struct expression **out, omen_error *error)
+{
+    if (bind_is_null(right))
+        return bind_null_test(binder, left, !negated, location, out, error);
+    if (bind_is_null(left))
+        return bind_null_test(binder, right, !negated, location, out, error);
+    OMEN_TRY(bind_by_equality(binder, EXPRESSION_DISTINCT_FROM, left, right, location, out, error));
+    (*out)->negated = negated;
+    return bind_narrow_call(binder->arena, out, error);
+}
+
+static omen_status bind_distinct_node(struct binder *binder, struct scope *scope,
+                                      const PgQuery__AExpr *node, struct expression **out,
+                                      omen_error *error)
+{
+    bool negated = node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT;
+    struct expression *left, *right;
+    if (is_row(node->lexpr) && is_row(node->rexpr))
+        return bind_row_comparison(
+            binder, scope, negated ? "IS NOT DISTINCT FROM" : "IS DISTINCT FROM",
+            node->lexpr->row_expr, node->rexpr->row_expr, node->location, out, error);
+    OMEN_TRY(bind_expression(binder, scope, node->lexpr, &left, error));
+    OMEN_TRY(bind_expression(binder, scope, node->rexpr, &right, error));
+    return bind_distinct_from(binder, left, right, negated, node->location, out, error);
+}
+
+/* Whether PostgreSQL compares the two types without casting either. */
+static bool compares_directly(omen_type_id left, omen_type_id right)
+{
+    bool integers = left >= OMEN_TYPE_SMALLINT && left <= OMEN_TYPE_BIGINT &&
+                    right >= OMEN_TYPE_SMALLINT && right <= OMEN_TYPE_BIGINT;
+    bool floats = (left == OMEN_TYPE_REAL || left == OMEN_TYPE_DOUBLE) &&
+                  (right == OMEN_TYPE_REAL || right == OMEN_TYPE_DOUBLE);
+    bool dates = left >= OMEN_TYPE_DATE && left <= OMEN_TYPE_TIMESTAMPTZ &&
+                 right >= OMEN_TYPE_DATE && right <= OMEN_TYPE_TIMESTAMPTZ;
+    return integers || floats || dates;
+}
+
+static omen_status bind_nullif(struct binder *binder, struct scope *scope,
+                               const PgQuery__AExpr *node, struct expression **out,
+                               omen_error *error)
+{
+    struct expression *left, *right;
+    OMEN_TRY(bind_expression(binder, scope, node->lexpr, &left, error));
+    OMEN_TRY(bind_expression(binder, scope, node->rexpr, &right, error));
+    OMEN_TRY(bind_by_equality(binder, EXPRESSION_NULLIF, left, right, node->location, out, error));
+    (*out)->type = (*out)->arguments[0]->type;
+    if (compares_directly(left->type.id, right->type.id))
+        return bind_explicit_cast(binder, *out, left->type, node->location, out, error);
+    return OMEN_OK;
+}
+
+/* --- IN --- */
+
+/* The items that become one IN: those without columns, where two or more have a common type. */
+static omen_status bind_in_constants(struct binder *binder, struct expression *left,
+                                     struct expression **items, uint32_t count, bool negated,
+                                     int location, struct expression **out, omen_error *error)
+{
+    const struct semantics_line *line;
+    omen_type type;
+    struct expression **all = arena_alloc(binder->arena, (count + 1) * sizeof *all);
+    *out = NULL;
+    if (all == NULL)
+        return bind_no_memory(error);
+    all[0] = left;
+    memcpy(all + 1, items, count * sizeof *items);
+    omen_status status = bind_common_type(binder, all, count + 1, "IN", &type, NULL);
+    if (status != OMEN_OK)
+        return status == OMEN_OUT_OF_MEMORY ? bind_no_memory(error) : OMEN_OK;
+    type.length_max = 0;
+    OMEN_TRY(find_operator(binder, "=", &left->type, &type, location, &line, error));
+    struct expression *in = bind_boolean(binder, EXPRESSION_IN, location, count + 1);
+    if (in == NULL)
+        return bind_no_memory(error);
+    in->line = line;
+    in->negated = negated;
+    OMEN_TRY(bind_coerce_argument(binder, left, line->arguments[0], &in->arguments[0], error));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t scalar = type.id;
+        OMEN_TRY(bind_coerce_argument(binder, items[i], scalar, &all[i + 1], error));
+        OMEN_TRY(bind_coerce_argument(binder, all[i + 1], line->arguments[1], &in->arguments[i + 1],
+                                      error));
+    }
+    *out = in;
+    return bind_narrow_call(binder->arena, out, error);
+}
+
+/* x IN (1, 2, y): x IN (1, 2) OR x = y. */
+static omen_status bind_in_scalars(struct binder *binder, struct expression *left,
+                                   struct expression **items, uint32_t count, bool negated,
+                                   int location, struct expression **out, omen_error *error)
+{
+    struct expression **constants = arena_alloc(binder->arena, count * sizeof *constants);
+    struct expression **operands = arena_alloc(binder->arena, (count + 1) * sizeof *operands);
+    uint32_t constant_count = 0, operand_count = 0;
+    if (constants == NULL || operands == NULL)
+        return bind_no_memory(error);
+    for (uint32_t i = 0; i < count; i++)
+        if (!bind_has_column(items[i]))
+            constants[constant_count++] = items[i];
+    struct expression *in = NULL;
+    if (constant_count > 1)
+        OMEN_TRY(bind_in_constants(binder, left, constants, constant_count, negated, location, &in,
+                                   error));
+    if (in != NULL)
+        operands[operand_count++] = in;
+    for (uint32_t i = 0; i < count; i++) {
+        if (in != NULL && !bind_has_column(items[i]))
+            continue;
+        OMEN_TRY(bind_operator(binder, negated ? "<>" : "=", left, items[i], location,
+                               &operands[operand_count++], error));
+    }
+    return bind_junction(binder, negated ? EXPRESSION_AND : EXPRESSION_OR, operands, operand_count,
+                         location, out, error);
+}
+
+static omen_status bind_in_rows(struct binder *binder, struct scope *scope,
+                                const PgQuery__AExpr *node, bool negated, struct expression **out,
+                                omen_error *error)
+{
+    const PgQuery__List *list = node->rexpr->list;
+    struct expression **operands = arena_alloc(binder->arena, list->n_items * sizeof *operands);
+    if (operands == NULL)
+        return bind_no_memory(error);
+    for (size_t i = 0; i < list->n_items; i++) {
+        if (!is_row(list->items[i]))
+            return bind_unsupported(binder, node->location, "comparing a row with this is", error);
+        OMEN_TRY(bind_row_comparison(binder, scope, negated ? "<>" : "=", node->lexpr->row_expr,
+                                     list->items[i]->row_expr, node->location, &operands[i],
+                                     error));
+    }
+    return bind_junction(binder, negated ? EXPRESSION_AND : EXPRESSION_OR, operands,
+                         (uint32_t)list->n_items, node->location, out, error);
+}
+
+static omen_status bind_in(struct binder *binder, struct scope *scope, const PgQuery__AExpr *node,
+                           struct expression **out, omen_error *error)
+{
+    const char *name;
+    struct expression *left, **items;
+    OMEN_TRY(operator_name(binder, node, &name, error));
+    bool negated = strcmp(name, "<>") == 0;
+    if (node->rexpr == NULL || node->rexpr->node_case != PG_QUERY__NODE__NODE_LIST)
+        return bind_unsupported(binder, node->location, "this form of IN is", error);
+    const PgQuery__List *list = node->rexpr->list;
+    if (is_row(node->lexpr))
+        return bind_in_rows(binder, scope, node, negated, out, error);
+    OMEN_TRY(bind_expression(binder, scope, node->lexpr, &left, error));
+    OMEN_TRY(bind_list(binder, scope, list->items, list->n_items, &items, error));
+    return bind_in_scalars(binder, left, items, (uint32_t)list->n_items, negated, node->location,
+                           out, error);
+}
+
+/* --- BETWEEN --- */
+
+/* x >= low AND x <= high; negated: x < low OR x > high. */
+static omen_status make_between(struct binder *binder, struct expression *operand,
+                                struct expression *low, struct expression *high, bool negated,
+                                int location, struct expression **out, omen_error *error)
+{
+    struct expression *sides[2];
+    OMEN_TRY(bind_operator(binder, negated ? "<" : ">=", operand, low, location, &sides[0], error));
+    OMEN_TRY(
+        bind_operator(binder, negated ? ">" : "<=", operand, high, location, &sides[1], error));
+    return bind_junction(binder, negated ? EXPRESSION_OR : EXPRESSION_AND, sides, 2, location, out,
+                         error);
+}
+
+static omen_status bind_between(struct binder *binder, struct scope *scope,
+                                const PgQuery__AExpr *node, bool negated, bool symmetric,
+                                struct expression **out, omen_error *error)
+{
+    struct expression *operand, **bounds, *ways[2];
+    if (node->rexpr == NULL || node->rexpr->node_case != PG_QUERY__NODE__NODE_LIST ||
+        node->rexpr->list->n_items != 2)
+        return bind_unsupported(binder, node->location, "this form of BETWEEN is", error);
+    OMEN_TRY(bind_expression(binder, scope, node->lexpr, &operand, error));
+    OMEN_TRY(bind_list(binder, scope, node->rexpr->list->items, 2, &bounds, error));
+    OMEN_TRY(make_between(binder, operand, bounds[0], bounds[1], negated, node->location, &ways[0],
+                          error));
+    *out = ways[0];
+    if (!symmetric)
+        return OMEN_OK;
+    OMEN_TRY(make_between(binder, operand, bounds[1], bounds[0], negated, node->location, &ways[1],
+                          error));
+    return bind_junction(binder, negated ? EXPRESSION_AND : EXPRESSION_OR, ways, 2, node->location,
+                         out, error);
+}
+
+/* --- dispatch --- */
+
+omen_status bind_a_expr(struct binder *binder, struct scope *scope, const PgQuery__AExpr *node,
+                        struct expression **out, omen_error *error)
+{
+    switch (node->kind) {
+    case PG_QUERY__A__EXPR__KIND__AEXPR_OP:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_LIKE:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_ILIKE:
+        return bind_plain(binder, scope, node, out, error);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_OP_ALL:
+        return bind_unsupported(binder, node->location, "ANY and ALL of an array are", error);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_DISTINCT:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT:
+        return bind_distinct_node(binder, scope, node, out, error);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF:
+        return bind_nullif(binder, scope, node, out, error);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_IN:
+        return bind_in(binder, scope, node, out, error);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_SIMILAR:
+        return bind_unsupported(binder, node->location, "SIMILAR TO is", error);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN:
+        return bind_between(binder, scope, node, false, false, out, error);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN:
+        return bind_between(binder, scope, node, true, false, out, error);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM:
+        return bind_between(binder, scope, node, false, true, out, error);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_BETWEEN_SYM:
+        return bind_between(binder, scope, node, true, true, out, error);
+    default:
+        return bind_unsupported(binder, node->location, "this kind of operator is", error);
+    }
+}

@@ -1,0 +1,140 @@
+/* bind_private.h - what the binder's files of expressions share. */
+#ifndef OMEN_SQL_BIND_PRIVATE_H
+#define OMEN_SQL_BIND_PRIVATE_H
+
+#include "sql/bind_query_private.h"
+
+/* What DEFAULT's scope has as its clause: it has no columns, subqueries or parameters. */
+extern const char bind_default_clause[];
+
+/* --- making nodes (bind_node.c); NULL where memory is exhausted --- */
+
+struct expression *bind_node(struct binder *binder, enum expression_kind kind, omen_type type,
+                             int location, uint32_t argument_count);
+struct expression *bind_value(struct binder *binder, const omen_value *value, int location);
+struct expression *bind_boolean(struct binder *binder, enum expression_kind kind, int location,
+                                uint32_t argument_count);
+
+/* AND or OR of expressions that are BOOLEAN already: operands of the same kind are taken over one
+ * by one; one operand stays alone. */
+OMEN_MUST_CHECK omen_status bind_junction(struct binder *binder, enum expression_kind kind,
+                                          struct expression **operands, uint32_t count,
+                                          int location, struct expression **out, omen_error *error);
+
+/* NOT of a BOOLEAN expression; a subquery's test is negated in place. */
+OMEN_MUST_CHECK omen_status bind_negation(struct binder *binder, struct expression *operand,
+                                          int location, struct expression **out, omen_error *error);
+
+/* NOT_SUPPORTED "`what` not supported". */
+omen_status bind_unsupported(struct binder *binder, int location, const char *what,
+                             omen_error *error);
+omen_status bind_no_memory(omen_error *error);
+
+/* The first byte of an expression in the statement, its operands included; -1 unknown. */
+int bind_leftmost(const struct expression *expression);
+
+bool bind_is_null(const struct expression *expression); /* an untyped NULL */
+
+/* Whether it has a column of this query (levels_up 0), of any, or a volatile call. Subqueries are
+ * not looked into, but count as volatile for `bind_is_volatile`. */
+bool bind_has_column(struct expression *expression);
+bool bind_is_volatile(struct expression *expression);
+
+/* --- names (bind_scope.c) --- */
+
+OMEN_MUST_CHECK omen_status bind_column(struct binder *binder, struct scope *scope,
+                                        const PgQuery__ColumnRef *node, struct expression **out,
+                                        omen_error *error);
+
+/* --- types (bind_coerce.c) --- */
+
+/* One of the line's argument types: modifiers stay the expression's own. */
+OMEN_MUST_CHECK omen_status bind_coerce_argument(struct binder *binder,
+                                                 struct expression *expression, uint32_t type,
+                                                 struct expression **out, omen_error *error);
+
+/* An exact number as NUMERIC of just its digits. Errors: NOT_SUPPORTED beyond 38; INVALID_TEXT. */
+OMEN_MUST_CHECK omen_status bind_number(struct binder *binder, const char *text, size_t length,
+                                        omen_value *out, omen_error *error);
+
+/* What bind_unify would bring expressions to. */
+OMEN_MUST_CHECK omen_status bind_common_type(struct binder *binder, struct expression **expressions,
+                                             uint32_t count, const char *what, omen_type *type,
+                                             omen_error *error);
+
+/* BOOLEAN: "argument of AND must be type boolean, not type integer". */
+OMEN_MUST_CHECK omen_status bind_coerce_boolean(struct binder *binder,
+                                                struct expression *expression, const char *what,
+                                                struct expression **out, omen_error *error);
+
+/* An explicit cast, as written in the statement. */
+OMEN_MUST_CHECK omen_status bind_explicit_cast(struct binder *binder, struct expression *operand,
+                                               omen_type type, int location,
+                                               struct expression **out, omen_error *error);
+
+/* The line's call of arguments not yet cast. */
+OMEN_MUST_CHECK omen_status bind_call_line(struct binder *binder, const struct semantics_line *line,
+                                           struct expression **arguments, uint32_t count,
+                                           int location, struct expression **out,
+                                           omen_error *error);
+
+/* IS [NOT] NULL; IS [NOT] DISTINCT FROM (negated: NOT DISTINCT) of bound operands. */
+OMEN_MUST_CHECK omen_status bind_null_test(struct binder *binder, struct expression *operand,
+                                           bool negated, int location, struct expression **out,
+                                           omen_error *error);
+OMEN_MUST_CHECK omen_status bind_distinct_from(struct binder *binder, struct expression *left,
+                                               struct expression *right, bool negated, int location,
+                                               struct expression **out, omen_error *error);
+
+/* --- kinds of nodes --- */
+
+OMEN_MUST_CHECK omen_status bind_constant(struct binder *binder, const PgQuery__AConst *node,
+                                          struct expression **out, omen_error *error);
+OMEN_MUST_CHECK omen_status bind_parameter(struct binder *binder, struct scope *scope,
+                                           const PgQuery__ParamRef *node, struct expression **out,
+                                           omen_error *error);
+OMEN_MUST_CHECK omen_status bind_type_cast(struct binder *binder, struct scope *scope,
+                                           const PgQuery__TypeCast *node, struct expression **out,
+                                           omen_error *error);
+OMEN_MUST_CHECK omen_status bind_a_expr(struct binder *binder, struct scope *scope,
+                                        const PgQuery__AExpr *node, struct expression **out,
+                                        omen_error *error);
+OMEN_MUST_CHECK omen_status bind_case(struct binder *binder, struct scope *scope,
+                                      const PgQuery__CaseExpr *node, struct expression **out,
+                                      omen_error *error);
+OMEN_MUST_CHECK omen_status bind_function(struct binder *binder, struct scope *scope,
+                                          const PgQuery__FuncCall *node, struct expression **out,
+                                          omen_error *error);
+OMEN_MUST_CHECK omen_status bind_value_function(struct binder *binder,
+                                                const PgQuery__SQLValueFunction *node,
+                                                struct expression **out, omen_error *error);
+OMEN_MUST_CHECK omen_status bind_sublink(struct binder *binder, struct scope *scope,
+                                         const PgQuery__SubLink *node, struct expression **out,
+                                         omen_error *error);
+
+/* Aggregates and window functions, arguments bound, line found. `call` is the node for its rest:
+ * DISTINCT, FILTER, ORDER BY, OVER. */
+OMEN_MUST_CHECK omen_status bind_aggregate(struct binder *binder, struct scope *scope,
+                                           const PgQuery__FuncCall *node, const char *name,
+                                           const struct semantics_line *line,
+                                           struct expression **arguments, uint32_t count,
+                                           struct expression **out, omen_error *error);
+
+/* --- rows (bind_row.c) --- */
+
+/* (a, b) op (c, d): = and <> part by part, the orders lexicographically. */
+OMEN_MUST_CHECK omen_status bind_row_comparison(struct binder *binder, struct scope *scope,
+                                                const char *name, const PgQuery__RowExpr *left,
+                                                const PgQuery__RowExpr *right, int location,
+                                                struct expression **out, omen_error *error);
+
+/* Binds a list of expressions into an array of the arena. */
+OMEN_MUST_CHECK omen_status bind_list(struct binder *binder, struct scope *scope,
+                                      PgQuery__Node *const *nodes, size_t count,
+                                      struct expression ***out, omen_error *error);
+
+/* The comparison with its constant in the column's own type, where that says the same. */
+OMEN_MUST_CHECK omen_status bind_narrow_call(struct arena *arena, struct expression **expression,
+                                             omen_error *error);
+
+#endif
