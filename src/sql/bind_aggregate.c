@@ -96,9 +96,9 @@ static bool belongs_outside(struct expression *call)
 
 /* --- windows --- */
 
-static omen_status bind_order(struct binder *binder, struct scope *scope,
-                              PgQuery__Node *const *nodes, size_t count, struct sort_key **out,
-                              omen_error *error)
+static omen_status bind_sort_keys(struct binder *binder, struct scope *scope,
+                                  PgQuery__Node *const *nodes, size_t count, struct sort_key **out,
+                                  omen_error *error)
 {
     *out = arena_alloc(binder->arena, count * sizeof **out);
     if (*out == NULL)
@@ -161,7 +161,7 @@ static omen_status bind_offset(struct binder *binder, struct scope *scope,
     if (bind_has_column(*out))
         return bind_fail(binder, bind_leftmost(*out), error, OMEN_INVALID_COLUMN_REFERENCE,
                          "argument of %s must not contain variables", unit);
-    if ((*out)->type.id != SQL_TYPE_UNKNOWN && (*out)->type.id != type.id &&
+    if (!bind_is_unknown((*out)->type) && (uint32_t)(*out)->type.id != (uint32_t)type.id &&
         semantics_find_cast((*out)->type.id, type.id, CONTEXT_ASSIGNMENT) == NULL)
         return bind_fail(binder, bind_leftmost(*out), error, OMEN_TYPE_MISMATCH,
                          "argument of %s must be type %s, not type %s", unit,
@@ -266,8 +266,8 @@ static omen_status bind_window(struct binder *binder, struct scope *scope,
     }
     if (node->n_order_clause > 0) {
         window->order_count = (uint32_t)node->n_order_clause;
-        OMEN_TRY(bind_order(binder, scope, node->order_clause, node->n_order_clause, &window->order,
-                            error));
+        OMEN_TRY(bind_sort_keys(binder, scope, node->order_clause, node->n_order_clause,
+                                &window->order, error));
     }
     if ((node->frame_options & FRAME_OPTION_NONDEFAULT) == 0)
         return OMEN_OK;
@@ -345,7 +345,7 @@ static omen_status bind_aggregate_order(struct binder *binder, struct scope *sco
     struct rights rights = scope_rights(scope);
     scope->in_aggregate = true;
     omen_status status =
-        bind_order(binder, scope, node->agg_order, node->n_agg_order, &aggregate->order, error);
+        bind_sort_keys(binder, scope, node->agg_order, node->n_agg_order, &aggregate->order, error);
     scope_restore(scope, rights);
     OMEN_TRY(status);
     aggregate->order_count = (uint32_t)node->n_agg_order;
@@ -354,10 +354,10 @@ static omen_status bind_aggregate_order(struct binder *binder, struct scope *sco
         for (uint32_t j = 0; j < call->argument_count; j++)
             found |= expression_equal(aggregate->order[i].expression, call->arguments[j]);
         if (!found)
-            return bind_error(binder, OMEN_INVALID_COLUMN_REFERENCE,
-                              bind_leftmost(aggregate->order[i].expression), error,
-                              "in an aggregate with DISTINCT, ORDER BY expressions must appear "
-                              "in argument list");
+            return bind_fail(binder, bind_leftmost(aggregate->order[i].expression), error,
+                             OMEN_INVALID_COLUMN_REFERENCE,
+                             "in an aggregate with DISTINCT, ORDER BY expressions must appear "
+                             "in argument list");
     }
     return OMEN_OK;
 }

@@ -31,7 +31,7 @@ omen_status bind_case(struct binder *binder, struct scope *scope, const PgQuery_
                       struct expression **out, omen_error *error)
 {
     uint32_t count = (uint32_t)node->n_args;
-    omen_value null = {.type.id = SQL_TYPE_UNKNOWN, .is_null = true};
+    omen_value null = {.type.id = OMEN_TYPE_NONE, .is_null = true};
     struct expression *tested, **results, *written;
     OMEN_TRY(bind_tested(binder, scope, node, &tested, error));
     written = bind_node(binder, EXPRESSION_CASE, (omen_type){0}, node->location, 2 * count + 1);

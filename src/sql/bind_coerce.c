@@ -217,9 +217,9 @@ omen_status bind_coerce(struct binder *binder, struct expression *expression, om
                         enum cast_context context, const char *column, struct expression **out,
                         omen_error *error)
 {
-    if (expression->type.id == SQL_TYPE_UNKNOWN && expression->kind == EXPRESSION_CONSTANT)
+    if (bind_is_unknown(expression->type) && expression->kind == EXPRESSION_CONSTANT)
         return coerce_literal(binder, expression, type, context, out, error);
-    if (expression->type.id == SQL_TYPE_UNKNOWN && expression->kind == EXPRESSION_PARAMETER)
+    if (bind_is_unknown(expression->type) && expression->kind == EXPRESSION_PARAMETER)
         fix_parameter(binder, expression, type);
     *out = expression;
     if (type_suffices(expression->type, type))
@@ -239,7 +239,7 @@ omen_status bind_coerce(struct binder *binder, struct expression *expression, om
 omen_status bind_explicit_cast(struct binder *binder, struct expression *operand, omen_type type,
                                int location, struct expression **out, omen_error *error)
 {
-    if (operand->type.id != SQL_TYPE_UNKNOWN && operand->type.id != type.id &&
+    if (!bind_is_unknown(operand->type) && operand->type.id != type.id &&
         semantics_find_cast(operand->type.id, type.id, CONTEXT_EXPLICIT) == NULL)
         return bind_fail(binder, location, error, OMEN_CANNOT_COERCE, "cannot cast type %s to %s",
                          semantics_type_name(operand->type.id), semantics_type_name(type.id));
@@ -259,7 +259,7 @@ omen_status bind_settle(struct binder *binder, struct expression *expression,
                         struct expression **out, omen_error *error)
 {
     *out = expression;
-    if (expression->type.id != SQL_TYPE_UNKNOWN)
+    if (!bind_is_unknown(expression->type))
         return OMEN_OK;
     return bind_coerce(binder, expression, (omen_type){.id = OMEN_TYPE_TEXT}, CONTEXT_IMPLICIT,
                        NULL, out, error);
@@ -269,7 +269,7 @@ omen_status bind_coerce_boolean(struct binder *binder, struct expression *expres
                                 const char *what, struct expression **out, omen_error *error)
 {
     omen_type boolean = {.id = OMEN_TYPE_BOOLEAN};
-    if (expression->type.id != SQL_TYPE_UNKNOWN && expression->type.id != OMEN_TYPE_BOOLEAN &&
+    if (!bind_is_unknown(expression->type) && expression->type.id != OMEN_TYPE_BOOLEAN &&
         semantics_find_cast(expression->type.id, OMEN_TYPE_BOOLEAN, CONTEXT_ASSIGNMENT) == NULL)
         return bind_fail(binder, bind_leftmost(expression), error, OMEN_TYPE_MISMATCH,
                          "argument of %s must be type boolean, not type %s", what,
@@ -302,7 +302,7 @@ omen_status bind_common_type(struct binder *binder, struct expression **expressi
     if (status == OMEN_OK && type->id == OMEN_TYPE_DECIMAL) {
         /* Untyped literals bring digits too. */
         for (uint32_t i = 0; i < count; i++)
-            if (types[i].id == SQL_TYPE_UNKNOWN) {
+            if (bind_is_unknown(types[i])) {
                 omen_type digits = {.id = OMEN_TYPE_DECIMAL};
                 if (expressions[i]->kind == EXPRESSION_CONSTANT &&
                     decimal_for(binder, expressions[i], &digits))
@@ -322,7 +322,7 @@ omen_status bind_unify(struct binder *binder, struct expression **expressions, u
     OMEN_TRY(bind_common_type(binder, expressions, count, what, type, error));
     for (uint32_t i = 0; i < count; i++) {
         omen_type_id own = expressions[i]->type.id;
-        if (own != SQL_TYPE_UNKNOWN && own != type->id &&
+        if (own != OMEN_TYPE_NONE && own != type->id &&
             semantics_find_cast(own, type->id, CONTEXT_IMPLICIT) == NULL)
             return bind_fail(binder, bind_leftmost(expressions[i]), error, OMEN_CANNOT_COERCE,
                              "%s could not convert type %s to %s", what, semantics_type_name(own),

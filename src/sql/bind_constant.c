@@ -38,7 +38,7 @@ static omen_status read_number(struct binder *binder, const char *text, omen_val
 omen_status bind_constant(struct binder *binder, const PgQuery__AConst *node,
                           struct expression **out, omen_error *error)
 {
-    omen_value value = {.type.id = SQL_TYPE_UNKNOWN};
+    omen_value value = {.type.id = OMEN_TYPE_NONE};
     omen_status status = OMEN_OK;
     if (node->isnull) {
         value.is_null = true;
@@ -80,7 +80,7 @@ omen_status bind_parameter(struct binder *binder, struct scope *scope,
     if (*out == NULL)
         return bind_no_memory(error);
     (*out)->parameter = number;
-    if (type.id == SQL_TYPE_UNKNOWN)
+    if (bind_is_unknown(type))
         binder->untyped[number] = *out;
     return OMEN_OK;
 }
@@ -137,7 +137,7 @@ static omen_status apply_field(struct binder *binder, const PgQuery__TypeName *n
         if (interval_fields[i].mask == mask)
             unit = interval_fields[i].unit;
     if (unit == NULL || name->n_typmods > 1 || operand->kind != EXPRESSION_CONSTANT ||
-        operand->type.id != SQL_TYPE_UNKNOWN || operand->value.is_null ||
+        !bind_is_unknown(operand->type) || operand->value.is_null ||
         !is_whole_number(operand->value.as.bytes))
         return bind_unsupported(binder, name->location, "this form of interval is", error);
     char text[64];

@@ -144,7 +144,7 @@ static omen_status bind_collate(struct binder *binder, struct scope *scope,
         node->n_collname > 0 ? parse_string(node->collname[node->n_collname - 1]) : NULL;
     OMEN_TRY(bind_expression(binder, scope, node->arg, out, error));
     omen_type_id type = (*out)->type.id;
-    if (type != SQL_TYPE_UNKNOWN && type != OMEN_TYPE_TEXT && type != OMEN_TYPE_VARCHAR &&
+    if (type != OMEN_TYPE_NONE && type != OMEN_TYPE_TEXT && type != OMEN_TYPE_VARCHAR &&
         type != OMEN_TYPE_CHAR)
         return bind_fail(binder, node->location, error, OMEN_TYPE_MISMATCH,
                          "collations are not supported by type %s", semantics_type_name(type));
@@ -265,7 +265,7 @@ omen_status bind_default(struct binder *binder, const PgQuery__Node *node, omen_
     struct scope scope = {.clause = bind_default_clause};
     OMEN_TRY(bind_expression(binder, &scope, node, out, error));
     omen_type_id from = (*out)->type.id;
-    if (from != SQL_TYPE_UNKNOWN && from != type.id &&
+    if (from != OMEN_TYPE_NONE && from != type.id &&
         semantics_find_cast(from, type.id, CONTEXT_ASSIGNMENT) == NULL)
         return error_set(error, OMEN_TYPE_MISMATCH,
                          "column \"%s\" is of type %s but default expression is of type %s", column,

@@ -146,7 +146,7 @@ omen_status bind_function(struct binder *binder, struct scope *scope, const PgQu
     omen_status status =
         semantics_find_function(name, types, (uint32_t)node->n_args, node->agg_star, &line, error);
     if (casting_type(bare, node, &type) && !takes_exactly(line, arguments[0]) &&
-        (types[0].id == SQL_TYPE_UNKNOWN || types[0].id == type.id ||
+        (bind_is_unknown(types[0]) || types[0].id == type.id ||
          semantics_find_cast(types[0].id, type.id, CONTEXT_EXPLICIT) != NULL))
         return bind_explicit_cast(binder, arguments[0], type, node->location, out, error);
     if (status != OMEN_OK) {

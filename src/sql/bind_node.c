@@ -109,7 +109,7 @@ int bind_leftmost(const struct expression *expression)
 bool bind_is_null(const struct expression *expression)
 {
     return expression->kind == EXPRESSION_CONSTANT && expression->value.is_null &&
-           expression->type.id == SQL_TYPE_UNKNOWN;
+           bind_is_unknown(expression->type);
 }
 
 static bool without_column(struct expression **part, void *state)

@@ -41,7 +41,7 @@ void binder_release(struct binder *binder)
 void binder_finish(struct binder *binder)
 {
     for (uint32_t i = 0; i < binder->parameter_count; i++) {
-        if (binder->parameter_types[i].id == SQL_TYPE_UNKNOWN)
+        if (bind_is_unknown(binder->parameter_types[i]))
             binder->parameter_types[i].id = OMEN_TYPE_TEXT;
         if (binder->untyped[i] != NULL)
             binder->untyped[i]->type = binder->parameter_types[i];

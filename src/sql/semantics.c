@@ -118,7 +118,7 @@ const struct semantics_line *semantics_find_cast(omen_type_id from, omen_type_id
 {
     pthread_once(&index_once, index_build);
     uint32_t number = cast_lines[type_slot(from)][type_slot(to)];
-    if (number == 0 || from == SQL_TYPE_UNKNOWN || to == SQL_TYPE_UNKNOWN)
+    if (number == 0 || from == OMEN_TYPE_NONE || to == OMEN_TYPE_NONE)
         return NULL;
     const struct semantics_line *line = &semantics_lines[number - 1];
     uint32_t wanted = context == CONTEXT_IMPLICIT ? SEMANTICS_IMPLICIT
@@ -143,7 +143,8 @@ struct call {
 
 static uint32_t argument_of(const struct semantics_line *line, uint32_t position)
 {
-    return line->arguments[position < line->argument_count ? position : line->argument_count - 1];
+    uint32_t last = line->argument_count - 1u;
+    return line->arguments[position < last ? position : last];
 }
 
 static bool takes_count(const struct semantics_line *line, uint32_t count)
@@ -317,6 +318,18 @@ static const struct semantics_line *select_candidate(struct call *call, bool *am
 
 /* --- operators and functions --- */
 
+/* PostgreSQL also has operators between REAL and DOUBLE, which the table does without. They are
+ * why a REAL beside an exact number is computed as DOUBLE. */
+static void widen_real(struct call *call)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t other = call->types[1 - i];
+        if (call->types[i] == OMEN_TYPE_REAL && other != OMEN_TYPE_REAL &&
+            type_category(other) == 'N')
+            call->types[i] = OMEN_TYPE_DOUBLE;
+    }
+}
+
 omen_status semantics_find_operator(const char *name, const omen_type *left, const omen_type *right,
                                     const struct semantics_line **out, omen_error *error)
 {
@@ -326,6 +339,8 @@ omen_status semantics_find_operator(const char *name, const omen_type *left, con
     if (left != NULL)
         call.types[call.count++] = left->id;
     call.types[call.count++] = right->id;
+    if (call.count == 2)
+        widen_real(&call);
     collect(&call, true, name);
     /* An untyped side takes the other's type. */
     uint32_t types[2] = {call.types[0], call.types[call.count - 1]};
@@ -482,7 +497,7 @@ static void common_modifiers(const omen_type *types, uint32_t count, omen_type *
     uint32_t whole = 0, scale = 0;
     bool first = true, same_length = true;
     for (uint32_t i = 0; i < count; i++) {
-        if (types[i].id == SQL_TYPE_UNKNOWN)
+        if (types[i].id == OMEN_TYPE_NONE)
             continue;
         omen_type decimal = semantics_decimal_of(types[i]);
         whole = larger(whole, decimal.precision - (uint32_t)decimal.scale);
