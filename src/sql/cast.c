@@ -260,7 +260,7 @@ static bool rule_allows(omen_type from, omen_type to, enum cast_rule rule)
     if (from.id == to.id || (is_number(from.id) && is_number(to.id)))
         return true;
     if (is_text(to.id))
-        return from.id != OMEN_TYPE_BYTEA || rule == CAST_EXPLICIT;
+        return true;
     if ((from.id == OMEN_TYPE_DATE || is_timestamp(from.id)) &&
         (to.id == OMEN_TYPE_DATE || is_timestamp(to.id)))
         return true;
