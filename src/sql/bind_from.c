@@ -307,8 +307,8 @@ static omen_status bind_join(struct from_clause *from, const PgQuery__JoinExpr *
     struct from_names right = {0};
     if (item == NULL)
         return OMEN_OUT_OF_MEMORY;
-    if (node->alias != NULL || node->join_using_alias != NULL)
-        return bind_refuse(binder, -1, "an alias of a join", error);
+    if (node->join_using_alias != NULL)
+        return bind_refuse(binder, -1, "an alias of USING", error);
     item->join = join_kind_of(node);
     *out = item;
     OMEN_TRY(bind_sides(from, node, names, &right, item, error));
@@ -329,6 +329,137 @@ static omen_status bind_join(struct from_clause *from, const PgQuery__JoinExpr *
                                : bind_on(from, node->quals, names, &item->condition, error);
 }
 
+/* (a JOIN b ...) AS j: as (SELECT * FROM a JOIN b ...) AS j. */
+static omen_status bind_aliased_join(struct from_clause *from, const PgQuery__JoinExpr *node,
+                                     struct from_names *names, struct from_item **out,
+                                     omen_error *error)
+{
+    struct binder *binder = from->binder;
+    struct scope around = inner_scope(from, false);
+    struct scope scope = {.outer = &around, .ctes = around.ctes, .cte_count = around.cte_count};
+    struct from_clause inside = {.binder = binder, .scope = &scope};
+    struct from_names inner = {0};
+    struct relation *relation;
+    struct query *query = bind_alloc(binder, sizeof *query, error);
+    if (query == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    query->from = bind_alloc(binder, sizeof *query->from, error);
+    if (query->from == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    query->from_count = 1;
+    OMEN_TRY(bind_join(&inside, node, &inner, &query->from[0], error));
+    query->targets = bind_alloc(binder, inner.column_count * sizeof *query->targets, error);
+    query->types = bind_alloc(binder, inner.column_count * sizeof *query->types, error);
+    if (query->targets == NULL || query->types == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < inner.column_count; i++) {
+        const struct scope_column *column = &inner.columns[i];
+        struct expression *use = column->merged;
+        if (!column->unqualified)
+            continue;
+        if (use == NULL)
+            use = bind_column_use(binder, column->relation, column->column, 0, -1, error);
+        if (use == NULL)
+            return OMEN_OUT_OF_MEMORY;
+        query->types[query->target_count] = use->type;
+        query->targets[query->target_count++] =
+            (struct target){.expression = use, .name = column->name};
+    }
+    OMEN_TRY(bind_query_relation(binder, query, NULL, node->alias, &relation, error));
+    return add_leaf(from, relation, names, out, error);
+}
+
+/* --- generate_series --- */
+
+/* The one function that FROM knows: it has no line of the table, because it gives rows. */
+static const struct semantics_line series_lines[2] = {
+    {.kind = SEMANTICS_FUNCTION,
+     .name = "generate_series",
+     .argument_count = 3,
+     .arguments = {OMEN_TYPE_INTEGER, OMEN_TYPE_INTEGER, OMEN_TYPE_INTEGER},
+     .result = OMEN_TYPE_INTEGER},
+    {.kind = SEMANTICS_FUNCTION,
+     .name = "generate_series",
+     .argument_count = 3,
+     .arguments = {OMEN_TYPE_BIGINT, OMEN_TYPE_BIGINT, OMEN_TYPE_BIGINT},
+     .result = OMEN_TYPE_BIGINT},
+};
+
+static omen_status bind_series(struct from_clause *from, const PgQuery__FuncCall *node,
+                               struct expression **out, omen_error *error)
+{
+    struct binder *binder = from->binder;
+    struct scope scope = inner_scope(from, true);
+    struct expression *call = bind_alloc(binder, sizeof *call, error);
+    struct expression **arguments =
+        bind_alloc(binder, node->n_args * sizeof(struct expression *), error);
+    if (call == NULL || arguments == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    bool large = false, known = false;
+    scope.clause = "functions in FROM";
+    for (size_t i = 0; i < node->n_args; i++) {
+        OMEN_TRY(bind_expression(binder, &scope, node->args[i], &arguments[i], error));
+        omen_type_id type = arguments[i]->type.id;
+        known = known || !bind_is_unknown(arguments[i]->type);
+        large = large || type == OMEN_TYPE_BIGINT;
+        if (type != OMEN_TYPE_SMALLINT && type != OMEN_TYPE_INTEGER && type != OMEN_TYPE_BIGINT &&
+            !bind_is_unknown(arguments[i]->type))
+            return bind_refuse(binder, node->location, "generate_series of this type", error);
+    }
+    if (!known)
+        return bind_fail(binder, node->location, error, OMEN_AMBIGUOUS_FUNCTION,
+                         "function generate_series(unknown, unknown%s) is not unique",
+                         node->n_args == 3 ? ", unknown" : "");
+    *call = (struct expression){.kind = EXPRESSION_CALL,
+                                .type = {.id = large ? OMEN_TYPE_BIGINT : OMEN_TYPE_INTEGER},
+                                .location = node->location,
+                                .arguments = arguments,
+                                .argument_count = (uint32_t)node->n_args,
+                                .line = &series_lines[large]};
+    for (size_t i = 0; i < node->n_args; i++)
+        OMEN_TRY(bind_coerce(binder, arguments[i], call->type, CONTEXT_IMPLICIT, NULL,
+                             &arguments[i], error));
+    *out = call;
+    return OMEN_OK;
+}
+
+/* The call of an item that is one plain function, else NULL. */
+static const PgQuery__FuncCall *function_of(const PgQuery__RangeFunction *node)
+{
+    if (node->n_functions != 1 || node->is_rowsfrom || node->ordinality || node->n_coldeflist > 0 ||
+        node->functions[0]->node_case != PG_QUERY__NODE__NODE_LIST)
+        return NULL;
+    const PgQuery__List *list = node->functions[0]->list; /* the call and its column definitions */
+    return list->n_items > 0 && list->items[0]->node_case == PG_QUERY__NODE__NODE_FUNC_CALL
+               ? list->items[0]->func_call
+               : NULL;
+}
+
+static omen_status bind_range_function(struct from_clause *from, const PgQuery__RangeFunction *node,
+                                       struct from_names *names, struct from_item **out,
+                                       omen_error *error)
+{
+    struct binder *binder = from->binder;
+    const PgQuery__FuncCall *call = function_of(node);
+    const char *name = call != NULL && call->n_funcname > 0
+                           ? parse_string(call->funcname[call->n_funcname - 1])
+                           : NULL;
+    if (name == NULL || strcmp(name, "generate_series") != 0 || call->n_args < 2 ||
+        call->n_args > 3 || call->agg_star || call->agg_distinct || call->over != NULL ||
+        call->agg_filter != NULL || call->n_agg_order > 0 || call->func_variadic)
+        return bind_refuse(binder, call != NULL ? call->location : -1,
+                           "a function in FROM other than generate_series", error);
+    struct relation *relation = make_relation(binder, RELATION_FUNCTION, name, 1, error);
+    if (relation == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    OMEN_TRY(bind_series(from, call, &relation->function, error));
+    relation->columns[0] =
+        (struct relation_column){.name = node->alias != NULL ? node->alias->aliasname : name,
+                                 .type = relation->function->type};
+    OMEN_TRY(apply_alias(binder, relation, node->alias, call->location, error));
+    return add_leaf(from, relation, names, out, error);
+}
+
 static omen_status bind_item_kind(struct from_clause *from, const PgQuery__Node *node,
                                   struct from_names *names, struct from_item **out,
                                   omen_error *error)
@@ -339,9 +470,11 @@ static omen_status bind_item_kind(struct from_clause *from, const PgQuery__Node 
     case PG_QUERY__NODE__NODE_RANGE_SUBSELECT:
         return bind_subselect(from, node->range_subselect, names, out, error);
     case PG_QUERY__NODE__NODE_JOIN_EXPR:
-        return bind_join(from, node->join_expr, names, out, error);
+        return node->join_expr->alias == NULL
+                   ? bind_join(from, node->join_expr, names, out, error)
+                   : bind_aliased_join(from, node->join_expr, names, out, error);
     case PG_QUERY__NODE__NODE_RANGE_FUNCTION:
-        return bind_refuse(from->binder, -1, "a function in FROM", error);
+        return bind_range_function(from, node->range_function, names, out, error);
     case PG_QUERY__NODE__NODE_RANGE_TABLE_SAMPLE:
         return bind_refuse(from->binder, node->range_table_sample->location, "TABLESAMPLE", error);
     default:

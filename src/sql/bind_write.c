@@ -100,8 +100,8 @@ static omen_status list_columns(struct inserting *inserting, omen_error *error)
     const PgQuery__InsertStmt *node = inserting->node;
     struct bound_insert *insert = inserting->insert;
     struct binder *binder = inserting->binder;
-    insert->column_count = node->n_cols > 0 ? (uint32_t)node->n_cols
-                                            : table_schema(insert->table)->column_count;
+    insert->column_count =
+        node->n_cols > 0 ? (uint32_t)node->n_cols : table_schema(insert->table)->column_count;
     insert->columns = bind_alloc(binder, insert->column_count * sizeof *insert->columns, error);
     if (insert->columns == NULL)
         return OMEN_OUT_OF_MEMORY;
@@ -168,8 +168,8 @@ static omen_status rows_to_query(struct inserting *inserting, omen_error *error)
         query->types[i] = column->type;
         for (uint32_t row = 0; row < insert->row_count; row++)
             if (insert->rows[row][i] == NULL)
-                OMEN_TRY(bind_column_default(inserting->binder, column, &insert->rows[row][i],
-                                             error));
+                OMEN_TRY(
+                    bind_column_default(inserting->binder, column, &insert->rows[row][i], error));
     }
     insert->query = query;
     insert->rows = NULL;
@@ -252,8 +252,8 @@ omen_status bind_insert(struct binder *binder, const PgQuery__InsertStmt *node,
         return bind_refuse(binder, -1, "ON CONFLICT", error);
     if (node->override > PG_QUERY__OVERRIDING_KIND__OVERRIDING_NOT_SET)
         return bind_refuse(binder, -1, "OVERRIDING", error);
-    OMEN_TRY(refuse_clauses(binder, "INSERT", node->with_clause != NULL,
-                            node->n_returning_list > 0, error));
+    OMEN_TRY(refuse_clauses(binder, "INSERT", node->with_clause != NULL, node->n_returning_list > 0,
+                            error));
     OMEN_TRY(bind_table(binder, node->relation, &out->table, error));
     OMEN_TRY(list_columns(&inserting, error));
     if (node->select_stmt == NULL) { /* DEFAULT VALUES: one row of nothing */
@@ -290,8 +290,7 @@ static omen_status bind_changed_rows(struct binder *binder, const PgQuery__Range
     OMEN_TRY(bind_add_names(binder, &names, out->target, error));
     bind_show_names(scope, &names);
     OMEN_TRY(bind_from(binder, scope, from, from_count, &items, &item_count, error));
-    out->query->from =
-        bind_alloc(binder, (item_count + 1) * sizeof(struct from_item *), error);
+    out->query->from = bind_alloc(binder, (item_count + 1) * sizeof(struct from_item *), error);
     if (out->query->from == NULL)
         return OMEN_OUT_OF_MEMORY;
     OMEN_TRY(bind_leaf(binder, out->target, &out->query->from[0], error));
@@ -389,8 +388,8 @@ omen_status bind_update(struct binder *binder, const PgQuery__UpdateStmt *node,
                         struct bound_change *out, omen_error *error)
 {
     struct scope scope = {0};
-    OMEN_TRY(refuse_clauses(binder, "UPDATE", node->with_clause != NULL,
-                            node->n_returning_list > 0, error));
+    OMEN_TRY(refuse_clauses(binder, "UPDATE", node->with_clause != NULL, node->n_returning_list > 0,
+                            error));
     OMEN_TRY(bind_changed_rows(binder, node->relation, node->from_clause, node->n_from_clause,
                                node->where_clause, &scope, out, error));
     out->column_count = (uint32_t)node->n_target_list;
@@ -406,8 +405,8 @@ omen_status bind_delete(struct binder *binder, const PgQuery__DeleteStmt *node,
                         struct bound_change *out, omen_error *error)
 {
     struct scope scope = {0};
-    OMEN_TRY(refuse_clauses(binder, "DELETE", node->with_clause != NULL,
-                            node->n_returning_list > 0, error));
+    OMEN_TRY(refuse_clauses(binder, "DELETE", node->with_clause != NULL, node->n_returning_list > 0,
+                            error));
     OMEN_TRY(bind_changed_rows(binder, node->relation, node->using_clause, node->n_using_clause,
                                node->where_clause, &scope, out, error));
     return finish_change(binder, out, error);
