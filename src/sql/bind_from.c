@@ -96,6 +96,7 @@ omen_status bind_table(struct binder *binder, const PgQuery__RangeVar *name, str
                        omen_error *error)
 {
     struct table *table = NULL;
+    bool public_name = name->schemaname[0] != '\0';
     bool public = name->catalogname[0] == '\0' &&
                   (name->schemaname[0] == '\0' || strcmp(name->schemaname, "public") == 0);
     if (!public)
@@ -105,10 +106,12 @@ omen_status bind_table(struct binder *binder, const PgQuery__RangeVar *name, str
                        sizeof(struct table *), error));
     omen_status status =
         catalog_find(binder->catalog, name->relname, strlen(name->relname), &table, error);
-    if (status != OMEN_OK) {
-        parse_set_position(binder->parsed, name->location, error);
-        return status;
-    }
+    if (status == OMEN_UNDEFINED_TABLE)
+        return bind_fail(binder, name->location, error, status,
+                         public_name ? "relation \"%s.%s\" does not exist"
+                                     : "relation \"%s%s\" does not exist",
+                         name->schemaname, name->relname);
+    OMEN_TRY(status);
     binder->tables[binder->table_count++] = table;
     *out = table;
     return OMEN_OK;
@@ -130,13 +133,13 @@ static struct relation *make_relation(struct binder *binder, enum relation_kind 
 }
 
 static omen_status apply_alias(struct binder *binder, struct relation *relation,
-                               const PgQuery__Alias *alias, int location, omen_error *error)
+                               const PgQuery__Alias *alias, omen_error *error)
 {
     if (alias == NULL)
         return OMEN_OK;
     relation->alias = alias->aliasname;
     return bind_rename_columns(binder, relation->columns, relation->column_count, alias->colnames,
-                               alias->n_colnames, "table", alias->aliasname, location, error);
+                               alias->n_colnames, "table", alias->aliasname, -1, error);
 }
 
 omen_status bind_table_relation(struct binder *binder, const PgQuery__RangeVar *name, bool row_ids,
@@ -155,7 +158,7 @@ omen_status bind_table_relation(struct binder *binder, const PgQuery__RangeVar *
         relation->columns[i] = (struct relation_column){.name = schema->columns[i].name,
                                                         .type = schema->columns[i].type};
     *out = relation;
-    return apply_alias(binder, relation, name->alias, name->location, error);
+    return apply_alias(binder, relation, name->alias, error);
 }
 
 omen_status bind_query_relation(struct binder *binder, struct query *query, const char *name,
@@ -171,7 +174,7 @@ omen_status bind_query_relation(struct binder *binder, struct query *query, cons
         relation->columns[i] =
             (struct relation_column){.name = query->targets[i].name, .type = query->types[i]};
     *out = relation;
-    return apply_alias(binder, relation, alias, -1, error);
+    return apply_alias(binder, relation, alias, error);
 }
 
 static omen_status bind_cte_relation(struct binder *binder, struct cte *cte,
@@ -186,7 +189,7 @@ static omen_status bind_cte_relation(struct binder *binder, struct cte *cte,
     if (cte->column_count > 0)
         memcpy(relation->columns, cte->columns, cte->column_count * sizeof *relation->columns);
     *out = relation;
-    return apply_alias(binder, relation, name->alias, name->location, error);
+    return apply_alias(binder, relation, name->alias, error);
 }
 
 omen_status bind_leaf(struct binder *binder, struct relation *relation, struct from_item **out,
@@ -232,8 +235,12 @@ static struct scope inner_scope(const struct from_clause *from, bool lateral)
     struct scope scope = {.outer = from->scope->outer,
                           .ctes = from->scope->ctes,
                           .cte_count = from->scope->cte_count};
-    if (lateral)
+    if (lateral) {
         bind_show_names(&scope, &from->visible);
+    } else {
+        scope.hidden = from->visible.relations;
+        scope.hidden_count = from->visible.relation_count;
+    }
     return scope;
 }
 
@@ -435,6 +442,23 @@ static const PgQuery__FuncCall *function_of(const PgQuery__RangeFunction *node)
                : NULL;
 }
 
+/* A function that does not exist is told so; any other is refused. */
+static omen_status refuse_function(struct from_clause *from, const PgQuery__FuncCall *call,
+                                   PgQuery__Node *const *functions, omen_error *error)
+{
+    struct scope scope = inner_scope(from, true);
+    struct expression *expression;
+    scope.clause = "functions in FROM";
+    if (call == NULL)
+        return bind_refuse(from->binder, -1, "this kind of function in FROM", error);
+    const char *name = parse_string(call->funcname[call->n_funcname - 1]);
+    if (name == NULL || strcmp(name, "generate_series") != 0)
+        OMEN_TRY(bind_expression(from->binder, &scope, functions[0]->list->items[0], &expression,
+                                 error));
+    return bind_refuse(from->binder, call->location,
+                       "a function in FROM other than generate_series", error);
+}
+
 static omen_status bind_range_function(struct from_clause *from, const PgQuery__RangeFunction *node,
                                        struct from_names *names, struct from_item **out,
                                        omen_error *error)
@@ -447,8 +471,7 @@ static omen_status bind_range_function(struct from_clause *from, const PgQuery__
     if (name == NULL || strcmp(name, "generate_series") != 0 || call->n_args < 2 ||
         call->n_args > 3 || call->agg_star || call->agg_distinct || call->over != NULL ||
         call->agg_filter != NULL || call->n_agg_order > 0 || call->func_variadic)
-        return bind_refuse(binder, call != NULL ? call->location : -1,
-                           "a function in FROM other than generate_series", error);
+        return refuse_function(from, call, node->functions, error);
     struct relation *relation = make_relation(binder, RELATION_FUNCTION, name, 1, error);
     if (relation == NULL)
         return OMEN_OUT_OF_MEMORY;
@@ -456,7 +479,7 @@ static omen_status bind_range_function(struct from_clause *from, const PgQuery__
     relation->columns[0] =
         (struct relation_column){.name = node->alias != NULL ? node->alias->aliasname : name,
                                  .type = relation->function->type};
-    OMEN_TRY(apply_alias(binder, relation, node->alias, call->location, error));
+    OMEN_TRY(apply_alias(binder, relation, node->alias, error));
     return add_leaf(from, relation, names, out, error);
 }
 

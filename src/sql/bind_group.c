@@ -114,8 +114,8 @@ static omen_status bind_group(struct selecting *selecting, const PgQuery__Node *
     OMEN_TRY(bind_output_or_expression(selecting, node, "GROUP BY", &target, &expression, error));
     /* An output that GROUP BY names has not been bound for it. */
     if (target >= 0 && bind_has_aggregate(expression, false))
-        return bind_fail(selecting->binder, expression->location, error, OMEN_GROUPING_ERROR,
-                         "aggregate functions are not allowed in GROUP BY");
+        return bind_fail(selecting->binder, bind_aggregate_location(expression), error,
+                         OMEN_GROUPING_ERROR, "aggregate functions are not allowed in GROUP BY");
     if (target >= 0 && bind_has_aggregate(expression, true))
         return bind_fail(selecting->binder, expression->location, error, OMEN_WINDOWING_ERROR,
                          "window functions are not allowed in GROUP BY");

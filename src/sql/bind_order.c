@@ -151,13 +151,16 @@ static const struct expression *key_expression(const struct query *query,
 }
 
 /* The keys that rows are distinct on must come first in ORDER BY. */
-static omen_status check_distinct_on(struct selecting *selecting, omen_error *error)
+static omen_status check_distinct_on(struct selecting *selecting, const int *locations,
+                                     omen_error *error)
 {
     const struct query *query = selecting->query;
     static const char message[] =
         "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
-    uint32_t matched = 0;
+    bool *matched = bind_alloc(selecting->binder, query->distinct_on_count, error);
     bool skipped = false;
+    if (matched == NULL)
+        return OMEN_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < query->order_count; i++) {
         const struct expression *key = key_expression(query, &query->order[i]);
         uint32_t at = 0;
@@ -166,15 +169,16 @@ static omen_status check_distinct_on(struct selecting *selecting, omen_error *er
         if (at == query->distinct_on_count) {
             skipped = true;
         } else if (skipped) {
-            return bind_fail(selecting->binder, query->distinct_on[at]->location, error,
-                             OMEN_INVALID_COLUMN_REFERENCE, "%s", message);
+            return bind_fail(selecting->binder, locations[at], error, OMEN_INVALID_COLUMN_REFERENCE,
+                             "%s", message);
         } else {
-            matched++;
+            matched[at] = true;
         }
     }
-    if (skipped && matched < query->distinct_on_count)
-        return bind_fail(selecting->binder, query->distinct_on[matched]->location, error,
-                         OMEN_INVALID_COLUMN_REFERENCE, "%s", message);
+    for (uint32_t i = 0; i < query->distinct_on_count && skipped; i++)
+        if (!matched[i])
+            return bind_fail(selecting->binder, locations[i], error, OMEN_INVALID_COLUMN_REFERENCE,
+                             "%s", message);
     return OMEN_OK;
 }
 
@@ -184,22 +188,26 @@ static omen_status bind_distinct_on(struct selecting *selecting, omen_error *err
     struct query *query = selecting->query;
     query->distinct_on =
         bind_alloc(selecting->binder, node->n_distinct_clause * sizeof(struct expression *), error);
-    if (query->distinct_on == NULL)
+    int *locations =
+        bind_alloc(selecting->binder, node->n_distinct_clause * sizeof *locations, error);
+    if (query->distinct_on == NULL || locations == NULL)
         return OMEN_OUT_OF_MEMORY;
     selecting->scope.clause = "DISTINCT ON";
     selecting->scope.allows_aggregates = selecting->scope.allows_windows = true;
     for (size_t i = 0; i < node->n_distinct_clause; i++) {
         struct expression *expression;
         int32_t target;
-        OMEN_TRY(bind_output_or_expression(selecting, node->distinct_clause[i],
-                                           "SELECT DISTINCT ON", &target, &expression, error));
+        OMEN_TRY(bind_output_or_expression(selecting, node->distinct_clause[i], "DISTINCT ON",
+                                           &target, &expression, error));
         bool known = false;
         for (uint32_t j = 0; j < query->distinct_on_count && !known; j++)
             known = expression_equal(query->distinct_on[j], expression);
-        if (!known)
-            query->distinct_on[query->distinct_on_count++] = expression;
+        if (known)
+            continue;
+        locations[query->distinct_on_count] = bind_location(node->distinct_clause[i]);
+        query->distinct_on[query->distinct_on_count++] = expression;
     }
-    return check_distinct_on(selecting, error);
+    return check_distinct_on(selecting, locations, error);
 }
 
 omen_status bind_distinct(struct selecting *selecting, omen_error *error)
@@ -217,7 +225,7 @@ omen_status bind_distinct(struct selecting *selecting, omen_error *error)
     for (uint32_t i = 0; i < query->order_count; i++)
         if (query->order[i].expression != NULL)
             return bind_fail(
-                selecting->binder, query->order[i].expression->location, error,
+                selecting->binder, bind_expression_location(query->order[i].expression), error,
                 OMEN_INVALID_COLUMN_REFERENCE,
                 "for SELECT DISTINCT, ORDER BY expressions must appear in select list");
     return OMEN_OK;
@@ -249,7 +257,7 @@ static omen_status bind_count(struct binder *binder, struct scope *scope, const 
     scope->clause = clause;
     scope->allows_aggregates = scope->allows_windows = false;
     OMEN_TRY(bind_expression(binder, scope, node, &expression, error));
-    int location = expression->location;
+    int location = bind_expression_location(expression);
     if (semantics_find_cast(expression->type.id, OMEN_TYPE_BIGINT, CONTEXT_ASSIGNMENT) == NULL &&
         !bind_is_unknown(expression->type) && expression->type.id != OMEN_TYPE_BIGINT)
         return bind_fail(binder, location, error, OMEN_TYPE_MISMATCH,

@@ -42,6 +42,12 @@ bool bind_is_volatile(struct expression *expression);
 
 /* --- names (bind_scope.c) --- */
 
+/* The relation that a qualifier means, `levels_up` queries further out. Errors: UNDEFINED_TABLE. */
+OMEN_MUST_CHECK omen_status bind_find_relation(struct binder *binder, struct scope *scope,
+                                               const char *name, int location,
+                                               struct relation **out, uint32_t *levels_up,
+                                               omen_error *error);
+
 OMEN_MUST_CHECK omen_status bind_column(struct binder *binder, struct scope *scope,
                                         const PgQuery__ColumnRef *node, struct expression **out,
                                         omen_error *error);

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sql/bind_query_private.h"
+#include "sql/bind_private.h"
 
 /* --- targets --- */
 
@@ -20,17 +20,6 @@ static omen_status add_target(struct selecting *selecting, struct expression *ex
     return OMEN_OK;
 }
 
-/* The relation that `name.*` means, here or in a query around. */
-static struct relation *find_relation(struct scope *scope, const char *name, uint32_t *levels_up)
-{
-    *levels_up = 0;
-    for (; scope != NULL; scope = scope->outer, ++*levels_up)
-        for (uint32_t i = 0; i < scope->relation_count; i++)
-            if (scope->relations[i]->alias != NULL && strcmp(scope->relations[i]->alias, name) == 0)
-                return scope->relations[i];
-    return NULL;
-}
-
 static omen_status expand_relation(struct selecting *selecting, const PgQuery__ColumnRef *node,
                                    omen_error *error)
 {
@@ -39,10 +28,9 @@ static omen_status expand_relation(struct selecting *selecting, const PgQuery__C
     uint32_t levels_up;
     if (name == NULL)
         return bind_refuse(binder, node->location, "this form of *", error);
-    struct relation *relation = find_relation(&selecting->scope, name, &levels_up);
-    if (relation == NULL)
-        return bind_fail(binder, node->location, error, OMEN_UNDEFINED_TABLE,
-                         "missing FROM-clause entry for table \"%s\"", name);
+    struct relation *relation;
+    OMEN_TRY(bind_find_relation(binder, &selecting->scope, name, node->location, &relation,
+                                &levels_up, error));
     for (uint32_t i = 0; i < relation->column_count; i++) {
         struct expression *use =
             bind_column_use(binder, relation, i, levels_up, node->location, error);
@@ -153,6 +141,48 @@ static omen_status bind_cte(struct binder *binder, struct scope *scope,
     return bind_cte_columns(binder, cte, node, error);
 }
 
+enum { WITH_UNSEEN, WITH_BEGUN, WITH_BOUND };
+
+struct with_clause {
+    struct binder *binder;
+    struct scope *scope;
+    const PgQuery__WithClause *node;
+    struct query *query;
+    uint8_t *states; /* of its items */
+};
+
+/* One item; with RECURSIVE after those it refers to, wherever they stand. */
+static omen_status bind_with_item(struct with_clause *with, size_t item, omen_error *error)
+{
+    const PgQuery__WithClause *clause = with->node;
+    const PgQuery__CommonTableExpr *node = clause->ctes[item]->common_table_expr;
+    struct scope *scope = with->scope;
+    if (with->states[item] == WITH_BOUND)
+        return OMEN_OK;
+    if (with->states[item] == WITH_BEGUN)
+        return bind_fail(with->binder, node->location, error, OMEN_NOT_SUPPORTED,
+                         "mutual recursion between WITH items is not implemented");
+    with->states[item] = WITH_BEGUN;
+    for (size_t i = 0; i < clause->n_ctes && clause->recursive; i++) {
+        const PgQuery__CommonTableExpr *other = clause->ctes[i]->common_table_expr;
+        if (i == item || with->states[i] == WITH_BOUND ||
+            !bind_refers_to(node->ctequery, other->ctename))
+            continue;
+        OMEN_TRY(bind_enter(with->binder, error));
+        omen_status status = bind_with_item(with, i, error);
+        with->binder->depth--;
+        OMEN_TRY(status);
+    }
+    struct scope blank = {
+        .outer = scope->outer, .ctes = scope->ctes, .cte_count = scope->cte_count};
+    struct cte *cte = NULL;
+    OMEN_TRY(bind_cte(with->binder, &blank, node, clause->recursive, &cte, error));
+    with->query->ctes[with->query->cte_count++] = cte;
+    scope->ctes[scope->cte_count++] = cte;
+    with->states[item] = WITH_BOUND;
+    return OMEN_OK;
+}
+
 /* Nothing of the query that has the WITH is visible in it, only what is around. */
 omen_status bind_with(struct binder *binder, struct scope *scope, const PgQuery__WithClause *node,
                       struct query *query, omen_error *error)
@@ -173,15 +203,12 @@ omen_status bind_with(struct binder *binder, struct scope *scope, const PgQuery_
     if (outer_count > 0)
         memcpy(visible, scope->ctes, outer_count * sizeof(struct cte *));
     scope->ctes = visible;
-    for (size_t i = 0; i < node->n_ctes; i++) {
-        struct scope blank = {
-            .outer = scope->outer, .ctes = visible, .cte_count = scope->cte_count};
-        struct cte *cte = NULL;
-        OMEN_TRY(bind_cte(binder, &blank, node->ctes[i]->common_table_expr, node->recursive, &cte,
-                          error));
-        query->ctes[query->cte_count++] = cte;
-        visible[scope->cte_count++] = cte;
-    }
+    struct with_clause with = {.binder = binder, .scope = scope, .node = node, .query = query};
+    with.states = bind_alloc(binder, node->n_ctes, error);
+    if (with.states == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    for (size_t i = 0; i < node->n_ctes; i++)
+        OMEN_TRY(bind_with_item(&with, i, error));
     return OMEN_OK;
 }
 
@@ -387,9 +414,8 @@ omen_status bind_wrap(struct binder *binder, struct query *query, struct query *
     around->types = query->types;
     for (uint32_t i = 0; i < query->target_count; i++) {
         around->targets[i].name = query->targets[i].name;
-        const struct expression *inner = query->targets[i].expression;
         around->targets[i].expression =
-            bind_column_use(binder, relation, i, 0, inner != NULL ? inner->location : -1, error);
+            bind_column_use(binder, relation, i, 0, bind_target_location(query, i), error);
         if (around->targets[i].expression == NULL)
             return OMEN_OUT_OF_MEMORY;
     }

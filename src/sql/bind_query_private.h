@@ -34,6 +34,10 @@ OMEN_MUST_CHECK omen_status bind_enter(struct binder *binder, omen_error *error)
 
 /* The byte where a node stands, -1 where it does not say. */
 int bind_location(const PgQuery__Node *node);
+/* The same for a bound expression: where its leftmost part stands. */
+int bind_expression_location(const struct expression *expression);
+/* The first aggregate in it; -1 where there is none. */
+int bind_aggregate_location(const struct expression *expression);
 
 /* A reference to a relation's column. NULL with OUT_OF_MEMORY set. */
 struct expression *bind_column_use(struct binder *binder, struct relation *relation,
@@ -168,6 +172,9 @@ OMEN_MUST_CHECK omen_status bind_combine(struct binder *binder, const PgQuery__S
 OMEN_MUST_CHECK omen_status bind_cast_outputs(struct binder *binder, struct query **query,
                                               const omen_type *types, enum cast_context context,
                                               const char *const *columns, omen_error *error);
+
+/* Where an output of the query stands; of a set operation's first side, of the first VALUES row. */
+int bind_target_location(const struct query *query, uint32_t target);
 
 /* Whether it uses columns of queries around it. */
 bool bind_is_correlated(struct query *query);

@@ -220,12 +220,19 @@ static omen_status cast_decimals(struct binder *binder, const struct query *left
     return bind_cast_outputs(binder, right, types, CONTEXT_ASSIGNMENT, NULL, error);
 }
 
-static bool has_aggregates(const struct query *query)
+static omen_status refuse_aggregates(struct binder *binder, const struct query *query,
+                                     omen_error *error)
 {
+    int location = -1;
     for (uint32_t i = 0; query->kind == QUERY_SELECT && i < query->target_count; i++)
-        if (bind_has_aggregate(query->targets[i].expression, false))
-            return true;
-    return query->having != NULL && bind_has_aggregate(query->having, false);
+        if (location < 0)
+            location = bind_aggregate_location(query->targets[i].expression);
+    if (location < 0 && query->having != NULL)
+        location = bind_aggregate_location(query->having);
+    if (location < 0)
+        return OMEN_OK;
+    return bind_fail(binder, location, error, OMEN_INVALID_RECURSION,
+                     "aggregate functions are not allowed in a recursive query's recursive term");
 }
 
 omen_status bind_recursive(struct binder *binder, struct scope *scope,
@@ -248,10 +255,7 @@ omen_status bind_recursive(struct binder *binder, struct scope *scope,
         memcpy(around.ctes, scope->ctes, scope->cte_count * sizeof(struct cte *));
     around.ctes[around.cte_count++] = cte;
     OMEN_TRY(bind_query_outputs(binder, &around, select->rarg, false, &right, error));
-    if (has_aggregates(right))
-        return error_set(error, OMEN_INVALID_RECURSION,
-                         "aggregate functions are not allowed in a recursive query's recursive "
-                         "term");
+    OMEN_TRY(refuse_aggregates(binder, right, error));
     OMEN_TRY(check_types(binder, left, right, cte->name, error));
     OMEN_TRY(cast_decimals(binder, left, &right, error));
     return bind_combine(binder, select, left, right, &cte->query, error);

@@ -124,6 +124,14 @@ static omen_status missing_relation(struct binder *binder, struct scope *scope, 
                      name);
 }
 
+omen_status bind_find_relation(struct binder *binder, struct scope *scope, const char *name,
+                               int location, struct relation **out, uint32_t *levels_up,
+                               omen_error *error)
+{
+    *out = find_relation(scope, name, levels_up);
+    return *out != NULL ? OMEN_OK : missing_relation(binder, scope, name, location, error);
+}
+
 static omen_status bind_unqualified(struct binder *binder, struct scope *scope, const char *name,
                                     int location, struct expression **out, omen_error *error)
 {
@@ -158,9 +166,8 @@ static omen_status bind_qualified(struct binder *binder, struct scope *scope, co
                                   omen_error *error)
 {
     uint32_t levels_up, found = UINT32_MAX;
-    struct relation *relation = find_relation(scope, qualifier, &levels_up);
-    if (relation == NULL)
-        return missing_relation(binder, scope, qualifier, location, error);
+    struct relation *relation;
+    OMEN_TRY(bind_find_relation(binder, scope, qualifier, location, &relation, &levels_up, error));
     for (uint32_t i = 0; i < relation->column_count; i++) {
         if (strcmp(relation->columns[i].name, name) != 0)
             continue;

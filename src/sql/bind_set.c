@@ -29,10 +29,13 @@ static enum set_operation operation_of(const PgQuery__SelectStmt *node)
 
 /* --- types of two sides --- */
 
-static int target_location(const struct query *query, uint32_t target)
+int bind_target_location(const struct query *query, uint32_t target)
 {
-    const struct expression *expression = query->targets[target].expression;
-    return expression != NULL ? expression->location : -1;
+    while (query->kind == QUERY_SET)
+        query = query->left;
+    const struct expression *expression =
+        query->kind == QUERY_VALUES ? query->rows[0][target] : query->targets[target].expression;
+    return bind_expression_location(expression);
 }
 
 struct outside {
@@ -120,7 +123,7 @@ static omen_status unify_sides(struct binder *binder, struct query *set, omen_er
     const char *name = operation_name(set->operation);
     struct query *left = set->left, *right = set->right;
     if (left->target_count != right->target_count)
-        return bind_fail(binder, target_location(right, 0), error, OMEN_SYNTAX_ERROR,
+        return bind_fail(binder, bind_target_location(right, 0), error, OMEN_SYNTAX_ERROR,
                          "each %s query must have the same number of columns", name);
     set->target_count = left->target_count;
     set->targets = bind_alloc(binder, set->target_count * sizeof *set->targets, error);
@@ -132,7 +135,7 @@ static omen_status unify_sides(struct binder *binder, struct query *set, omen_er
         set->targets[i].name = left->targets[i].name;
         omen_status status = semantics_common_type(pair, 2, name, &set->types[i], error);
         if (status != OMEN_OK) {
-            parse_set_position(binder->parsed, target_location(right, i), error);
+            parse_set_position(binder->parsed, bind_target_location(right, i), error);
             return status;
         }
     }
@@ -206,7 +209,7 @@ static omen_status bind_set_order(struct binder *binder, struct scope *outer,
     OMEN_TRY(bind_order(&selecting, error));
     for (uint32_t i = 0; i < outputs->order_count; i++)
         if (outputs->order[i].expression != NULL)
-            return bind_fail(binder, outputs->order[i].expression->location, error,
+            return bind_fail(binder, bind_expression_location(outputs->order[i].expression), error,
                              OMEN_NOT_SUPPORTED, "invalid UNION/INTERSECT/EXCEPT ORDER BY clause");
     query->order = outputs->order;
     query->order_count = outputs->order_count;

@@ -105,6 +105,43 @@ int bind_location(const PgQuery__Node *node)
     return location;
 }
 
+int bind_expression_location(const struct expression *expression)
+{
+    int location = expression->location;
+    switch (expression->kind) {
+    case EXPRESSION_CALL:
+    case EXPRESSION_AND:
+    case EXPRESSION_OR:
+    case EXPRESSION_NOT:
+    case EXPRESSION_TEST:
+    case EXPRESSION_DISTINCT_FROM:
+    case EXPRESSION_IN:
+    case EXPRESSION_NULLIF:
+    case EXPRESSION_SUBQUERY:
+        for (uint32_t i = 0; i < expression->argument_count; i++)
+            location = leftmost(location, bind_expression_location(expression->arguments[i]));
+        return location;
+    default:
+        return location;
+    }
+}
+
+static bool aggregate_location(struct expression **part, void *state)
+{
+    int *location = state;
+    if ((*part)->kind == EXPRESSION_AGGREGATE)
+        *location = (*part)->location;
+    return *location < 0 && expression_visit_parts(*part, aggregate_location, state);
+}
+
+int bind_aggregate_location(const struct expression *expression)
+{
+    struct expression *part = (struct expression *)expression;
+    int location = -1;
+    aggregate_location(&part, &location);
+    return location;
+}
+
 struct expression *bind_column_use(struct binder *binder, struct relation *relation,
                                    uint32_t column, uint32_t levels_up, int location,
                                    omen_error *error)
