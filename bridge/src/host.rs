@@ -11,15 +11,17 @@ use std::ffi::CStr;
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::ScalarValue;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, ScalarValue};
 
 use crate::abi::{
-    omen_engine_cursor, omen_engine_host, omen_engine_scan, omen_engine_statement,
-    omen_engine_support, omen_engine_table, omen_error, omen_status, omen_type, omen_value,
-    ArrowArray, ArrowSchema, Status, OMEN_ENGINE_ABI_VERSION,
+    omen_engine_column_statistics, omen_engine_cursor, omen_engine_host, omen_engine_scan,
+    omen_engine_statement, omen_engine_support, omen_engine_table, omen_error, omen_status,
+    omen_type, omen_value, ArrowArray, ArrowSchema, Status, OMEN_ENGINE_ABI_VERSION,
 };
 use crate::error::{EngineError, EngineResult};
 use crate::predicate::{AbiPredicates, Predicate};
@@ -28,6 +30,8 @@ use crate::value;
 /// The host's functions, known to be there.
 pub struct Host {
     functions: omen_engine_host,
+    /// Handed to cursors so far.
+    pub dynamic_filters: AtomicU64,
 }
 
 /// Calls a function of the host. Their presence is checked once, in `Host::new`.
@@ -66,7 +70,7 @@ impl Host {
         if !tables || !facts || !scans || !functions_called || !texts {
             return Err(EngineError::internal("a function of the host is missing"));
         }
-        Ok(Arc::new(Self { functions }))
+        Ok(Arc::new(Self { functions, dynamic_filters: AtomicU64::new(0) }))
     }
 
     /// Looks a table up; errors are the host's own.
@@ -228,6 +232,33 @@ impl HostTable {
         })
     }
 
+    /// What is known of a column of this type without reading it.
+    pub fn column_statistics(&self, column: u32, data_type: &DataType) -> ColumnStatistics {
+        // SAFETY: all-zero bytes are a valid record; the handle is live, and the texts in the
+        // answer live as long as it and are copied.
+        let (known, min, max) = unsafe {
+            let mut known: omen_engine_column_statistics = MaybeUninit::zeroed().assume_init();
+            call!(self.host, column_statistics(self.raw.as_ptr(), column, &mut known));
+            let (min, max) = match known.has_range {
+                true => (value::scalar_of(&known.min).ok(), value::scalar_of(&known.max).ok()),
+                false => (None, None),
+            };
+            (known, min, max)
+        };
+        let precisely = |value: Option<ScalarValue>| match value {
+            Some(value) if value.data_type() != *data_type => Precision::Absent,
+            Some(value) if known.exact => Precision::Exact(value),
+            Some(value) => Precision::Inexact(value),
+            None => Precision::Absent,
+        };
+        let null_count = match known.exact {
+            true => Precision::Exact(known.null_count as usize),
+            false => Precision::Inexact(known.null_count as usize),
+        };
+        let (min_value, max_value) = (precisely(min), precisely(max));
+        ColumnStatistics { null_count, min_value, max_value, ..ColumnStatistics::new_unknown() }
+    }
+
     /// Opens one partition of a scan.
     pub fn scan(self: &Arc<Self>, request: &ScanRequest<'_>) -> EngineResult<HostCursor> {
         let predicates = AbiPredicates::new(request.predicates)
@@ -290,6 +321,21 @@ impl HostCursor {
             return Err(EngineError::internal("a scan delivered no batch"));
         }
         Ok(Some(array))
+    }
+
+    /// Lets what follows leave out rows that don't satisfy `predicates`.
+    pub fn prune(&mut self, predicates: &[Predicate]) -> EngineResult<()> {
+        let abi = AbiPredicates::new(predicates)
+            .ok_or_else(|| EngineError::internal("a predicate has a value of no core type"))?;
+        let count = abi.rows.len() as u32;
+        let mut error = empty_error();
+        // SAFETY: the cursor is live and borrowed exclusively, the predicates for the call.
+        let status = unsafe {
+            let raw = self.raw.as_ptr();
+            call!(self.table.host, scan_prune(raw, abi.rows.as_ptr(), count, &mut error))
+        };
+        self.table.host.dynamic_filters.fetch_add(1, Ordering::Relaxed);
+        check(status, &error)
     }
 }
 

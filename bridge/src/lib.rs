@@ -5,16 +5,17 @@
 //!   omen_engine ->| session.rs  runtime, memory pool, planning
 //!                 | catalog.rs  names of one statement        -> host.rs -> omen_engine_host
 //!                 | provider.rs what may be pushed down        (predicate.rs, value.rs)
-//!                 | scan.rs     batches in, by cursors
+//!                 | scan.rs     partitions, statistics, pruning (prune.rs)
+//!                 | read.rs     batches in, by cursors
 //!   stream      <-| stream.rs   result out, as an Arrow C stream
-//!                 | wait.rs     callers wait, and give up when asked to
+//!                 | wait.rs     callers wait, and give up when asked to (stop.rs)
 //!                 | operands.rs, texts.rs, coercion.rs, arithmetic.rs: PostgreSQL's rules
 //!                 | error.rs    every error as a SQLSTATE
 //!                 | limits.rs   how deep a statement may be
 //! ```
 //!
 //! `unsafe` is confined to the boundary: here, `host.rs`, `catalog.rs` (one handle), `value.rs`
-//! (a C union), `scan.rs` and `stream.rs` (Arrow C structures), `wait.rs` (one callback). See
+//! (a C union), `read.rs` and `stream.rs` (Arrow C structures), `wait.rs` (one callback). See
 //! README.md.
 
 mod abi;
@@ -27,8 +28,11 @@ mod limits;
 mod operands;
 mod predicate;
 mod provider;
+mod prune;
+mod read;
 mod scan;
 mod session;
+mod stop;
 mod stream;
 mod texts;
 mod value;
@@ -170,10 +174,7 @@ unsafe extern "C" fn explain(
     }
 }
 
-unsafe extern "C" fn counters(
-    engine: *const omen_engine_instance,
-    out: *mut omen_engine_counters,
-) {
+unsafe extern "C" fn counters(engine: *const omen_engine_instance, out: *mut omen_engine_counters) {
     // SAFETY: the header's promises about the arguments.
     let (engine, out) = unsafe { (&*engine.cast::<Engine>(), &mut *out) };
     *out = omen_engine_counters { struct_bytes: out.struct_bytes, ..engine.counters() };

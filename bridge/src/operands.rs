@@ -318,9 +318,7 @@ fn text_operands(expr: &mut Expr) -> Vec<&mut Expr> {
 }
 
 fn is_char(expr: &Expr, schema: &DFSchema) -> bool {
-    let says_char = |(key, name): (&String, &String)| {
-        key == TYPE_KEY && name == "char"
-    };
+    let says_char = |(key, name): (&String, &String)| key == TYPE_KEY && name == "char";
     let field = match expr {
         Expr::Column(column) => {
             schema.qualified_field_from_column(column).ok().map(|(_, field)| field)

@@ -1,42 +1,41 @@
 //! A scan of a core table: the source under a `DataSourceExec`.
 //!
-//! ```text
-//!   DataSourceExec            one TableStream per partition     the core
-//!   partition 0..n   ---->    poll: import the next batch  <---  cursor (scan_open, scan_next)
-//! ```
+//! What it says of itself to the planner: partitions, statistics, filters it can prune by. The
+//! reading is `read.rs`.
 //!
-//! Invariants: batches are imported without a copy and keep what they show alive; a partition is
-//! opened at its first poll; no order is promised; row counts are estimates, never exact, and
-//! unknown per partition. The host's next-batch call returns resident data and doesn't block, so
-//! it runs on the engine's workers; the scan is left non-cooperative, DataFusion adds the yields.
+//! Invariants: no order is promised. Statistics are exact only where the core says so and the
+//! scan delivers every row: no predicate, no limit, no dynamic filter; per partition nothing is
+//! known. Dynamic filters only prune, so they stay above too (`PushedDown::No`). The scan is left
+//! non-cooperative, DataFusion adds the yields.
 
+use std::any::Any;
 use std::fmt;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, OnceLock};
 
-use arrow::array::{RecordBatch, RecordBatchOptions, StructArray};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
-use arrow::error::ArrowError;
-use arrow::ffi::from_ffi_and_data_type;
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::Statistics;
-use datafusion::datasource::source::DataSource;
+use datafusion::common::{internal_err, ColumnStatistics, Statistics};
+use datafusion::datasource::source::{DataSource, OpenArgs};
 use datafusion::error::Result;
-use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::projection::ProjectionExprs;
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr::{
+    DynamicFilterTracking, EquivalenceProperties, Partitioning, PhysicalExpr,
+};
+use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::DisplayFormatType;
-use futures::Stream;
 
-use crate::abi::ArrowArray;
-use crate::error::{EngineError, EngineResult};
-use crate::host::{HostCursor, HostTable, ScanRequest};
+use crate::host::HostTable;
 use crate::predicate::Predicate;
+use crate::read::{Progress, TableStream};
 
 /// Below so many rows a scan isn't worth a second thread.
 const PARALLEL_ROWS_MIN: u64 = 32_768;
+
+/// Rows of a share, what one partition reads before it takes the next; a row group has as many.
+const SHARE_ROWS: u64 = 65_536;
 
 /// The share of rows that DataFusion too assumes to pass a filter it knows nothing about.
 const FILTERED_SHARE: u64 = 5;
@@ -44,12 +43,18 @@ const FILTERED_SHARE: u64 = 5;
 /// One reading of a table: which columns, which rows, in how many partitions.
 #[derive(Debug, Clone)]
 pub struct TableScan {
-    table: Arc<HostTable>,
-    columns: Vec<u32>,
-    schema: SchemaRef,
-    predicates: Vec<Predicate>,
-    limit: Option<u64>,
+    pub table: Arc<HostTable>,
+    /// The projection: positions in the table, and their fields.
+    pub columns: Vec<u32>,
+    pub schema: SchemaRef,
+    pub predicates: Vec<Predicate>,
+    /// Dynamic ones, over the fields of `schema`.
+    pub filters: Vec<Arc<dyn PhysicalExpr>>,
+    pub limit: Option<u64>,
     partition_count: usize,
+    /// Into how many parts the core cuts the table; at least one a partition.
+    pub share_count: usize,
+    statistics: Arc<OnceLock<Arc<Statistics>>>,
 }
 
 impl TableScan {
@@ -73,11 +78,16 @@ impl TableScan {
             columns,
             schema,
             predicates,
+            filters: vec![],
             limit: limit.map(|limit| limit as u64),
             partition_count: 1,
+            share_count: 1,
+            statistics: Arc::default(),
         };
         if !scan.is_by_key() && scan.table.row_count >= PARALLEL_ROWS_MIN {
             scan.partition_count = partition_count_max.max(1);
+            let shares = scan.table.row_count.div_ceil(SHARE_ROWS) as usize;
+            scan.share_count = shares.max(scan.partition_count);
         }
         Ok(scan)
     }
@@ -101,19 +111,51 @@ impl TableScan {
         };
         passed.min(self.limit.unwrap_or(u64::MAX))
     }
+
+    /// Of the whole scan.
+    fn known(&self) -> Statistics {
+        let every_row = self.predicates.is_empty() && self.limit.is_none();
+        let every_row = every_row && self.filters.is_empty();
+        let rows = self.row_count_estimate() as usize;
+        let num_rows = if every_row && self.table.row_count_exact {
+            Precision::Exact(rows)
+        } else {
+            Precision::Inexact(rows)
+        };
+        let fields = self.schema.fields().iter();
+        let columns = self.columns.iter().zip(fields).map(|(column, field)| {
+            let known = self.table.column_statistics(*column, field.data_type());
+            if every_row {
+                known
+            } else {
+                known.to_inexact()
+            }
+        });
+        let column_statistics: Vec<ColumnStatistics> = columns.collect();
+        Statistics { num_rows, column_statistics, ..Statistics::new_unknown(&Schema::empty()) }
+    }
 }
 
 impl DataSource for TableScan {
+    /// Alone, without the other partitions' state: never called by `DataSourceExec`.
     fn open(
         &self,
         partition: usize,
-        _context: Arc<TaskContext>,
+        context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        Ok(Box::pin(TableStream {
-            scan: self.clone(),
-            partition: partition as u32,
-            state: StreamState::Unopened,
-        }))
+        self.open_with_args(OpenArgs::new(partition, context))
+    }
+
+    fn create_sibling_state(&self, _config: &ConfigOptions) -> Option<Arc<dyn Any + Send + Sync>> {
+        Some(Arc::new(Progress::new(self.partition_count)))
+    }
+
+    fn open_with_args(&self, args: OpenArgs) -> Result<SendableRecordBatchStream> {
+        let shared = args.sibling_state.and_then(|state| state.downcast::<Progress>().ok());
+        let Some(progress) = shared else {
+            return internal_err!("a partition of a scan was opened without the others");
+        };
+        Ok(Box::pin(TableStream::new(self.clone(), args.partition, progress)))
     }
 
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
@@ -130,6 +172,9 @@ impl DataSource for TableScan {
             predicates.join(" AND "),
             self.partition_count
         )?;
+        for filter in &self.filters {
+            write!(f, ", pruned by={filter}")?;
+        }
         self.limit.map_or(Ok(()), |limit| write!(f, ", limit={limit}"))
     }
 
@@ -142,11 +187,10 @@ impl DataSource for TableScan {
     }
 
     fn partition_statistics(&self, partition: Option<usize>) -> Result<Arc<Statistics>> {
-        let mut statistics = Statistics::new_unknown(&self.schema);
-        if partition.is_none() {
-            statistics.num_rows = Precision::Inexact(self.row_count_estimate() as usize);
-        }
-        Ok(Arc::new(statistics))
+        Ok(match partition {
+            None => Arc::clone(self.statistics.get_or_init(|| Arc::new(self.known()))),
+            Some(_) => Arc::new(Statistics::new_unknown(&self.schema)),
+        })
     }
 
     // The limit a scan was made with holds per partition and only saves work: the limit above
@@ -166,99 +210,36 @@ impl DataSource for TableScan {
         Ok(None)
     }
 
+    fn try_pushdown_filters(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        _config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn DataSource>>> {
+        let answers = vec![PushedDown::No; filters.len()];
+        let mut answer = FilterPushdownPropagation::with_parent_pushdown_result(answers);
+        let is_dynamic = |filter: &Arc<dyn PhysicalExpr>| {
+            DynamicFilterTracking::classify(filter).contains_dynamic_filter()
+        };
+        let dynamic: Vec<_> = filters.into_iter().filter(is_dynamic).collect();
+        if !dynamic.is_empty() {
+            let mut scan = self.clone();
+            scan.filters.extend(dynamic);
+            scan.statistics = Arc::default();
+            answer.updated_node = Some(Arc::new(scan) as Arc<dyn DataSource>);
+        }
+        Ok(answer)
+    }
+
+    /// Joins look here for whether anybody wants their filter.
     fn apply_expressions(
         &self,
-        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
+        for filter in &self.filters {
+            if visit(filter)? == TreeNodeRecursion::Stop {
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
         Ok(TreeNodeRecursion::Continue)
     }
-}
-
-/// One partition of a scan as DataFusion polls it.
-struct TableStream {
-    state: StreamState,
-    scan: TableScan,
-    partition: u32,
-}
-
-enum StreamState {
-    Unopened,
-    Open(HostCursor),
-    Ended,
-}
-
-impl TableStream {
-    /// The next batch; None at the end. After an error the stream has ended.
-    fn next_batch(&mut self) -> EngineResult<Option<RecordBatch>> {
-        if let StreamState::Unopened = self.state {
-            self.state = StreamState::Ended;
-            let cursor = self.scan.table.scan(&ScanRequest {
-                columns: &self.scan.columns,
-                predicates: &self.scan.predicates,
-                limit: self.scan.limit,
-                partition: self.partition,
-                partition_count: self.scan.partition_count as u32,
-            })?;
-            self.state = StreamState::Open(cursor);
-        }
-        let StreamState::Open(cursor) = &mut self.state else { return Ok(None) };
-        let batch = cursor.next().and_then(|array| match array {
-            Some(array) => import(array, &self.scan.schema).map(Some),
-            None => Ok(None),
-        });
-        if !matches!(batch, Ok(Some(_))) {
-            self.state = StreamState::Ended;
-        }
-        batch
-    }
-}
-
-impl Stream for TableStream {
-    type Item = Result<RecordBatch>;
-
-    fn poll_next(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(self.next_batch().map_err(Into::into).transpose())
-    }
-}
-
-impl RecordBatchStream for TableStream {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.scan.schema)
-    }
-}
-
-/// Takes an array over as a batch, without a copy (a misaligned buffer is copied).
-fn import(array: ArrowArray, schema: &SchemaRef) -> EngineResult<RecordBatch> {
-    check_shape(&array, schema)?;
-    let data_type = DataType::Struct(schema.fields().clone());
-    let broken = |error: ArrowError| EngineError::internal(format!("a scan's batch: {error}"));
-    // SAFETY: the shape was checked; that buffers are as long as the lengths say is the host's
-    // promise, which no consumer of the C data interface can check.
-    let data = unsafe { from_ffi_and_data_type(array, data_type) }.map_err(broken)?;
-    let options = RecordBatchOptions::new().with_row_count(Some(data.len()));
-    let columns = StructArray::from(data).into_parts().1;
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(broken)
-}
-
-/// What arrow-rs takes on trust and would read out of bounds for: counts and lengths.
-fn check_shape(array: &ArrowArray, schema: &Schema) -> EngineResult<()> {
-    let fields = schema.fields();
-    let malformed = || EngineError::internal("a scan delivered a malformed batch");
-    let sane = |array: &ArrowArray| array.length >= 0 && array.offset >= 0 && array.n_buffers >= 0;
-    if !sane(array) || array.n_children < 0 || array.n_children as usize != fields.len() {
-        return Err(malformed());
-    }
-    for (index, field) in fields.iter().enumerate() {
-        let child = array.child(index);
-        let buffers = match field.data_type() {
-            DataType::Utf8View | DataType::BinaryView => child.n_buffers >= 3,
-            _ => child.n_buffers == 2,
-        };
-        let long_enough =
-            array.length.checked_add(array.offset).is_some_and(|end| child.length >= end);
-        if !sane(child) || !buffers || !long_enough {
-            return Err(malformed());
-        }
-    }
-    Ok(())
 }

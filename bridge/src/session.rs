@@ -43,9 +43,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use tokio::runtime::Runtime;
 
-use crate::abi::{
-    omen_engine_counters, omen_engine_options, omen_engine_statement, omen_status,
-};
+use crate::abi::{omen_engine_counters, omen_engine_options, omen_engine_statement, omen_status};
 use crate::arithmetic::CheckedIntegers;
 use crate::catalog::{StatementCatalog, CATALOG, SCHEMA};
 use crate::coercion::FloatOverDecimal;
@@ -53,6 +51,7 @@ use crate::error::{EngineError, EngineResult};
 use crate::host::Host;
 use crate::limits;
 use crate::operands::Operands;
+use crate::stop::{self, StopFlag};
 use crate::value;
 use crate::wait::Interrupt;
 
@@ -75,6 +74,7 @@ pub struct Engine {
     host: Arc<Host>,
     /// Planned so far, without those to explain.
     pub queries: AtomicU64,
+    pub spilled_bytes: AtomicU64,
     /// Last, so that it is dropped last.
     pub runtime: Runtime,
 }
@@ -107,7 +107,8 @@ impl Engine {
             .map_err(|error| EngineError::internal(format!("no runtime: {error}")))?;
         let state = new_state(threads, memory as usize, Arc::clone(&host))?;
         let task_context = state.task_ctx();
-        Ok(Self { state, task_context, host, queries: AtomicU64::new(0), runtime })
+        let (queries, spilled_bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { state, task_context, host, queries, spilled_bytes, runtime })
     }
 
     /// Plans one query against `statement`'s tables.
@@ -128,9 +129,9 @@ impl Engine {
         let mut state = self.state.clone();
         state.register_catalog_list(Arc::new(catalog));
         state.mark_start_execution();
-        let handle = self.runtime.handle().clone();
+        let (handle, stop) = (self.runtime.handle().clone(), interrupt.stop_flag());
         interrupt.run_blocking(&self.runtime, move || {
-            catch_unwind(AssertUnwindSafe(|| handle.block_on(plan_query(&state, question))))
+            catch_unwind(AssertUnwindSafe(|| handle.block_on(plan_query(&state, question, &stop))))
                 .unwrap_or_else(|payload| Err(EngineError::from_panic(payload.as_ref())))
         })?
     }
@@ -139,8 +140,8 @@ impl Engine {
         omen_engine_counters {
             struct_bytes: 0,
             queries: self.queries.load(Ordering::Relaxed),
-            spilled_bytes: 0,
-            dynamic_filters: 0,
+            spilled_bytes: self.spilled_bytes.load(Ordering::Relaxed),
+            dynamic_filters: self.host.dynamic_filters.load(Ordering::Relaxed),
             plans_cached: 0,
         }
     }
@@ -149,11 +150,13 @@ impl Engine {
 async fn plan_query(
     state: &SessionState,
     question: Question,
+    stop: &StopFlag,
 ) -> EngineResult<Arc<dyn ExecutionPlan>> {
     let parsed = parse(state, &question.sql)?;
     let plan = bind(state, parsed, question.parameters).await?;
     let plan = state.optimize(&plan)?;
-    Ok(state.query_planner().create_physical_plan(&plan, state).await?)
+    let plan = state.query_planner().create_physical_plan(&plan, state).await?;
+    Ok(stop::stoppable(plan, stop)?)
 }
 
 /// A session with functions and rules and nothing else.
@@ -176,6 +179,10 @@ fn new_state(
     options.sql_parser.parse_float_as_decimal = true;
     options.sql_parser.recursion_limit = ConfigNonZeroUsize::try_new(NESTING_MAX)?;
     options.execution.time_zone = Some("UTC".into());
+    // Room for merging sorted runs, in each partition: not more than the pool can give.
+    let reserved = memory_bytes_max / (4 * threads.max(1));
+    let reservation = &mut options.execution.sort_spill_reservation_bytes;
+    *reservation = reserved.min(*reservation);
     // Small inputs then stay on one partition.
     options.execution.use_row_number_estimates_to_optimize_partitioning = true;
     let table_functions = SessionStateDefaults::default_table_functions();

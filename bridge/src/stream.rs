@@ -11,6 +11,7 @@
 
 use std::ffi::{c_char, c_int, c_void, CString};
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -38,6 +39,8 @@ struct ResultStream {
     stream: Option<SendableRecordBatchStream>,
     interrupt: Interrupt,
     schema: SchemaRef,
+    /// For what it measured; None for text.
+    plan: Option<Arc<dyn ExecutionPlan>>,
     /// The errno and the text that every call after a failure repeats.
     failure: Option<(c_int, CString)>,
     engine: Arc<Engine>,
@@ -52,8 +55,8 @@ pub fn run(
     let schema = result_schema(&plan.schema())?;
     // The tasks of a plan with several partitions are spawned here.
     let _runtime = engine.runtime.enter();
-    let stream = execute_stream(plan, Arc::clone(&engine.task_context))?;
-    Ok(export(engine, stream, schema, interrupt))
+    let stream = execute_stream(Arc::clone(&plan), Arc::clone(&engine.task_context))?;
+    Ok(export(engine, Some(plan), stream, schema, interrupt))
 }
 
 /// The plan's text, one row a line.
@@ -69,7 +72,7 @@ pub fn explain(
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(lines)])?;
     let batches = futures::stream::iter([Ok(batch)]);
     let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), batches));
-    Ok(export(engine, stream, schema, interrupt))
+    Ok(export(engine, None, stream, schema, interrupt))
 }
 
 /// The schema in the core's types; 0A000 where a column has no such type.
@@ -88,12 +91,14 @@ fn result_schema(schema: &Schema) -> EngineResult<SchemaRef> {
 
 fn export(
     engine: &Arc<Engine>,
+    plan: Option<Arc<dyn ExecutionPlan>>,
     stream: SendableRecordBatchStream,
     schema: SchemaRef,
     interrupt: Interrupt,
 ) -> ArrowArrayStream {
     let engine = Arc::clone(engine);
-    let result = ResultStream { stream: Some(stream), interrupt, schema, failure: None, engine };
+    let stream = Some(stream);
+    let result = ResultStream { stream, interrupt, schema, plan, failure: None, engine };
     ArrowArrayStream {
         get_schema: Some(get_schema),
         get_next: Some(get_next),
@@ -124,6 +129,10 @@ impl ResultStream {
     fn end(&mut self) {
         let _runtime = self.engine.runtime.enter();
         self.stream = None;
+        self.interrupt.stop();
+        if let Some(plan) = self.plan.take() {
+            self.engine.spilled_bytes.fetch_add(spilled_bytes(&plan), Ordering::Relaxed);
+        }
     }
 
     /// Runs `step` with panics and errors turned into what the C caller gets.
@@ -139,6 +148,12 @@ impl ResultStream {
         }
         self.failure.as_ref().map_or(0, |failure| failure.0)
     }
+}
+
+/// What a plan that ran wrote to disk.
+fn spilled_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let own = plan.metrics().and_then(|metrics| metrics.spilled_bytes()).unwrap_or(0) as u64;
+    own + plan.children().into_iter().map(spilled_bytes).sum::<u64>()
 }
 
 /// A batch's columns in the types of `schema`, at offset 0.

@@ -8,18 +8,21 @@
 //! ```
 //!
 //! A caller thus returns within `POLL` of an interrupt, also while one step of a plan computes for
-//! long. The job is dropped where it next yields; what it yields at, see `scan.rs`. The wait is a
+//! long. The job is dropped where it next yields (`stop.rs`). The wait is a
 //! plain channel's and not a timer of the runtime's, whose workers may all be busy.
 
 use std::ffi::c_void;
 use std::future::Future;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
 use crate::abi::{omen_engine_query, omen_status};
 use crate::error::{EngineError, EngineResult};
+use crate::stop::StopFlag;
 
 /// How often a caller that waits asks whether to go on.
 const POLL: Duration = Duration::from_millis(20);
@@ -29,6 +32,7 @@ pub struct Interrupt {
     asked: Option<unsafe extern "C" fn(*mut c_void) -> bool>,
     context: *mut c_void,
     deadline: Option<Instant>,
+    stop: StopFlag,
 }
 
 impl Interrupt {
@@ -40,7 +44,13 @@ impl Interrupt {
             asked: query.interrupted,
             context: query.interrupt_context,
             deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+            stop: Arc::default(),
         }
+    }
+
+    /// The flag that tells the query's plan that it is dropped.
+    pub fn stop_flag(&self) -> StopFlag {
+        Arc::clone(&self.stop)
     }
 
     /// CANCELLED where the query isn't wanted any more.
@@ -86,6 +96,11 @@ impl Interrupt {
             let _ = sender.send(job());
         });
         self.wait(&answer)
+    }
+
+    /// Nobody waits for the query any more.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 
     fn wait<T>(&self, answer: &Receiver<T>) -> EngineResult<T> {

@@ -98,6 +98,7 @@ static omen_status capture_table(omen_engine_statement *statement, const char *n
     const struct schema *schema = table_schema(table);
     atomic_init(&captured->references, 1);
     captured->session = session_retain(statement->session);
+    captured->row_count = table_view_row_count(captured->view, &captured->row_count_exact);
     captured->info = (omen_engine_table_info){
         .name = table_name(table),
         .key_columns = schema->key_hidden ? NULL : schema->key_columns,
@@ -179,16 +180,25 @@ static omen_status host_table_schema(const omen_engine_table *table, struct Arro
 
 static uint64_t host_row_count(const omen_engine_table *table, bool *exact)
 {
-    *exact = false;
-    return table_row_count_estimate(table_view_table(table->view));
+    *exact = table->row_count_exact;
+    return table->row_count;
 }
 
 static void host_column_statistics(const omen_engine_table *table, uint32_t column,
                                    omen_engine_column_statistics *out)
 {
-    (void)table;
-    (void)column;
+    struct column_summary summary;
     *out = (omen_engine_column_statistics){.exact = false};
+    if (column >= engine_table_columns(table)->column_count)
+        return;
+    table_view_column(table->view, column, &summary);
+    *out = (omen_engine_column_statistics){
+        .exact = summary.complete && table->row_count_exact,
+        .has_range = summary.has_range,
+        .null_count = summary.null_count,
+        .min = summary.min,
+        .max = summary.max,
+    };
 }
 
 /* --- values --- */

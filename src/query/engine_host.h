@@ -30,6 +30,8 @@ struct omen_engine_table {
     atomic_uint references;
     struct session *session; /* retained */
     struct table_view *view;
+    uint64_t row_count;
+    bool row_count_exact;
     bool row_ids; /* shows ROW_ID_COLUMN behind its own */
     omen_engine_table_info info;
     omen_engine_table *next; /* of the statement's list */

@@ -172,11 +172,17 @@ omen_status engine_scan_next(omen_engine_cursor *cursor, struct ArrowArray *out,
 omen_status engine_scan_prune(omen_engine_cursor *cursor, const omen_predicate *predicates,
                               uint32_t predicate_count, omen_error *error)
 {
-    (void)cursor;
-    (void)predicates;
-    (void)predicate_count;
-    (void)error;
-    return OMEN_OK;
+    struct arena arena;
+    omen_predicate *adapted;
+    arena_init(&arena, cursor->table->session->database->allocator);
+    omen_status status = adapt_predicates(engine_table_columns(cursor->table), predicates,
+                                          predicate_count, &arena, &adapted);
+    if (status == OMEN_OK)
+        status = table_scan_prune(cursor->scan, adapted, predicate_count, error);
+    else
+        error_set_default(error, status);
+    arena_release(&arena);
+    return status;
 }
 
 void engine_scan_close(omen_engine_cursor *cursor)

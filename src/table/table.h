@@ -124,6 +124,19 @@ struct table_view *table_view_retain(struct table_view *view);
 void table_view_release(struct table_view *view);              /* any thread */
 struct table *table_view_table(const struct table_view *view); /* borrowed */
 
+/* Rows that the view sees; `*exact` where that is no estimate. */
+uint64_t table_view_row_count(const struct table_view *view, bool *exact);
+
+/* What is known of a column without reading it. Of the rows that the view sees, and perhaps of
+ * others: exact where the row count is and the summary is complete. */
+struct column_summary {
+    bool complete;       /* every group was asked */
+    bool has_range;      /* min and max hold; never for floats and CHAR */
+    uint64_t null_count; /* about, where not complete */
+    omen_value min, max; /* text borrowed as long as the view */
+};
+void table_view_column(const struct table_view *view, uint32_t column, struct column_summary *out);
+
 struct scan_spec {
     /* The projection in output order; all borrowed for the open call. ROW_ID_COLUMN gives the id
      * of the row version that was read: BIGINT, its bits those of row_id_make. Where the row's
@@ -156,6 +169,12 @@ OMEN_MUST_CHECK omen_status table_scan_open(struct table_view *view, const struc
 /* The next non-empty batch; END_OF_DATA after the last. The batch keeps its groups alive by
  * itself. One thread at a time. Errors: OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status table_scan_next(struct scan *scan, struct ArrowArray *out);
+
+/* Replaces what groups and vectors not yet read are pruned by: rows that do not satisfy the
+ * predicates (borrowed for the call) are not needed, but may come.
+ * Errors: as filter_create, and then nothing changes. */
+OMEN_MUST_CHECK omen_status table_scan_prune(struct scan *scan, const omen_predicate *predicates,
+                                             size_t count, omen_error *error);
 void table_scan_counters(const struct scan *scan, struct scan_counters *out);
 void table_scan_close(struct scan *scan); /* NULL does nothing; any thread */
 

@@ -1,7 +1,6 @@
-/* table_scan.c - views, and scans over them.
+/* table_scan.c - scans over a view.
  *
- *   view:   snapshot (registered), groups captured once under the table's lock
- *   scan:   groups of its share -> windows of 8,192 slots -> vectors of 1,024
+ *   groups of its share -> windows of 8,192 slots -> vectors of 1,024
  *
  * A group, then a vector, is skipped by its zone map. A window of which every row is wanted is
  * exported as it lies, without a copy. Of any other window one selection is made, visible AND
@@ -10,6 +9,9 @@
  *
  * A scan whose predicates fix the whole key asks the index instead. It reads through the table
  * as it is now, which gives the same rows: its snapshot is registered, so their versions exist.
+ *
+ * Besides the filter, a scan may be told what to prune by: rows that do not satisfy it are not
+ * needed but may come, so only zone maps are asked.
  *
  * Concurrency: a view is shared by any number of scans on any threads; a scan has one user at a
  * time. What it hands out holds its own references.
@@ -20,71 +22,6 @@
 #include "base/bits.h"
 #include "column/key.h"
 #include "table/table_scan.h"
-
-/* --- views --- */
-
-/* Groups that a view at this snapshot captures. */
-static bool entry_valid(const struct group_entry *entry, uint64_t snapshot)
-{
-    return entry->valid_from <= snapshot && snapshot < entry->valid_until;
-}
-
-omen_status table_view_open(struct table *table, const struct snapshot *snapshot,
-                            struct table_view **out)
-{
-    *out = NULL;
-    rwlock_read_lock(&table->lock);
-    size_t capacity = 0;
-    for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next)
-        capacity += entry_valid(entry, snapshot->timestamp);
-    struct table_view *view =
-        allocator_alloc(table->allocator, sizeof *view + capacity * sizeof view->groups[0]);
-    if (view != NULL) {
-        *view = (struct table_view){.group_capacity = capacity};
-        for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next) {
-            uint32_t row_count = row_group_row_count(entry->group);
-            if (entry_valid(entry, snapshot->timestamp) && row_count > 0)
-                view->groups[view->group_count++] = (struct view_group){
-                    .group = row_group_retain(entry->group), .row_count = row_count};
-        }
-    }
-    rwlock_read_unlock(&table->lock);
-    if (view == NULL)
-        return OMEN_OUT_OF_MEMORY;
-    view->table = table_retain(table);
-    atomic_init(&view->references, 1);
-    omen_status status = snapshot_share(table->manager, snapshot, &view->snapshot);
-    if (status != OMEN_OK) {
-        table_view_release(view);
-        return status;
-    }
-    *out = view;
-    return OMEN_OK;
-}
-
-struct table_view *table_view_retain(struct table_view *view)
-{
-    atomic_fetch_add_explicit(&view->references, 1, memory_order_relaxed);
-    return view;
-}
-
-void table_view_release(struct table_view *view)
-{
-    if (view == NULL || atomic_fetch_sub_explicit(&view->references, 1, memory_order_acq_rel) != 1)
-        return;
-    struct table *table = view->table;
-    for (size_t i = 0; i < view->group_count; i++)
-        row_group_release(view->groups[i].group);
-    snapshot_release(&view->snapshot);
-    allocator_free(table->allocator, view,
-                   sizeof *view + view->group_capacity * sizeof view->groups[0]);
-    table_release(table);
-}
-
-struct table *table_view_table(const struct table_view *view)
-{
-    return view->table;
-}
 
 /* --- opening --- */
 
@@ -159,6 +96,7 @@ void table_scan_close(struct scan *scan)
     struct allocator *allocator = view->table->allocator;
     batch_builder_destroy(scan->builder);
     filter_destroy(scan->filter);
+    filter_destroy(scan->pruner);
     arena_release(&scan->keys_arena);
     allocator_free(allocator, scan->columns, scan->column_count * sizeof *scan->columns);
     allocator_free(allocator, scan, sizeof *scan);
@@ -170,7 +108,25 @@ void table_scan_counters(const struct scan *scan, struct scan_counters *out)
     *out = scan->counters;
 }
 
+omen_status table_scan_prune(struct scan *scan, const omen_predicate *predicates, size_t count,
+                             omen_error *error)
+{
+    struct table *table = scan->view->table;
+    struct filter *pruner;
+    OMEN_TRY(filter_create(table->allocator, table->schema, predicates, count, &pruner, error));
+    filter_destroy(scan->pruner);
+    scan->pruner = pruner;
+    return OMEN_OK;
+}
+
 /* --- windows --- */
+
+/* Whether nothing of a group (vector = -1) or vector is needed. */
+static bool prunes(const struct scan *scan, const struct row_group *group, int32_t vector)
+{
+    return (scan->filtered && filter_prunes(scan->filter, group, vector)) ||
+           (scan->pruner != NULL && filter_prunes(scan->pruner, group, vector));
+}
 
 /* Steps to the next group of the share that its zone map does not rule out. */
 static bool enter_group(struct scan *scan)
@@ -180,7 +136,7 @@ static bool enter_group(struct scan *scan)
         if (scan->entered)
             return true;
         scan->counters.groups++;
-        if (!filter_prunes(scan->filter, current->group, -1)) {
+        if (!prunes(scan, current->group, -1)) {
             scan->entered = true;
             scan->window = 0;
             scan->wholly_visible = row_group_wholly_visible(current->group, current->row_count,
@@ -207,7 +163,7 @@ static void select_vector(struct scan *scan, const struct view_group *current, u
 {
     uint64_t selection[VECTOR_ROWS / 64];
     scan->counters.vectors++;
-    if (scan->filtered && filter_prunes(scan->filter, current->group, (int32_t)vector)) {
+    if (prunes(scan, current->group, (int32_t)vector)) {
         scan->counters.vectors_pruned++;
         return;
     }
@@ -225,6 +181,20 @@ static void select_vector(struct scan *scan, const struct view_group *current, u
     }
 }
 
+/* Whether any vector of a window is needed; the window is then delivered as it lies. */
+static bool whole_window_needed(struct scan *scan, const struct view_group *current, uint32_t first,
+                                uint32_t end)
+{
+    uint32_t vector = first;
+    scan->counters.vectors += end - first;
+    if (scan->pruner == NULL)
+        return true;
+    while (vector < end && prunes(scan, current->group, (int32_t)vector))
+        vector++;
+    scan->counters.vectors_pruned += vector == end ? end - first : 0;
+    return vector < end;
+}
+
 /* Loads the window at the scan's position: its wanted slots, or `whole`. */
 static void load_window(struct scan *scan)
 {
@@ -233,13 +203,12 @@ static void load_window(struct scan *scan)
     scan->slot_count = scan->slot_next = 0;
     scan->window_rows = rows;
     scan->loaded = true;
-    if (scan->wholly_visible && !scan->filtered) {
-        scan->counters.vectors += (rows + VECTOR_ROWS - 1) / VECTOR_ROWS;
-        scan->whole = true;
-        return;
-    }
     uint32_t first = scan->window / VECTOR_ROWS;
     uint32_t end = (scan->window + rows + VECTOR_ROWS - 1) / VECTOR_ROWS;
+    if (scan->wholly_visible && !scan->filtered) {
+        scan->whole = whole_window_needed(scan, current, first, end);
+        return;
+    }
     for (uint32_t vector = first; vector < end; vector++)
         select_vector(scan, current, vector);
     scan->whole = scan->slot_count == rows;

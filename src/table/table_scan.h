@@ -10,6 +10,7 @@ struct scan {
     struct table_view *view;
     struct filter *filter;
     bool filtered;
+    struct filter *pruner; /* NULL: none */
     uint32_t *columns;
     uint32_t column_count;
     uint64_t remaining; /* of the limit */

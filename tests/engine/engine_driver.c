@@ -21,6 +21,8 @@ static omen_engine_instance *instance;
 static char answer[ANSWER_BYTES_MAX];
 static char failure[OMEN_ERROR_MESSAGE_BYTES + 16];
 static size_t answer_length;
+static int asks_left = -1;
+static uint64_t timeout;
 
 const omen_engine *driver_load(const char *path)
 {
@@ -67,6 +69,37 @@ void driver_close(void)
 omen_engine_instance *driver_instance(void)
 {
     return instance;
+}
+
+void driver_interrupt(int asks, uint64_t timeout_ms)
+{
+    asks_left = asks;
+    timeout = timeout_ms;
+}
+
+omen_engine_counters driver_counters(void)
+{
+    omen_engine_counters counters = {.struct_bytes = sizeof counters};
+    engine->counters(instance, &counters);
+    assert_int_equal(counters.struct_bytes, sizeof counters);
+    return counters;
+}
+
+static bool interrupted(void *context)
+{
+    int *left = context;
+    if (*left > 0)
+        (*left)--;
+    return *left == 0;
+}
+
+static omen_engine_query query_of(const char *sql)
+{
+    return (omen_engine_query){.sql = sql,
+                               .length = strlen(sql),
+                               .timeout_ms = timeout,
+                               .interrupted = interrupted,
+                               .interrupt_context = &asks_left};
 }
 
 omen_status driver_start(const char *sql, struct ArrowArrayStream *stream, omen_error *error)
@@ -176,10 +209,9 @@ static bool run(const char *sql, const omen_value *parameters, uint32_t count, b
     omen_error error = {0};
     answer_length = 0;
     answer[0] = '\0';
-    const omen_engine_query query = {.sql = sql,
-                                     .length = strlen(sql),
-                                     .parameters = parameters,
-                                     .parameter_count = count};
+    omen_engine_query query = query_of(sql);
+    query.parameters = parameters;
+    query.parameter_count = count;
     omen_status status =
         explain ? engine->explain(instance, fake_host_statement(), &query, &stream, &error)
                 : engine->query(instance, fake_host_statement(), &query, &stream, &error);

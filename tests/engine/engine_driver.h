@@ -23,6 +23,13 @@ void driver_close(void);
 
 omen_engine_instance *driver_instance(void);
 
+/* From now on a query is interrupted when it has asked `asks` times (-1: never), or after
+ * `timeout_ms` (0: never). */
+void driver_interrupt(int asks, uint64_t timeout_ms);
+
+/* What the engine counted. */
+omen_engine_counters driver_counters(void);
+
 /* Starts `sql`; the caller reads and releases the stream. */
 omen_status driver_start(const char *sql, struct ArrowArrayStream *stream, omen_error *error);
 

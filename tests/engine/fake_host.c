@@ -23,13 +23,15 @@ enum table_kind {
     KIND_NULL_BUFFERS,
     KIND_TYPED,
     KIND_FICKLE,
+    KIND_DRIP,
     KIND_PLAIN,
     KIND_COUNT,
 };
 
 static const char *const kind_names[KIND_COUNT] = {
     "t",           "big",         "failing",      "failing_big", "unopenable",
-    "short_batch", "null_format", "null_buffers", "typed",       "fickle",     "plain",
+    "short_batch", "null_format", "null_buffers", "typed",       "fickle",     "drip",
+    "plain",
 };
 
 struct column {
@@ -89,6 +91,9 @@ struct omen_engine_cursor {
     uint32_t column_count;
     omen_predicate predicates[16];
     uint32_t predicate_count;
+    omen_predicate pruning[16];
+    uint32_t pruning_count;
+    uint32_t partition;
     uint64_t rows_left;
     int64_t next;
     int64_t step;
@@ -105,6 +110,10 @@ void fake_host_reset(void)
     fake_host.column_count = 0;
     fake_host.partition_count = 0;
     fake_host.partitions_seen = 0;
+    fake_host.prune_count = 0;
+    fake_host.rows_pruned = 0;
+    fake_host.partition_rows[0] = 0;
+    fake_host.partition_rows[1] = 0;
     fake_host.limit = -1;
     fake_host.rows_delivered = 0;
     fake_host.resolve_count = 0;
@@ -499,6 +508,12 @@ static bool row_wanted(const omen_engine_cursor *cursor, const struct row *row)
         if (!row_passes(row, &cursor->predicates[i]))
             return false;
     }
+    for (uint32_t i = 0; i < cursor->pruning_count; i++) {
+        if (row_passes(row, &cursor->pruning[i]))
+            continue;
+        fake_host.rows_pruned++;
+        return false;
+    }
     return true;
 }
 
@@ -512,7 +527,8 @@ static omen_status scan_next(omen_engine_cursor *cursor, struct ArrowArray *out,
     char(*names)[48] = calloc(BATCH_ROWS, sizeof *names);
     int64_t count = 0;
     int64_t end = rows_of(kind);
-    for (; cursor->next < end && count < BATCH_ROWS && cursor->rows_left > 0;
+    int64_t wanted = kind == KIND_DRIP ? 1 : BATCH_ROWS;
+    for (; cursor->next < end && count < wanted && cursor->rows_left > 0;
          cursor->next += cursor->step) {
         rows[count] = row_at(kind, cursor->next, names[count]);
         if (row_wanted(cursor, &rows[count])) {
@@ -524,38 +540,57 @@ static omen_status scan_next(omen_engine_cursor *cursor, struct ArrowArray *out,
         make_batch(cursor, rows, count, out);
         cursor->batches++;
         fake_host.rows_delivered += count;
+        if (cursor->partition < 2)
+            fake_host.partition_rows[cursor->partition] += count;
     }
     free(names);
     free(rows);
     return count > 0 ? OMEN_OK : OMEN_END_OF_DATA;
 }
 
+static void free_predicates(const omen_predicate *predicates, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        free((void *)(uintptr_t)predicates[i].values);
+}
+
+static void copy_predicates(omen_predicate *copies, const omen_predicate *predicates,
+                            uint32_t count)
+{
+    if (count > 16)
+        abort();
+    for (uint32_t i = 0; i < count; i++) {
+        const omen_predicate *from = &predicates[i];
+        omen_value *values = calloc(from->value_count + 1, sizeof *values);
+        if (from->value_count > 0)
+            memcpy(values, from->values, from->value_count * sizeof *values);
+        copies[i] = *from;
+        copies[i].values = values;
+    }
+}
+
+/* Aborts where the header's promise is broken: each must be one that the scan applies. */
 static omen_status scan_prune(omen_engine_cursor *cursor, const omen_predicate *predicates,
                               uint32_t predicate_count, omen_error *error)
 {
+    for (uint32_t i = 0; i < predicate_count; i++) {
+        if (predicate_support(cursor->table, &predicates[i]) != OMEN_ENGINE_EXACT)
+            abort();
+    }
+    free_predicates(cursor->pruning, cursor->pruning_count);
+    copy_predicates(cursor->pruning, predicates, predicate_count);
+    cursor->pruning_count = predicate_count;
+    fake_host.prune_count += predicate_count > 0;
     return OMEN_OK;
 }
 
 static void scan_close(omen_engine_cursor *cursor)
 {
-    for (uint32_t i = 0; i < cursor->predicate_count; i++)
-        free((void *)(uintptr_t)cursor->predicates[i].values);
+    free_predicates(cursor->predicates, cursor->predicate_count);
+    free_predicates(cursor->pruning, cursor->pruning_count);
     table_release(cursor->table);
     free(cursor);
     fake_host.cursors_alive--;
-}
-
-static void copy_predicates(omen_engine_cursor *cursor, const omen_engine_scan *scan)
-{
-    cursor->predicate_count = scan->predicate_count;
-    for (uint32_t i = 0; i < scan->predicate_count; i++) {
-        const omen_predicate *from = &scan->predicates[i];
-        cursor->predicates[i] = *from;
-        omen_value *values = calloc(from->value_count + 1, sizeof *values);
-        if (from->value_count > 0)
-            memcpy(values, from->values, from->value_count * sizeof *values);
-        cursor->predicates[i].values = values;
-    }
 }
 
 static omen_status scan_open(omen_engine_table *table, const omen_engine_scan *scan,
@@ -572,14 +607,15 @@ static omen_status scan_open(omen_engine_table *table, const omen_engine_scan *s
     if (table->kind == KIND_UNOPENABLE)
         return fail(error, OMEN_IO_ERROR, "58030", "the disk is gone");
     omen_engine_cursor *cursor = calloc(1, sizeof *cursor);
-    if (scan->column_count > sizeof cursor->columns / sizeof *cursor->columns ||
-        scan->predicate_count > sizeof cursor->predicates / sizeof *cursor->predicates)
+    if (scan->column_count > sizeof cursor->columns / sizeof *cursor->columns)
         abort();
     cursor->table = table_retain(table);
     cursor->column_count = scan->column_count;
     for (uint32_t i = 0; i < scan->column_count; i++)
         cursor->columns[i] = column_base(table) + scan->columns[i];
-    copy_predicates(cursor, scan);
+    copy_predicates(cursor->predicates, scan->predicates, scan->predicate_count);
+    cursor->predicate_count = scan->predicate_count;
+    cursor->partition = scan->partition;
     cursor->rows_left = scan->limit;
     cursor->next = scan->partition;
     cursor->step = scan->partition_count;

@@ -9,10 +9,14 @@
  *   short_batch   batches with too few children
  *   null_format   table_schema gives a column without a format (arrow-rs asserts: a panic)
  *   typed         no rows, one column of each type; what is pushed is noted in predicate_text
+ *   drip          as t, one row a batch, so that dynamic filters have time to come
  *   plain         as t, but the host applies no predicate at all
  *   fickle        as t, but a predicate is EXACT only the first time it is asked about
  *   null_buffers  batches whose children have no buffer array (arrow-rs asserts: a panic)
  * Every other name is undefined.
+ *
+ * What a scan is told to prune by is applied as if it were a predicate, to every row that comes
+ * after: an engine that asks for more than it may loses rows.
  *
  * The host applies every predicate on id, amount and flag, and tests for NULL on all columns. It
  * applies none on name, so those must stay in the engine. What was asked of it last, and how much
@@ -36,6 +40,9 @@ struct fake_host {
     atomic_int column_count;    /* of the last scan */
     atomic_int partition_count; /* of the last scan */
     atomic_int partitions_seen; /* scans with partition > 0 */
+    atomic_int prune_count;     /* calls of scan_prune with predicates */
+    atomic_llong rows_pruned;   /* left out because of them */
+    atomic_llong partition_rows[2]; /* delivered by the first shares */
     atomic_llong limit;         /* of the last scan; -1 = none */
     atomic_llong rows_delivered;
     atomic_int resolve_count;

@@ -203,8 +203,11 @@ static void test_limit(void **state)
 static void test_partitions(void **state)
 {
     expect("SELECT count(*), sum(id), min(id), max(id) FROM big", "200000|19999900000|0|199999");
-    assert_int_equal(fake_host.partition_count, 2);
-    assert_true(fake_host.partitions_seen > 0);
+    /* Cut into more shares than partitions; each partition reads at least its own. */
+    assert_int_equal(fake_host.partition_count, 4);
+    assert_int_equal(fake_host.scan_count, 4);
+    assert_int_equal(fake_host.partition_rows[0], 50000);
+    assert_int_equal(fake_host.partition_rows[1], 50000);
     expect_pushed("SELECT name FROM big WHERE id = 123456", 1, "name of row 123456");
     assert_int_equal(fake_host.partition_count, 1);
     expect_pushed("SELECT count(*) FROM big WHERE id IN (1, 2, 3, 4, 1000000)", 1, "4");
@@ -454,6 +457,20 @@ static void test_memory_limit(void **state)
     expect("SELECT count(*) FROM t", "8");
 }
 
+/* What doesn't fit into memory goes to disk, and the answers are the same. */
+static void test_spilling(void **state)
+{
+    driver_close_early();
+    driver_open(16 << 20, 2);
+    expect("SELECT v FROM (SELECT value * 7919 % 2000003 AS v FROM generate_series(1, 2000000)) x "
+           "ORDER BY v DESC OFFSET 1999999", "1");
+    uint64_t sorted = driver_counters().spilled_bytes;
+    assert_true(sorted > 0);
+    expect("SELECT count(*), sum(n) FROM (SELECT name, count(*) AS n FROM big GROUP BY name) x",
+           "200000|200000");
+    assert_true(driver_counters().spilled_bytes > sorted);
+}
+
 /* Releasing a stream in the middle cancels what runs behind it. */
 static void test_cancel(void **state)
 {
@@ -469,6 +486,33 @@ static void test_cancel(void **state)
         }
         stream.release(&stream);
     }
+}
+
+/* Whatever runs, and for however long one step of it does: the caller gets its thread back. The
+ * engine's own threads then stop too, or closing it would hang. */
+static void test_interrupts(void **state)
+{
+    static const char *const endless[] = {
+        "SELECT count(*) FROM big a, big b, big c",
+        "SELECT a.id FROM big a, big b, big c WHERE a.name = c.name || b.name || a.name",
+        "SELECT count(*) FROM big a JOIN big b ON a.amount = b.amount JOIN big c "
+        "ON b.amount = c.amount",
+        "SELECT count(*) FROM generate_series(1, 100000000000)",
+        "WITH RECURSIVE w AS (SELECT 1 AS n UNION ALL SELECT n FROM w) SELECT count(*) FROM w",
+    };
+    for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
+        driver_interrupt(5, 0);
+        expect_error(endless[i], "57014", "due to user request");
+        driver_interrupt(-1, 60);
+        expect_error(endless[i], "57014", "due to statement timeout");
+    }
+    /* While planning, and before. */
+    driver_interrupt(1, 0);
+    expect_error("SELECT * FROM t", "57014", "");
+    assert_int_equal(fake_host.scan_count, 0);
+    driver_interrupt(-1, 0);
+    expect("SELECT count(*) FROM t", "8");
+    assert_int_equal(driver_counters().queries, 11);
 }
 
 static void *run_queries(void *argument)
@@ -503,6 +547,59 @@ static void test_threads(void **state)
         pthread_join(threads[i], NULL);
         assert_int_equal(failures[i], 0);
     }
+}
+
+/* --- dynamic filters: the host leaves out what it is told to, and the answer is the same --------- */
+
+static void expect_same(const char *form)
+{
+    char sql[512];
+    char wanted[1024];
+    snprintf(sql, sizeof sql, form, "plain", "plain");
+    snprintf(wanted, sizeof wanted, "%s", driver_run(sql));
+    assert_int_equal(fake_host.prune_count, 0);
+    snprintf(sql, sizeof sql, form, "drip", "drip");
+    expect(sql, wanted);
+}
+
+static void test_dynamic_filters(void **state)
+{
+    static const char *const columns[] = {"id", "amount", "flag"};
+    static const char *const orders[] = {"ASC NULLS LAST", "ASC NULLS FIRST", "DESC NULLS LAST",
+                                         "DESC NULLS FIRST"};
+    long long pruned = 0;
+    for (int i = 0; i < 3 * 4 * 3 * 4; i++) {
+        char form[256];
+        snprintf(form, sizeof form, "SELECT %s, %s AS other FROM %%s ORDER BY %s %s, %s %s LIMIT %d",
+                 columns[i % 3], columns[i / 12 % 3], columns[i % 3], orders[i / 3 % 4],
+                 columns[i / 12 % 3], orders[i / 36 % 4], 1 + i % 5);
+        expect_same(form);
+        pruned += fake_host.rows_pruned;
+    }
+    assert_true(pruned > 100);
+    static const char *const joins[] = {
+        "SELECT x.id, d.amount FROM %s x JOIN %s d ON x.amount = d.id ORDER BY 1",
+        "SELECT x.id, d.id FROM %s x JOIN %s d ON x.amount = d.amount ORDER BY 1, 2",
+        "SELECT d.id FROM %s x RIGHT JOIN %s d ON x.amount = d.id ORDER BY 1",
+        "SELECT x.id, d.id FROM %s x LEFT JOIN %s d ON x.amount = d.id ORDER BY 1",
+        "SELECT x.id, d.id FROM %s x FULL JOIN %s d ON x.amount = d.id ORDER BY 1, 2",
+        "SELECT d.id FROM %s d WHERE d.id IN (SELECT amount FROM %s) ORDER BY 1",
+        "SELECT d.id FROM %s d WHERE d.amount NOT IN (SELECT id FROM %s) ORDER BY 1",
+        "SELECT d.id FROM %s d WHERE NOT EXISTS (SELECT 1 FROM %s x WHERE x.amount = d.id) ORDER BY 1",
+        "SELECT d.id FROM %s x JOIN %s d ON x.amount IS NOT DISTINCT FROM d.amount ORDER BY 1",
+        "SELECT d.id FROM %s x JOIN %s d ON x.id = d.id WHERE x.name = 'none' ORDER BY 1",
+        "SELECT min(id), max(id) FROM %s",
+        "SELECT min(amount), max(amount) FROM %s",
+    };
+    for (size_t i = 0; i < sizeof joins / sizeof *joins; i++)
+        expect_same(joins[i]);
+    assert_true(driver_counters().dynamic_filters > 100);
+    /* Partitioned build sides: the range of all of them. */
+    expect("SELECT count(*), min(b.id), max(b.id) FROM big a JOIN big b ON a.id = b.id "
+           "WHERE a.name LIKE '%%77777%%' AND b.name LIKE '%%7'",
+           "2|77777|177777");
+    assert_true(fake_host.prune_count > 0);
+    assert_true(fake_host.rows_pruned > 0);
 }
 
 /* --- random filters: the host's and DataFusion's answers are the same --------------------------- */
@@ -596,6 +693,8 @@ int main(int argument_count, char **arguments)
         WITH_ENGINE(test_refused_statements), WITH_ENGINE(test_running_errors),
         WITH_ENGINE(test_panics_and_malformed_streams),
         WITH_ENGINE(test_explain_text),      WITH_ENGINE(test_memory_limit),
+        WITH_ENGINE(test_spilling),          WITH_ENGINE(test_interrupts),
+        WITH_ENGINE(test_dynamic_filters),
         WITH_ENGINE(test_cancel),            WITH_ENGINE(test_threads),
         WITH_ENGINE(test_random_filters),
     };

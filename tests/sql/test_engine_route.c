@@ -6,9 +6,11 @@
 #include "../unit/api/support.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 static const char *engine_path;
 
@@ -432,6 +434,169 @@ static void test_one_moment(void **state)
     fixture_close(&fixture);
 }
 
+/* --- statistics, pruning, interrupts --- */
+
+static void expect_plan(omen_connection *c, const char *sql, const char *part, bool present)
+{
+    char text[512];
+    snprintf(text, sizeof text, "EXPLAIN %s", sql);
+    const char *plan = run(c, text);
+    if ((strstr(plan, part) != NULL) != present)
+        fail_msg("%s: \"%s\" is%s in the plan\n%s", sql, part, present ? " not" : "", plan);
+}
+
+/* COUNT, MIN and MAX come from what is known without reading, where that is exact: not with a
+ * filter, not with dead rows, not with a group that is still open, never of floats. */
+static void test_exact_statistics(void **state)
+{
+    enum { GROUP_ROWS = 65536 };
+    static const char scan[] = "DataSourceExec";
+    static const char counts[] = "SELECT count(*), count(name) FROM t";
+    static const char ranges[] = "SELECT count(*), min(id), max(id), max(name), min(g) FROM t";
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
+    expect(c, "CREATE TABLE f (id bigint PRIMARY KEY, x double precision)", "");
+    expect(c, "SELECT count(*), min(id) FROM t", "0|null\n");
+    insert_rows(c, "t", 0, 2 * GROUP_ROWS);
+    expect(c, counts, "131072|131072\n");
+    expect(c, ranges, "131072|0|131071|row 99999|0\n");
+    expect_plan(c, "SELECT count(*) FROM t", scan, false);
+    expect_plan(c, ranges, scan, false);
+    expect_plan(c, "SELECT count(*) FROM t WHERE id >= 0", scan, true);
+    expect(c, "SELECT count(*), max(id) FROM t WHERE id < 70000", "70000|69999\n");
+    expect(c, "SELECT count(*) FROM (SELECT id FROM t LIMIT 5) x", "5\n");
+    expect(c, "SELECT count(*), max(id) FROM (SELECT id FROM t WHERE g = 3) x", "13107|131063\n");
+    omen_value row[] = {value_bigint(1), value_double(2)};
+    assert_int_equal(omen_insert(c, "f", row, 1, NULL), OMEN_OK);
+    expect_plan(c, "SELECT max(x) FROM f", scan, true);
+    expect_plan(c, "SELECT count(*) FROM f", scan, false); /* all of an open group is visible */
+    /* More rows: the third group is open, and has no least and largest value yet. */
+    insert_rows(c, "t", 2 * GROUP_ROWS, 10);
+    expect(c, ranges, "131082|0|131081|row 99999|0\n");
+    expect_plan(c, ranges, scan, true);
+    expect_plan(c, "SELECT count(*) FROM t", scan, false);
+    /* Dead rows: the ends of all ranges. */
+    omen_value first = value_bigint(0), last = value_bigint(131081), third = value_bigint(2);
+    const char *column = "name";
+    omen_value changed = value_text("zzz");
+    assert_int_equal(omen_delete(c, "t", &first, 1, NULL), OMEN_OK);
+    assert_int_equal(omen_delete(c, "t", &last, 1, NULL), OMEN_OK);
+    assert_int_equal(omen_update(c, "t", &third, 1, &column, &changed, 1, NULL), OMEN_OK);
+    expect(c, ranges, "131080|1|131080|zzz|0\n");
+    expect_plan(c, "SELECT count(*) FROM t", scan, true);
+    assert_int_equal(omen_update(c, "t", &third, 1, &column, &(omen_value){.is_null = true}, 1,
+                                 NULL),
+                     OMEN_OK);
+    expect(c, counts, "131080|131079\n");
+    fixture_close(&fixture);
+}
+
+/* What a filter, a join's build side or the best rows so far rule out is not read. */
+static void test_pruned_groups(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
+    expect(c, "CREATE TABLE few (k bigint PRIMARY KEY, v bigint)", "");
+    for (int i = 0; i < 8; i++)
+        insert_rows(c, "t", i * 65536, 65536);
+    omen_value rows[] = {value_bigint(1), value_bigint(200001), value_bigint(2),
+                         value_bigint(200005)};
+    assert_int_equal(omen_insert(c, "few", rows, 2, NULL), OMEN_OK);
+    static const struct {
+        const char *sql, *answer;
+        uint64_t groups_min;
+    } cases[] = {
+        {"SELECT count(*) FROM t WHERE id > 500000", "24287\n", 7},
+        {"SELECT count(*) FROM t WHERE id BETWEEN 65536 AND 65545 AND g = 6", "1\n", 7},
+        {"SELECT t.id, name FROM few JOIN t ON t.id = few.v ORDER BY 1",
+         "200001|row 200001\n200005|row 200005\n", 7},
+        {"SELECT t.id FROM t WHERE t.id IN (SELECT v FROM few WHERE k = 1)", "200001\n", 7},
+        {"SELECT id FROM t ORDER BY id LIMIT 3", "0\n1\n2\n", 5},
+        {"SELECT id FROM t ORDER BY id + 0 LIMIT 1", "0\n", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        omen_counters before = counters_of(c);
+        expect(c, cases[i].sql, cases[i].answer);
+        uint64_t pruned = counters_of(c).groups_pruned - before.groups_pruned;
+        if (pruned < cases[i].groups_min || pruned > 8)
+            fail_msg("%s: %d groups were pruned", cases[i].sql, (int)pruned);
+    }
+    fixture_close(&fixture);
+}
+
+/* A scan that has begun goes on at its moment; the next one sees what was committed. */
+static void test_one_stream_one_moment(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection, *other;
+    struct ArrowArrayStream stream;
+    struct ArrowArray batch;
+    assert_int_equal(omen_connect(fixture.database, &other, NULL), OMEN_OK);
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
+    insert_rows(c, "t", 0, 200000);
+    expect(c, "SELECT sum(g), count(*) FROM t", "900000|200000\n");
+    assert_int_equal(omen_query(c, "SELECT g FROM t", SIZE_MAX, &stream, NULL, NULL), OMEN_OK);
+    int64_t sum = 0, rows = 0;
+    for (bool first = true;; first = false) {
+        assert_int_equal(stream.get_next(&stream, &batch), 0);
+        if (batch.release == NULL)
+            break;
+        for (int64_t i = 0; i < batch.length; i++)
+            sum += ((const int32_t *)batch.children[0]->buffers[1])[i];
+        rows += batch.length;
+        batch.release(&batch);
+        if (!first)
+            continue;
+        const char *column = "g";
+        omen_value changed = value_integer(1000000);
+        for (int i = 0; i < 20; i++) {
+            omen_value key = value_bigint(i * 9999), deleted = value_bigint(i * 9999 + 1);
+            assert_int_equal(omen_update(other, "t", &key, 1, &column, &changed, 1, NULL), OMEN_OK);
+            assert_int_equal(omen_delete(other, "t", &deleted, 1, NULL), OMEN_OK);
+        }
+        insert_rows(other, "t", 200000, 100);
+    }
+    stream.release(&stream);
+    assert_int_equal(sum, 900000);
+    assert_int_equal(rows, 200000);
+    expect(c, "SELECT sum(g) > 20000000, count(*) FROM t", "t|200080\n");
+    omen_disconnect(other);
+    fixture_close(&fixture);
+}
+
+static omen_connection *_Atomic interrupted_connection;
+
+static void on_alarm(int number)
+{
+    omen_interrupt(interrupted_connection);
+}
+
+/* omen_interrupt from a signal handler, while a query runs that would take for ever. The timer
+ * repeats, because a signal may come before the statement begins, and is then forgotten. */
+static void test_interrupt(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART}, old;
+    const struct itimerval every = {{0, 50000}, {0, 50000}}, never = {{0, 0}, {0, 0}};
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
+    insert_rows(c, "t", 0, 100000);
+    interrupted_connection = c;
+    assert_int_equal(sigaction(SIGALRM, &action, &old), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &every, NULL), 0);
+    expect(c, "SELECT sum(a.g + b.g + c.g) FROM t a, t b, t c", "ERROR 57014");
+    expect(c, "SELECT count(*) FROM t a JOIN t b ON a.g + b.g = -1 JOIN t c ON c.g + b.g = -1",
+           "ERROR 57014");
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+    assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
+    expect(c, "SELECT count(*) FROM t", "100000\n");
+    omen_interrupt(c); /* where nothing runs, nothing */
+    expect(c, "SELECT count(*) FROM t WHERE g = 1", "10000\n");
+    fixture_close(&fixture);
+}
+
 int main(int count, char **arguments)
 {
     const struct CMUnitTest any_engine[] = {
@@ -445,6 +610,8 @@ int main(int count, char **arguments)
         cmocka_unit_test(test_string_constants), cmocka_unit_test(test_char_columns),
         cmocka_unit_test(test_casts),        cmocka_unit_test(test_null_parameters),
         cmocka_unit_test(test_prepared),     cmocka_unit_test(test_one_moment),
+        cmocka_unit_test(test_exact_statistics), cmocka_unit_test(test_pruned_groups),
+        cmocka_unit_test(test_one_stream_one_moment), cmocka_unit_test(test_interrupt),
     };
     engine_path = count > 1 ? arguments[1] : getenv("OMENDB_ENGINE");
     if (engine_path == NULL || engine_path[0] == '\0')

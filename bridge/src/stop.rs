@@ -1,0 +1,123 @@
+//! Where a plan that runs for long can be stopped in the middle of a step.
+//!
+//! Dropping a stream stops its tasks where they next yield. DataFusion yields at the scans, and its
+//! joins can work for minutes between two batches of a scan: they make many batches of few, or
+//! evaluate a filter on all pairs and let none through. So each join yields too, and each join's
+//! filter asks a flag before it is evaluated.
+//!
+//! ```text
+//!   HashJoinExec, filter f   ->   CooperativeExec(HashJoinExec, filter Stoppable(f))
+//! ```
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{FieldRef, Schema};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::Result;
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::joins::utils::JoinFilter;
+use datafusion::physical_plan::joins::{
+    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder, SortMergeJoinExec,
+};
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::abi::omen_status;
+use crate::error::EngineError;
+
+/// Set once nobody waits for the query any more.
+pub type StopFlag = Arc<AtomicBool>;
+
+/// `plan`, ready to run: its joins yield and look at `flag`.
+pub fn stoppable(plan: Arc<dyn ExecutionPlan>, flag: &StopFlag) -> Result<Arc<dyn ExecutionPlan>> {
+    let adapt = |plan: Arc<dyn ExecutionPlan>| {
+        let join = if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
+            match join.filter() {
+                Some(filter) => {
+                    join.builder().with_filter(Some(wrap(filter, flag))).build_exec()?
+                }
+                None => plan,
+            }
+        } else if let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>() {
+            let (left, right) = (Arc::clone(join.left()), Arc::clone(join.right()));
+            let builder = NestedLoopJoinExecBuilder::new(left, right, *join.join_type())
+                .with_projection_ref(join.projection().clone())
+                .with_filter(join.filter().map(|filter| wrap(filter, flag)));
+            Arc::new(builder.build()?)
+        } else if plan.is::<CrossJoinExec>() || plan.is::<SortMergeJoinExec>() {
+            plan
+        } else {
+            return Ok(Transformed::no(plan));
+        };
+        Ok(Transformed::yes(Arc::new(CooperativeExec::new(join)) as Arc<dyn ExecutionPlan>))
+    };
+    Ok(plan.transform_up(adapt)?.data)
+}
+
+fn wrap(filter: &JoinFilter, flag: &StopFlag) -> JoinFilter {
+    let (inner, flag) = (Arc::clone(filter.expression()), Arc::clone(flag));
+    let columns = filter.column_indices().to_vec();
+    JoinFilter::new(Arc::new(Stoppable { inner, flag }), columns, Arc::clone(filter.schema()))
+}
+
+/// An expression that fails once its flag is set.
+#[derive(Debug)]
+struct Stoppable {
+    inner: Arc<dyn PhysicalExpr>,
+    flag: StopFlag,
+}
+
+impl PartialEq for Stoppable {
+    fn eq(&self, other: &Self) -> bool {
+        *self.inner == *other.inner && Arc::ptr_eq(&self.flag, &other.flag)
+    }
+}
+
+impl Eq for Stoppable {}
+
+impl Hash for Stoppable {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.inner.hash(state);
+    }
+}
+
+impl fmt::Display for Stoppable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl PhysicalExpr for Stoppable {
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        if self.flag.load(Ordering::Relaxed) {
+            let words = "the statement was cancelled";
+            return Err(EngineError::new(omen_status::OMEN_CANCELLED, words).into());
+        }
+        self.inner.evaluate(batch)
+    }
+
+    fn return_field(&self, schema: &Schema) -> Result<FieldRef> {
+        self.inner.return_field(schema)
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.inner]
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        let inner = children.pop().unwrap_or_else(|| Arc::clone(&self.inner));
+        Ok(Arc::new(Self { inner, flag: Arc::clone(&self.flag) }))
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt_sql(f)
+    }
+}

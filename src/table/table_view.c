@@ -1,0 +1,120 @@
+/* table_view.c - a table as one statement sees it, and what is known of it without reading.
+ *
+ *   snapshot (registered), groups captured once under the table's lock
+ *
+ * Statistics are exact where every row of every group is visible: then zone maps, which cover dead
+ * rows too, say what the rows are. Otherwise they bound (R11.2). A group that is still open has no
+ * zone of its own, so of a table with one nothing but the row count is exact.
+ *
+ * Concurrency: a view never changes; any number of threads use it.
+ */
+#include "table/table_private.h"
+
+/* Groups that a view at this snapshot captures. */
+static bool entry_valid(const struct group_entry *entry, uint64_t snapshot)
+{
+    return entry->valid_from <= snapshot && snapshot < entry->valid_until;
+}
+
+omen_status table_view_open(struct table *table, const struct snapshot *snapshot,
+                            struct table_view **out)
+{
+    *out = NULL;
+    rwlock_read_lock(&table->lock);
+    size_t capacity = 0;
+    for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next)
+        capacity += entry_valid(entry, snapshot->timestamp);
+    struct table_view *view =
+        allocator_alloc(table->allocator, sizeof *view + capacity * sizeof view->groups[0]);
+    if (view != NULL) {
+        *view = (struct table_view){.group_capacity = capacity};
+        for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next) {
+            uint32_t row_count = row_group_row_count(entry->group);
+            if (entry_valid(entry, snapshot->timestamp) && row_count > 0)
+                view->groups[view->group_count++] = (struct view_group){
+                    .group = row_group_retain(entry->group), .row_count = row_count};
+        }
+    }
+    rwlock_read_unlock(&table->lock);
+    if (view == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    view->table = table_retain(table);
+    atomic_init(&view->references, 1);
+    omen_status status = snapshot_share(table->manager, snapshot, &view->snapshot);
+    if (status != OMEN_OK) {
+        table_view_release(view);
+        return status;
+    }
+    *out = view;
+    return OMEN_OK;
+}
+
+struct table_view *table_view_retain(struct table_view *view)
+{
+    atomic_fetch_add_explicit(&view->references, 1, memory_order_relaxed);
+    return view;
+}
+
+void table_view_release(struct table_view *view)
+{
+    if (view == NULL || atomic_fetch_sub_explicit(&view->references, 1, memory_order_acq_rel) != 1)
+        return;
+    struct table *table = view->table;
+    for (size_t i = 0; i < view->group_count; i++)
+        row_group_release(view->groups[i].group);
+    snapshot_release(&view->snapshot);
+    allocator_free(table->allocator, view,
+                   sizeof *view + view->group_capacity * sizeof view->groups[0]);
+    table_release(table);
+}
+
+struct table *table_view_table(const struct table_view *view)
+{
+    return view->table;
+}
+
+/* --- statistics --- */
+
+uint64_t table_view_row_count(const struct table_view *view, bool *exact)
+{
+    uint64_t rows = 0;
+    *exact = true;
+    for (size_t i = 0; i < view->group_count; i++) {
+        const struct view_group *current = &view->groups[i];
+        rows += current->row_count;
+        if (!row_group_wholly_visible(current->group, current->row_count,
+                                      view->snapshot.timestamp)) {
+            *exact = false;
+            return table_row_count_estimate(view->table);
+        }
+    }
+    return rows;
+}
+
+/* Types whose order is the same wherever values are compared. */
+static bool has_range(omen_type_id type)
+{
+    return type != OMEN_TYPE_REAL && type != OMEN_TYPE_DOUBLE && type != OMEN_TYPE_CHAR;
+}
+
+void table_view_column(const struct table_view *view, uint32_t column, struct column_summary *out)
+{
+    const struct schema *schema = view->table->schema;
+    bool ranged = has_range(schema->columns[column].type.id);
+    *out = (struct column_summary){.complete = true};
+    for (size_t i = 0; i < view->group_count; i++) {
+        struct zone zone;
+        row_group_zone(view->groups[i].group, -1, column, &zone);
+        out->complete = out->complete && zone.row_count == view->groups[i].row_count;
+        out->null_count += zone.null_count;
+        if (!zone.known || !ranged)
+            continue;
+        if (!out->has_range || value_compare(&zone.min, &out->min) < 0)
+            out->min = zone.min;
+        if (!out->has_range || value_compare(&zone.max, &out->max) > 0)
+            out->max = zone.max;
+        out->has_range = true;
+    }
+    /* What has no zone may hold anything. */
+    out->has_range = out->has_range && out->complete;
+}
