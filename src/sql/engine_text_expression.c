@@ -1,0 +1,457 @@
+/* engine_text_expression.c - bound expressions in the engine's words.
+ *
+ * Every part stands in parentheses of its own or is a call, so that no precedence matters; only
+ * chains like a + b + c have one pair for all, because the engine's parser counts parentheses.
+ */
+#include <string.h>
+
+#include "column/schema.h"
+#include "sql/engine_text_private.h"
+
+/* --- templates --- */
+
+enum { OPERATOR_BYTES_MAX = 8 };
+
+/* The operator of a template "($1 op $2)"; false for any other. */
+static bool template_operator(const char *template, char operator_name[OPERATOR_BYTES_MAX])
+{
+    size_t length = template == NULL ? 0 : strlen(template);
+    if (length < 9 || length > 8 + OPERATOR_BYTES_MAX - 1 || memcmp(template, "($1 ", 4) != 0 ||
+        memcmp(template + length - 4, " $2)", 4) != 0)
+        return false;
+    memcpy(operator_name, template + 4, length - 8);
+    operator_name[length - 8] = '\0';
+    return strchr(operator_name, ' ') == NULL && strchr(operator_name, '$') == NULL;
+}
+
+/* Operators that may follow each other without parentheses; 0 for others. */
+static int chain_class(const struct expression *expression)
+{
+    char name[OPERATOR_BYTES_MAX];
+    if (expression->kind != EXPRESSION_CALL || !template_operator(expression->line->engine, name))
+        return 0;
+    if (strcmp(name, "+") == 0 || strcmp(name, "-") == 0)
+        return 1;
+    if (strcmp(name, "*") == 0 || strcmp(name, "/") == 0 || strcmp(name, "%") == 0)
+        return 2;
+    return strcmp(name, "||") == 0 ? 3 : 0;
+}
+
+static void put_chain(struct text_writer *writer, const struct expression *call, int class)
+{
+    char name[OPERATOR_BYTES_MAX];
+    const struct expression *left = call->arguments[0];
+    if (writer->status != OMEN_OK || !template_operator(call->line->engine, name))
+        return;
+    if (chain_class(left) == class)
+        put_chain(writer, left, class);
+    else
+        text_put_expression(writer, left);
+    text_put(writer, " ");
+    text_put(writer, name);
+    text_put(writer, " ");
+    text_put_expression(writer, call->arguments[1]);
+}
+
+static void put_keys(struct text_writer *writer, const struct sort_key *keys, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        text_put(writer, i == 0 ? "ORDER BY " : ", ");
+        text_check_order(writer, keys[i].expression->type);
+        text_put_expression(writer, keys[i].expression);
+        text_put_direction(writer, &keys[i]);
+    }
+}
+
+static void put_bound(struct text_writer *writer, enum frame_bound bound,
+                      const struct expression *offset)
+{
+    static const char *const words[] = {
+        [FRAME_UNBOUNDED_PRECEDING] = "UNBOUNDED PRECEDING",
+        [FRAME_PRECEDING] = " PRECEDING",
+        [FRAME_CURRENT_ROW] = "CURRENT ROW",
+        [FRAME_FOLLOWING] = " FOLLOWING",
+        [FRAME_UNBOUNDED_FOLLOWING] = "UNBOUNDED FOLLOWING",
+    };
+    if (bound == FRAME_PRECEDING || bound == FRAME_FOLLOWING) {
+        int64_t count = -1;
+        if (offset->kind == EXPRESSION_CONSTANT && !offset->value.is_null) {
+            if (offset->type.id == OMEN_TYPE_BIGINT)
+                count = offset->value.as.i64;
+            else if (offset->type.id == OMEN_TYPE_INTEGER)
+                count = offset->value.as.i32;
+            else if (offset->type.id == OMEN_TYPE_SMALLINT)
+                count = offset->value.as.i16;
+        }
+        if (count < 0)
+            text_fail(writer, OMEN_NOT_SUPPORTED,
+                      "a window frame's offset must be a constant integer here");
+        text_put_format(writer, "%lld", (long long)count);
+    }
+    text_put(writer, words[bound]);
+}
+
+static void put_window(struct text_writer *writer, const struct window *window)
+{
+    static const char *const units[] = {"ROWS", "RANGE", "GROUPS"};
+    text_put(writer, " OVER (");
+    for (uint32_t i = 0; i < window->partition_count; i++)
+        text_check_order(writer, window->partition[i]->type);
+    if (window->partition_count > 0) {
+        text_put(writer, "PARTITION BY ");
+        text_put_expressions(writer, window->partition, window->partition_count, ", ");
+        text_put(writer, " ");
+    }
+    put_keys(writer, window->order, window->order_count);
+    if (window->framed) {
+        text_put(writer, " ");
+        text_put(writer, units[window->unit]);
+        text_put(writer, " BETWEEN ");
+        put_bound(writer, window->start, window->start_offset);
+        text_put(writer, " AND ");
+        put_bound(writer, window->end, window->end_offset);
+    }
+    text_put(writer, ")");
+}
+
+/* What follows an aggregate's parentheses. */
+static void put_suffix(struct text_writer *writer, const struct aggregate_call *call)
+{
+    if (call->filter != NULL) {
+        text_put(writer, " FILTER (WHERE ");
+        text_put_condition(writer, call->filter);
+        text_put(writer, ")");
+    }
+    if (call->window != NULL)
+        put_window(writer, call->window);
+}
+
+static const char no_such_part[] = "a line of the semantics table has a template with \"$%c\"";
+
+/* One "$x" of a template; `aggregate` is NULL in calls. */
+static void put_part(struct text_writer *writer, const struct expression *call,
+                     const struct aggregate_call *aggregate, char part)
+{
+    if (part >= '1' && part <= '9' && (uint32_t)(part - '1') < call->argument_count)
+        text_put_expression(writer, call->arguments[part - '1']);
+    else if (part == '*')
+        text_put_expressions(writer, call->arguments, call->argument_count, ", ");
+    else if (part == 'T')
+        text_put_type(writer, call->type);
+    else if (part == 'D' && aggregate != NULL)
+        text_put(writer, aggregate->distinct ? "DISTINCT " : "");
+    else if (part == 'F' && aggregate != NULL)
+        put_suffix(writer, aggregate);
+    else
+        text_fail(writer, OMEN_INTERNAL, no_such_part, part);
+}
+
+static void expand(struct text_writer *writer, const struct expression *call,
+                   const struct aggregate_call *aggregate, const char *template)
+{
+    while (*template != '\0' && writer->status == OMEN_OK) {
+        size_t plain = strcspn(template, "$)");
+        text_put_bytes(writer, template, plain);
+        template += plain;
+        if (*template == ')') {
+            /* The order goes where the aggregate's own parentheses end. */
+            if (aggregate != NULL && aggregate->order_count > 0 && template[1] == '$' &&
+                template[2] == 'F') {
+                text_put(writer, " ");
+                put_keys(writer, aggregate->order, aggregate->order_count);
+            }
+            text_put(writer, ")");
+            template ++;
+        } else if (*template == '$') {
+            put_part(writer, call, aggregate, template[1]);
+            template += template[1] == '\0' ? 1 : 2;
+        }
+    }
+}
+
+/* core('signature', arguments): the engine asks the core. */
+static void put_core_call(struct text_writer *writer, const struct expression *call)
+{
+    const char *signature = NULL;
+    if (call->line->evaluate == NULL) {
+        text_fail(writer, OMEN_NOT_SUPPORTED, "%s is not supported by the SQL engine",
+                  call->line->name == NULL ? "this cast" : call->line->name);
+        return;
+    }
+    omen_status status = engine_call_write(call, writer->arena, &signature, writer->error);
+    if (status != OMEN_OK) {
+        writer->status = status;
+        return;
+    }
+    text_put(writer, "core(");
+    text_put_string(writer, signature, strlen(signature));
+    if (call->line->flags & SEMANTICS_STABLE) {
+        writer->uses_now = true;
+        text_put_format(writer, ", $%u", writer->parameter_count + 1);
+    }
+    if (call->argument_count > 0)
+        text_put(writer, ", ");
+    text_put_expressions(writer, call->arguments, call->argument_count, ", ");
+    text_put(writer, ")");
+}
+
+void text_put_call(struct text_writer *writer, const struct expression *call,
+                   const struct semantics_line *line)
+{
+    int class;
+    if ((line->flags & SEMANTICS_BINARY) && call->type.length_max == 0) {
+        text_put_expression(writer, call->arguments[0]);
+    } else if (line->engine == NULL) {
+        put_core_call(writer, call);
+    } else if (line == call->line && (class = chain_class(call)) != 0) {
+        text_put(writer, "(");
+        put_chain(writer, call, class);
+        text_put(writer, ")");
+    } else {
+        expand(writer, call, NULL, line->engine);
+    }
+}
+
+/* --- the other kinds --- */
+
+/* A call of the expression's "=" with these two. */
+static struct expression equality(const struct expression *expression, struct expression **pair)
+{
+    return (struct expression){.kind = EXPRESSION_CALL,
+                               .type = {.id = OMEN_TYPE_BOOLEAN},
+                               .location = -1,
+                               .arguments = pair,
+                               .argument_count = 2,
+                               .line = expression->line};
+}
+
+static bool is_plain_equality(const struct expression *expression)
+{
+    char name[OPERATOR_BYTES_MAX];
+    return template_operator(expression->line->engine, name) && strcmp(name, "=") == 0;
+}
+
+static void put_distinct_from(struct text_writer *writer, const struct expression *expression)
+{
+    struct expression **sides = expression->arguments;
+    text_put(writer, "(");
+    if (is_plain_equality(expression)) {
+        text_put_expression(writer, sides[0]);
+        text_put(writer, expression->negated ? " IS NOT DISTINCT FROM " : " IS DISTINCT FROM ");
+        text_put_expression(writer, sides[1]);
+    } else {
+        struct expression equal = equality(expression, sides);
+        text_put(writer, expression->negated ? "" : "NOT ");
+        text_put(writer, "coalesce(");
+        text_put_call(writer, &equal, equal.line);
+        text_put(writer, ", (");
+        text_put_expression(writer, sides[0]);
+        text_put(writer, " IS NULL AND ");
+        text_put_expression(writer, sides[1]);
+        text_put(writer, " IS NULL))");
+    }
+    text_put(writer, ")");
+}
+
+static void put_in(struct text_writer *writer, const struct expression *expression)
+{
+    text_put(writer, "(");
+    if (is_plain_equality(expression)) {
+        text_put_expression(writer, expression->arguments[0]);
+        text_put(writer, expression->negated ? " NOT IN (" : " IN (");
+        text_put_expressions(writer, expression->arguments + 1, expression->argument_count - 1,
+                             ", ");
+        text_put(writer, ")");
+    } else {
+        text_put(writer, expression->negated ? "NOT (" : "(");
+        for (uint32_t i = 1; i < expression->argument_count; i++) {
+            struct expression *pair[2] = {expression->arguments[0], expression->arguments[i]};
+            struct expression equal = equality(expression, pair);
+            text_put(writer, i > 1 ? " OR " : "");
+            text_put_call(writer, &equal, equal.line);
+        }
+        text_put(writer, ")");
+    }
+    text_put(writer, ")");
+}
+
+/* The result is of argument 0's own type; the comparison may be of another. */
+static void put_nullif(struct text_writer *writer, const struct expression *expression)
+{
+    struct expression equal = equality(expression, expression->arguments);
+    text_put(writer, "CASE WHEN ");
+    text_put_call(writer, &equal, equal.line);
+    text_put(writer, " THEN NULL ELSE ");
+    text_put_expression(writer, expression->arguments[0]);
+    text_put(writer, " END");
+}
+
+static void put_test(struct text_writer *writer, const struct expression *expression)
+{
+    static const char *const words[] = {
+        [TEST_NULL] = " IS NULL)",       [TEST_NOT_NULL] = " IS NOT NULL)",
+        [TEST_TRUE] = " IS TRUE)",       [TEST_NOT_TRUE] = " IS NOT TRUE)",
+        [TEST_FALSE] = " IS FALSE)",     [TEST_NOT_FALSE] = " IS NOT FALSE)",
+        [TEST_UNKNOWN] = " IS UNKNOWN)", [TEST_NOT_UNKNOWN] = " IS NOT UNKNOWN)",
+    };
+    text_put(writer, "(");
+    text_put_expression(writer, expression->arguments[0]);
+    text_put(writer, words[expression->test]);
+}
+
+static void put_extreme(struct text_writer *writer, const struct expression *expression)
+{
+    text_check_order(writer, expression->type);
+    text_put(writer, expression->kind == EXPRESSION_GREATEST ? "greatest(" : "least(");
+    text_put_expressions(writer, expression->arguments, expression->argument_count, ", ");
+    text_put(writer, ")");
+}
+
+/* The function by which the core divides an exact sum by its count. */
+static const struct semantics_line *average_line(void)
+{
+    for (uint32_t i = 0; i < semantics_line_count; i++)
+        if (semantics_lines[i].name != NULL && strcmp(semantics_lines[i].name, "avg/") == 0)
+            return &semantics_lines[i];
+    return NULL;
+}
+
+/* avg over exact numbers: the engine sums and counts, the core divides. */
+static void put_average(struct text_writer *writer, const struct expression *expression)
+{
+    omen_type given = expression->arguments[0]->type;
+    bool exact = given.id == OMEN_TYPE_DECIMAL, wide = given.id == OMEN_TYPE_BIGINT;
+    omen_type sum_type = {
+        .id = OMEN_TYPE_DECIMAL, .precision = 38, .scale = exact ? given.scale : (int8_t)0};
+    struct expression sum = {.type = sum_type}, count = {.type = {.id = OMEN_TYPE_BIGINT}};
+    struct expression *parts[] = {&sum, &count};
+    struct expression call = {.kind = EXPRESSION_CALL,
+                              .type = expression->type,
+                              .arguments = parts,
+                              .argument_count = 2,
+                              .line = average_line()};
+    const char *signature = NULL;
+    omen_status status = OMEN_INTERNAL;
+    if (call.line != NULL)
+        status = engine_call_write(&call, writer->arena, &signature, writer->error);
+    if (status != OMEN_OK) {
+        text_fail(writer, status, "the average cannot be computed");
+        return;
+    }
+    text_put(writer, "core(");
+    text_put_string(writer, signature, strlen(signature));
+    text_put(writer, ", CAST(");
+    expand(writer, expression, &expression->aggregate,
+           exact  ? "sum($D$1)$F"
+           : wide ? "sum($DCAST($1 AS DECIMAL(19, 0)))$F"
+                  : "sum($DCAST($1 AS BIGINT))$F");
+    text_put(writer, " AS ");
+    text_put_type(writer, sum_type);
+    text_put(writer, "), ");
+    expand(writer, expression, &expression->aggregate, "count($D$1)$F");
+    text_put(writer, ")");
+}
+
+static void put_aggregate(struct text_writer *writer, const struct expression *expression)
+{
+    const struct semantics_line *line = expression->line;
+    bool in_filter = writer->in_filter;
+    writer->in_filter = false;
+    if (line->engine != NULL)
+        expand(writer, expression, &expression->aggregate, line->engine);
+    else if (strcmp(line->name, "avg") == 0 && line->rule == RESULT_DECIMAL_DIVIDE)
+        put_average(writer, expression);
+    else
+        text_fail(writer, OMEN_NOT_SUPPORTED, "%s is not supported by the SQL engine", line->name);
+    writer->in_filter = in_filter;
+}
+
+static void put_column(struct text_writer *writer, const struct column_use *use)
+{
+    const struct relation *relation = use->relation;
+    if (relation->kind == RELATION_TABLE && use->column < relation->column_count) {
+        text_put_format(writer, "r%u.", relation->number);
+        text_put_name(writer, relation->columns[use->column].name);
+    } else if (relation->kind == RELATION_TABLE) {
+        text_put_format(writer, "r%u.", relation->number);
+        text_put_name(writer, ROW_ID_NAME);
+    } else {
+        text_put_format(writer, "r%u.c%u", relation->number, use->column);
+    }
+}
+
+void text_put_expression(struct text_writer *writer, const struct expression *expression)
+{
+    if (writer->status != OMEN_OK)
+        return;
+    switch (expression->kind) {
+    case EXPRESSION_CONSTANT:
+        text_put_constant(writer, expression->type, &expression->value);
+        break;
+    case EXPRESSION_PARAMETER:
+        text_put_format(writer, "$%u", expression->parameter + 1);
+        break;
+    case EXPRESSION_COLUMN:
+        put_column(writer, &expression->column);
+        break;
+    case EXPRESSION_CALL:
+        text_put_call(writer, expression, expression->line);
+        break;
+    case EXPRESSION_NOT:
+        text_put(writer, "(NOT ");
+        text_put_expression(writer, expression->arguments[0]);
+        text_put(writer, ")");
+        break;
+    case EXPRESSION_TEST:
+        put_test(writer, expression);
+        break;
+    case EXPRESSION_DISTINCT_FROM:
+        put_distinct_from(writer, expression);
+        break;
+    case EXPRESSION_IN:
+        put_in(writer, expression);
+        break;
+    case EXPRESSION_AND:
+    case EXPRESSION_OR:
+    case EXPRESSION_CASE:
+    case EXPRESSION_COALESCE:
+        text_put_conditional(writer, expression);
+        break;
+    case EXPRESSION_GREATEST:
+    case EXPRESSION_LEAST:
+        put_extreme(writer, expression);
+        break;
+    case EXPRESSION_NULLIF:
+        put_nullif(writer, expression);
+        break;
+    case EXPRESSION_AGGREGATE:
+    case EXPRESSION_WINDOW:
+        put_aggregate(writer, expression);
+        break;
+    case EXPRESSION_SUBQUERY:
+        text_put_subquery(writer, expression, TEXT_VALUE);
+        break;
+    }
+}
+
+void text_put_expressions(struct text_writer *writer, struct expression *const *expressions,
+                          uint32_t count, const char *separator)
+{
+    for (uint32_t i = 0; i < count && writer->status == OMEN_OK; i++) {
+        text_put(writer, i > 0 ? separator : "");
+        text_put_expression(writer, expressions[i]);
+    }
+}
+
+void text_put_direction(struct text_writer *writer, const struct sort_key *key)
+{
+    text_put(writer, key->descending ? " DESC" : " ASC");
+    text_put(writer, key->nulls_first ? " NULLS FIRST" : " NULLS LAST");
+}
+
+void text_check_order(struct text_writer *writer, omen_type type)
+{
+    if ((int)type.id == SQL_TYPE_INTERVAL)
+        text_fail(writer, OMEN_NOT_SUPPORTED,
+                  "grouping or ordering by an interval is not supported by the SQL engine");
+}

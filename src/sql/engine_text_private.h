@@ -1,0 +1,84 @@
+/* engine_text_private.h - what the files of the engine's text share.
+ *
+ * A writer's first failure sticks: nothing is written after it, and whoever started the writer
+ * looks at it once in the end.
+ */
+#ifndef OMEN_SQL_ENGINE_TEXT_PRIVATE_H
+#define OMEN_SQL_ENGINE_TEXT_PRIVATE_H
+
+#include "sql/engine_text.h"
+
+enum {
+    ENGINE_TEXT_BYTES_MAX = 64 << 20,
+    ENGINE_RELATIONS_MAX = 500, /* as the engine's own limit */
+};
+
+struct text_writer {
+    struct arena *arena;
+    omen_error *error;
+    omen_status status;
+    char *text;
+    size_t length, capacity;
+    const omen_type *parameter_types;
+    uint32_t parameter_count;
+    bool uses_now;
+    struct engine_relation *relations;
+    uint32_t relation_count;
+    uint32_t alias_count; /* names of our own given out: s1, s2, ... */
+    bool in_filter;       /* within WHERE or HAVING: the engine takes EXISTS and IN (query) there */
+};
+
+/* --- engine_text.c: the buffer --- */
+void text_put(struct text_writer *writer, const char *text);
+void text_put_bytes(struct text_writer *writer, const char *bytes, size_t length);
+void text_put_format(struct text_writer *writer, const char *format, ...) OMEN_PRINTF(2, 3);
+void text_fail(struct text_writer *writer, omen_status status, const char *format, ...)
+    OMEN_PRINTF(3, 4);
+/* `"name"` and `'text'`. */
+void text_put_name(struct text_writer *writer, const char *name);
+void text_put_string(struct text_writer *writer, const char *bytes, size_t length);
+
+/* --- engine_text_constant.c --- */
+void text_put_type(struct text_writer *writer, omen_type type); /* as the engine's casts say it */
+void text_put_constant(struct text_writer *writer, omen_type type, const omen_value *value);
+
+/* --- engine_text_expression.c --- */
+void text_put_expression(struct text_writer *writer, const struct expression *expression);
+/* `separator` between them. */
+void text_put_expressions(struct text_writer *writer, struct expression *const *expressions,
+                          uint32_t count, const char *separator);
+/* A line applied to arguments given as a call's. */
+void text_put_call(struct text_writer *writer, const struct expression *call,
+                   const struct semantics_line *line);
+/* " DESC NULLS FIRST" */
+void text_put_direction(struct text_writer *writer, const struct sort_key *key);
+/* `INTERVAL` has no order in the engine that is PostgreSQL's. */
+void text_check_order(struct text_writer *writer, omen_type type);
+
+/* --- engine_text_condition.c: truth values that compute no more than PostgreSQL's --- */
+/* Where NULL is as good as false: WHERE, ON, HAVING, FILTER, WHEN. */
+void text_put_condition(struct text_writer *writer, const struct expression *expression);
+/* The same for a whole WHERE, HAVING or ON. */
+void text_put_where(struct text_writer *writer, const struct expression *expression);
+/* AND, OR, CASE, COALESCE as values. */
+void text_put_conditional(struct text_writer *writer, const struct expression *expression);
+/* Whether computing it can fail. */
+bool text_may_fail(const struct expression *expression);
+
+/* --- engine_text_subquery.c --- */
+enum text_position {
+    TEXT_VALUE,     /* all three truth values count */
+    TEXT_CONDITION, /* NULL is as good as false */
+    TEXT_CONJUNCT,  /* that, and as a conjunct of a WHERE, HAVING or ON */
+};
+void text_put_subquery(struct text_writer *writer, const struct expression *expression,
+                       enum text_position position);
+
+/* --- engine_text_query.c --- */
+void text_put_query(struct text_writer *writer, const struct query *query);
+/* " FROM ... WHERE ...": of a SELECT; `extra` (may be NULL) writes one more conjunct. */
+typedef void text_conjunct(struct text_writer *writer, void *state);
+void text_put_source(struct text_writer *writer, const struct query *query, text_conjunct *extra,
+                     void *state);
+
+#endif

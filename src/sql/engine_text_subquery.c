@@ -1,0 +1,286 @@
+/* engine_text_subquery.c - EXISTS, IN, ANY, ALL and scalar subqueries, as far as the engine has
+ * them right.
+ *
+ * The engine makes joins of EXISTS and IN in a WHERE, and of scalar subqueries everywhere. It has
+ * no EXISTS outside of a WHERE, and its NOT IN forgets NULLs but for a conjunct with a column on
+ * the left. So
+ *
+ *   EXISTS (q) as a value      (SELECT count(*) FROM q) > 0
+ *   x NOT IN (q), x op ALL(q)  NOT EXISTS of what speaks against it
+ *   x op ANY (q) as a value    CASE WHEN one is true WHEN one is NULL THEN NULL ELSE FALSE END
+ *
+ * A condition on the subquery's rows goes into its own WHERE where it is a plain SELECT, because
+ * the engine doesn't find outer columns two levels below.
+ */
+#include <string.h>
+
+#include "sql/engine_text_private.h"
+
+/* Relations of our own have numbers that no binder gives out. */
+enum { OWN_RELATIONS = 1000000000 };
+
+/* --- what a subquery is --- */
+
+struct outside {
+    uint32_t levels;
+    bool found;
+};
+
+static bool find_outside_column(struct expression **part, void *state);
+
+static bool find_outside(struct query *query, uint32_t levels, void *state)
+{
+    struct outside *outside = state;
+    outside->levels += levels;
+    bool more = query_visit_parts(query, find_outside_column, find_outside, outside);
+    outside->levels -= levels;
+    return more;
+}
+
+static bool find_outside_column(struct expression **part, void *state)
+{
+    struct outside *outside = state;
+    if ((*part)->kind == EXPRESSION_COLUMN && (*part)->column.levels_up > outside->levels) {
+        outside->found = true;
+        return false;
+    }
+    if ((*part)->kind == EXPRESSION_SUBQUERY && !find_outside((*part)->subquery.query, 1, state))
+        return false;
+    return expression_visit_parts(*part, find_outside_column, state);
+}
+
+/* Whether a query uses columns of the queries around it. */
+static bool is_correlated(const struct query *query)
+{
+    struct outside outside = {.levels = 0};
+    find_outside((struct query *)query, 0, &outside);
+    return outside.found;
+}
+
+static bool find_window(struct expression **part, void *state)
+{
+    bool *found = state;
+    *found |= (*part)->kind == EXPRESSION_WINDOW;
+    return !*found && expression_visit_parts(*part, find_window, state);
+}
+
+/* Whether each row of its FROM and WHERE is a row of it. */
+static bool is_plain(const struct query *query)
+{
+    if (query->kind != QUERY_SELECT || query->distinct || query->distinct_on_count > 0 ||
+        query->grouped || query->limit != NULL || query->offset != NULL || query->cte_count > 0 ||
+        query->from_count == 0)
+        return false;
+    bool windows = false;
+    for (uint32_t i = 0; i < query->target_count && !windows; i++)
+        find_window(&query->targets[i].expression, &windows);
+    return !windows;
+}
+
+/* --- probes: a subquery's rows for which something holds --- */
+
+enum probe_test { PROBE_ALL, PROBE_TRUE, PROBE_NOT_TRUE, PROBE_FALSE, PROBE_UNKNOWN, PROBE_NULL };
+
+struct probe {
+    const struct expression *call; /* the subquery's expression */
+    struct expression *output;     /* the subquery's column */
+    enum probe_test test;          /* of the comparison; NULL: of the column */
+};
+
+static void put_probe_test(struct text_writer *writer, void *state)
+{
+    static const char *const words[] = {
+        [PROBE_TRUE] = "",           [PROBE_NOT_TRUE] = " IS NOT TRUE",
+        [PROBE_FALSE] = " IS FALSE", [PROBE_UNKNOWN] = " IS NULL",
+        [PROBE_NULL] = " IS NULL",
+    };
+    const struct probe *probe = state;
+    text_put(writer, "(");
+    if (probe->test == PROBE_NULL) {
+        text_put_expression(writer, probe->output);
+    } else {
+        struct expression *pair[2] = {probe->call->arguments[0], probe->output};
+        struct expression comparison = {.kind = EXPRESSION_CALL,
+                                        .type = {.id = OMEN_TYPE_BOOLEAN},
+                                        .location = -1,
+                                        .arguments = pair,
+                                        .argument_count = 2,
+                                        .line = probe->call->line};
+        text_put_call(writer, &comparison, comparison.line);
+    }
+    text_put(writer, words[probe->test]);
+    text_put(writer, ")");
+}
+
+/* `(SELECT <what> FROM the rows that pass)` */
+static void put_probe(struct text_writer *writer, const struct expression *expression,
+                      const char *what, enum probe_test test)
+{
+    const struct query *query = expression->subquery.query;
+    struct relation relation = {.kind = RELATION_QUERY};
+    struct expression column = {.kind = EXPRESSION_COLUMN, .column = {.relation = &relation}};
+    struct probe probe = {.call = expression, .test = test};
+    text_conjunct *extra = test == PROBE_ALL ? NULL : put_probe_test;
+    text_put(writer, "(SELECT ");
+    text_put(writer, what);
+    text_put(writer, " AS c0");
+    if (is_plain(query)) {
+        probe.output = query->target_count > 0 ? query->targets[0].expression : NULL;
+        text_put_source(writer, query, extra, &probe);
+    } else {
+        relation.number = OWN_RELATIONS + writer->alias_count++;
+        probe.output = &column;
+        text_put(writer, " FROM (");
+        text_put_query(writer, query);
+        text_put_format(writer, ") AS r%u", relation.number);
+        if (extra != NULL) {
+            text_put(writer, " WHERE ");
+            put_probe_test(writer, &probe);
+        }
+    }
+    text_put(writer, ")");
+}
+
+/* Whether there is such a row, true or false. */
+static void put_found(struct text_writer *writer, const struct expression *expression,
+                      enum probe_test test, bool wanted)
+{
+    if (writer->in_filter) {
+        text_put(writer, wanted ? "(EXISTS " : "(NOT EXISTS ");
+        put_probe(writer, expression, "1", test);
+        text_put(writer, ")");
+    } else {
+        text_put(writer, "(");
+        put_probe(writer, expression, "count(*)", test);
+        text_put(writer, wanted ? " > 0)" : " = 0)");
+    }
+}
+
+/* --- ANY and ALL --- */
+
+/* The engine's own "=", for which it has IN and joins by hash. */
+static const struct semantics_line plain_equality = {
+    .kind = SEMANTICS_OPERATOR, .name = "=", .argument_count = 2, .engine = "($1 = $2)"};
+
+static bool is_plain_line(const struct semantics_line *line, const char *name, const char *engine)
+{
+    return strcmp(line->name, name) == 0 && line->engine != NULL &&
+           strcmp(line->engine, engine) == 0;
+}
+
+static void put_in(struct text_writer *writer, const struct expression *expression, bool wanted)
+{
+    text_put(writer, "(");
+    text_put_expression(writer, expression->arguments[0]);
+    text_put(writer, wanted ? " IN (" : " NOT IN (");
+    text_put_query(writer, expression->subquery.query);
+    text_put(writer, "))");
+}
+
+/* x NOT IN (q): no row is equal, none is NULL, and x is none either unless q is empty. */
+static void put_not_in(struct text_writer *writer, const struct expression *expression)
+{
+    text_put(writer, "(");
+    put_found(writer, expression, PROBE_TRUE, false);
+    text_put(writer, " AND ");
+    put_found(writer, expression, PROBE_NULL, false);
+    text_put(writer, " AND (");
+    text_put_expression(writer, expression->arguments[0]);
+    text_put(writer, " IS NOT NULL OR ");
+    put_found(writer, expression, PROBE_ALL, false);
+    text_put(writer, "))");
+}
+
+/* x = ANY (q) with its NULLs, or its opposite. */
+static void put_membership(struct text_writer *writer, const struct expression *expression,
+                           bool wanted)
+{
+    text_put(writer, "(CASE WHEN ");
+    put_found(writer, expression, PROBE_TRUE, true);
+    text_put(writer, wanted ? " THEN TRUE WHEN " : " THEN FALSE WHEN ");
+    put_found(writer, expression, PROBE_NULL, true);
+    text_put(writer, " OR (");
+    text_put_expression(writer, expression->arguments[0]);
+    text_put(writer, " IS NULL AND ");
+    put_found(writer, expression, PROBE_ALL, true);
+    text_put(writer, ") THEN CAST(NULL AS BOOLEAN)");
+    text_put(writer, wanted ? " ELSE FALSE END)" : " ELSE TRUE END)");
+}
+
+/* Any other operator: the rows that decide, then those that leave it open. */
+static void put_comparison(struct text_writer *writer, const struct expression *expression,
+                           bool is_any, bool wanted, enum text_position position)
+{
+    if (position != TEXT_VALUE && wanted) {
+        put_found(writer, expression, is_any ? PROBE_TRUE : PROBE_NOT_TRUE, is_any);
+        return;
+    }
+    text_put(writer, "(CASE WHEN ");
+    put_found(writer, expression, is_any ? PROBE_TRUE : PROBE_FALSE, true);
+    text_put(writer, is_any == wanted ? " THEN TRUE WHEN " : " THEN FALSE WHEN ");
+    put_found(writer, expression, PROBE_UNKNOWN, true);
+    text_put(writer, " THEN CAST(NULL AS BOOLEAN)");
+    text_put(writer, is_any == wanted ? " ELSE FALSE END)" : " ELSE TRUE END)");
+}
+
+/* Whether the engine's own NOT IN minds the NULLs. */
+static bool engine_minds_nulls(const struct expression *expression)
+{
+    const struct expression *left = expression->arguments[0];
+    return left->kind == EXPRESSION_COLUMN && left->column.levels_up == 0 &&
+           !is_correlated(expression->subquery.query);
+}
+
+/* Also of <> ALL, which is NOT IN. */
+static void put_quantified(struct text_writer *writer, const struct expression *expression,
+                           enum text_position position)
+{
+    bool is_any = expression->subquery.kind == SUBQUERY_ANY;
+    bool wanted = !(expression->negated != expression->subquery.negated);
+    const struct semantics_line *line = expression->line;
+    if (is_any ? !is_plain_line(line, "=", "($1 = $2)")
+               : !is_plain_line(line, "<>", "($1 <> $2)")) {
+        put_comparison(writer, expression, is_any, wanted, position);
+        return;
+    }
+    bool member = is_any == wanted;
+    struct expression equal = *expression;
+    equal.line = &plain_equality;
+    if (position == TEXT_VALUE)
+        put_membership(writer, &equal, member);
+    else if (member && writer->in_filter)
+        put_in(writer, expression, true);
+    else if (member)
+        put_found(writer, &equal, PROBE_TRUE, true);
+    else if (position == TEXT_CONJUNCT && writer->in_filter && engine_minds_nulls(expression))
+        put_in(writer, expression, false);
+    else
+        put_not_in(writer, &equal);
+}
+
+void text_put_subquery(struct text_writer *writer, const struct expression *expression,
+                       enum text_position position)
+{
+    const struct query *query = expression->subquery.query;
+    bool negated = expression->negated != expression->subquery.negated;
+    switch (expression->subquery.kind) {
+    case SUBQUERY_EXISTS:
+        if (writer->in_filter) {
+            text_put(writer, negated ? "(NOT EXISTS (" : "(EXISTS (");
+            text_put_query(writer, query);
+            text_put(writer, "))");
+        } else {
+            put_found(writer, expression, PROBE_ALL, !negated);
+        }
+        break;
+    case SUBQUERY_SCALAR:
+        text_put(writer, "(");
+        text_put_query(writer, query);
+        text_put(writer, ")");
+        break;
+    case SUBQUERY_ANY:
+    case SUBQUERY_ALL:
+        put_quantified(writer, expression, position);
+        break;
+    }
+}
