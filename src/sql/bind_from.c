@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sql/bind_query_private.h"
+#include "sql/evaluate.h"
 
 /* FROM while it is bound. */
 struct from_clause {
@@ -423,9 +424,11 @@ static omen_status bind_series(struct from_clause *from, const PgQuery__FuncCall
                                 .arguments = arguments,
                                 .argument_count = (uint32_t)node->n_args,
                                 .line = &series_lines[large]};
-    for (size_t i = 0; i < node->n_args; i++)
+    for (size_t i = 0; i < node->n_args; i++) {
         OMEN_TRY(bind_coerce(binder, arguments[i], call->type, CONTEXT_IMPLICIT, NULL,
                              &arguments[i], error));
+        OMEN_TRY(evaluate_constants(&arguments[i], binder->arena, error));
+    }
     *out = call;
     return OMEN_OK;
 }

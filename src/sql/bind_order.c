@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "sql/bind_query_private.h"
+#include "sql/evaluate.h"
 
 /* --- outputs by name, by position, by being the same --- */
 
@@ -270,6 +271,7 @@ static omen_status bind_count(struct binder *binder, struct scope *scope, const 
                          "argument of %s must not contain variables", clause);
     if (!no_subquery(&expression, NULL))
         return bind_refuse(binder, location, "a subquery in LIMIT or OFFSET", error);
+    OMEN_TRY(evaluate_constants(&expression, binder->arena, error));
     OMEN_TRY(check_count(expression, clause, error));
     bool all = expression->kind == EXPRESSION_CONSTANT && expression->value.is_null;
     *out = all ? NULL : expression;
