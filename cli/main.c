@@ -44,11 +44,11 @@ static bool open_database(const struct options *options, omen_database **databas
     return false;
 }
 
-static void run_prompt(struct shell *shell)
+static void run_prompt(struct shell *shell, const char *directory)
 {
     shell->interactive = true;
-    printf("OmenDB %s, a database in memory. .help lists commands, .quit leaves.\n",
-           omen_version());
+    printf("OmenDB %s, database in %s. Statements end with a semicolon; .help, .quit.\n",
+           omen_version(), directory == NULL ? "memory" : directory);
     if (!shell_run_prompt(shell)) {
         fputs("omendb: out of memory\n", stderr);
         shell->failed = true;
@@ -66,7 +66,7 @@ static void run(struct shell *shell, const struct options *options)
                              : shell_run_text(shell, task->text, strlen(task->text));
     }
     if (prompt)
-        run_prompt(shell);
+        run_prompt(shell, options->directory);
     else if (options->task_count == 0)
         shell_run_file(shell, "-");
 }

@@ -1,6 +1,6 @@
 /* render_table.c - a result as a table: names, types, rows, and how many rows there are.
  *
- *    id     | name | score          names
+ *        id | name |        score   names
  *    bigint | text | numeric(5,2)   types
  *   --------+------+--------------
  *        42 | Ada  |         9.50   numbers are aligned right, NULL is NULL
@@ -9,8 +9,8 @@
  * Rows are kept as text until the columns' widths are chosen. That is at the end where a long
  * result shows head and tail only (rows_max: the tail is a ring), else after KEPT_ROWS_MAX rows or
  * KEPT_BYTES_MAX bytes; later rows are printed as they come. On a terminal the table is fitted to
- * it: text columns give way first, cells that are too long end with an ellipsis, and where even
- * narrow columns do not fit, those in the middle are left out. Elsewhere nothing is cut.
+ * it: long types and text give way first, cells that are too long end with an ellipsis, and where
+ * even narrow columns do not fit, those in the middle are left out. Elsewhere nothing is cut.
  */
 #include "render_private.h"
 
@@ -36,8 +36,9 @@ struct cell {
 
 struct column {
     struct cell name, type;
-    bool right; /* aligned right */
-    size_t width;
+    bool right;     /* aligned right */
+    size_t content; /* columns of the terminal that its name and values take */
+    size_t width;   /* and that it gets */
 };
 
 struct table {
@@ -101,7 +102,7 @@ static bool has_gap(const struct table *table)
 static size_t at_least(const struct column *column)
 {
     size_t least = column->right ? NUMBER_COLUMNS_MIN : TEXT_COLUMNS_MIN;
-    return column->width < least ? column->width : least;
+    return column->content < least ? column->content : least;
 }
 
 /* Columns of the terminal that a row takes, each column as wide as it is or as it could be. */
@@ -115,19 +116,22 @@ static size_t row_columns(const struct table *table, bool narrowest)
     return total - 1;
 }
 
-/* Whether a column can give way in this pass: long text first, then long numbers, then any. */
+/* Whether a column can give way in this pass: first where only its type is so long, then long
+ * text, then long numbers, then any. */
 static bool can_narrow(const struct column *column, int pass)
 {
-    if (pass == 2)
+    if (pass == 0)
+        return column->width > column->content;
+    if (pass == 3)
         return column->width > 1;
-    return column->right == (pass == 1) && column->width > at_least(column);
+    return column->right == (pass == 2) && column->width > at_least(column);
 }
 
 /* The widest shown column that can give way in the first pass that finds one. */
 static struct column *widest(const struct table *table)
 {
     struct column *found = NULL;
-    for (int pass = 0; pass < 3 && found == NULL; pass++)
+    for (int pass = 0; pass < 4 && found == NULL; pass++)
         for (size_t i = 0; i < table->column_count; i++)
             if (is_shown(table, i) && can_narrow(&table->columns[i], pass) &&
                 (found == NULL || table->columns[i].width > found->width))
@@ -160,10 +164,11 @@ static void measure(struct table *table)
 {
     for (size_t i = 0; i < table->column_count; i++) {
         struct column *column = &table->columns[i];
-        widen(&column->width, &column->name);
-        widen(&column->width, &column->type);
+        widen(&column->content, &column->name);
         for (size_t row = 0; row < table->kept; row++)
-            widen(&column->width, &table->cells[row * table->column_count + i]);
+            widen(&column->content, &table->cells[row * table->column_count + i]);
+        column->width = column->content;
+        widen(&column->width, &column->type);
     }
     if (table->rows->options->columns > 0)
         fit(table, table->rows->options->columns);

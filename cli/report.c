@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scan.h"
 #include "text.h"
 
 enum { LINE_COLUMNS = 72, COLUMNS_BEFORE_CARET = 48 };
@@ -153,8 +154,11 @@ void report_error(const omen_error *error, const char *sql, size_t length,
     if (!known && error->status == OMEN_INVALID_ENCODING) {
         at = broken_byte(sql, length);
         known = at < length;
-        at = known ? at : 0;
     }
+    if (!known)
+        at = scan_comments(sql, length); /* the statement's first word */
+    if (at > length)
+        at = 0;
     if (known || place->is_script)
         print_place(sql, length, place, at, known);
 }

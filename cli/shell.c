@@ -17,6 +17,7 @@
 #include "interrupt.h"
 #include "output.h"
 #include "prompt.h"
+#include "scan.h"
 
 enum {
     READ_BYTES = 1 << 16,
@@ -26,52 +27,6 @@ enum {
 
 /* --- pieces ------------------------------------------------------------------------------------
  */
-
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static size_t skip_blank(const char *text, size_t length)
-{
-    size_t at = 0;
-    while (at < length && is_blank(text[at]))
-        at++;
-    return at;
-}
-
-/* The end of the comment at `at`; `length` + 1 where it does not end. */
-static size_t skip_comment(const char *text, size_t length, size_t at)
-{
-    if (text[at] == '-') {
-        const char *end = memchr(text + at, '\n', length - at);
-        return end == NULL ? length : (size_t)(end - text);
-    }
-    for (size_t depth = 0; at + 1 < length; at++) {
-        bool opens = text[at] == '/' && text[at + 1] == '*';
-        bool closes = text[at] == '*' && text[at + 1] == '/';
-        if (closes && --depth == 0)
-            return at + 2;
-        depth += opens;
-        at += opens || closes;
-    }
-    return length + 1;
-}
-
-/* Where the first character is that is neither blank nor in a comment; beyond `length` where the
- * text ends within a comment. */
-static size_t skip_comments(const char *text, size_t length)
-{
-    size_t at = skip_blank(text, length);
-    while (at + 1 < length &&
-           ((text[at] == '-' && text[at + 1] == '-') || (text[at] == '/' && text[at + 1] == '*'))) {
-        at = skip_comment(text, length, at);
-        if (at > length)
-            return at;
-        at += skip_blank(text + at, length - at);
-    }
-    return at;
-}
 
 static uint64_t count_lines(const char *text, size_t length)
 {
@@ -113,7 +68,7 @@ static size_t run_piece(struct shell *shell, const char *text, size_t length, bo
                         struct place *place, bool *succeeded)
 {
     *succeeded = true;
-    size_t bare = skip_comments(text, length);
+    size_t bare = scan_comments(text, length);
     if (bare < length && (text[bare] == '.' || text[bare] == '\\')) {
         struct place command = *place;
         command.line += count_lines(text, bare);
@@ -138,7 +93,7 @@ static bool run_pieces(struct shell *shell, const char *text, size_t length, boo
 {
     *taken = 0;
     for (;;) {
-        size_t blank = skip_blank(text + *taken, length - *taken);
+        size_t blank = scan_blank(text + *taken, length - *taken);
         place->line += count_lines(text + *taken, blank);
         *taken += blank;
         if (*taken == length)
@@ -308,7 +263,7 @@ bool shell_run_file(struct shell *shell, const char *name)
 static bool run_plain_word(struct shell *shell, const char *line, size_t length)
 {
     static const char *const words[] = {"quit", "exit", "help"};
-    while (length > 0 && (is_blank(line[length - 1]) || line[length - 1] == ';'))
+    while (length > 0 && (scan_is_blank(line[length - 1]) || line[length - 1] == ';'))
         length--;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (length == 4 && memcmp(line, words[i], 4) == 0) {
@@ -325,7 +280,7 @@ static void run_typed(struct shell *shell, struct prompt *prompt, struct text *t
 {
     struct place place = {.line = 1};
     size_t taken;
-    size_t blank = skip_blank(text->data, text->length);
+    size_t blank = scan_blank(text->data, text->length);
     if (run_plain_word(shell, text->data + blank, text->length - blank)) {
         text->length = 0;
         return;
@@ -341,7 +296,7 @@ static void run_typed(struct shell *shell, struct prompt *prompt, struct text *t
         prompt_remember(prompt, whole, taken);
     free(whole);
     text_use(text, taken);
-    if (skip_comments(text->data, text->length) == text->length)
+    if (scan_comments(text->data, text->length) == text->length)
         text->length = 0;
     fflush(stdout);
 }

@@ -242,8 +242,8 @@ class Errors(unittest.TestCase):
             outer = script(folder, "b.sql", f"\n.read {path}\n")
             self.assertIn(f"{path}:5: FROM none", run("-f", outer).stderr)
             # a failure without a position names the statement's first line
-            twice = script(folder, "c.sql", USERS + ROWS + "\n\n" + ROWS)
-            self.assertIn(f"(23505)\n{twice}:4: INSERT INTO users", run("-f", twice).stderr)
+            twice = script(folder, "c.sql", USERS + ROWS + "\n-- comment\n\n" + ROWS)
+            self.assertIn(f"(23505)\n{twice}:5: INSERT INTO users", run("-f", twice).stderr)
 
     def test_control_characters_do_not_reach_the_terminal(self):
         done = run("-c", "SELECT * FROM \"no\033[2J\" WHERE id = 1")
