@@ -71,8 +71,7 @@ enum prompt_event prompt_read(struct prompt *prompt, const char *text, const cha
         putc('\n', prompt->out);
         fflush(prompt->out);
     }
-    interrupt_clear();
-    return event;
+    return event; /* Ctrl-C from here on is for what was typed */
 }
 
 void prompt_remember(struct prompt *prompt, const char *text, size_t length)

@@ -289,7 +289,6 @@ static void run_typed(struct shell *shell, struct prompt *prompt, struct text *t
     size_t whole_length = text->length;
     if (whole != NULL)
         memcpy(whole, text->data, whole_length);
-    interrupt_clear();
     if (!run_pieces(shell, text->data, text->length, false, &place, &taken))
         taken = text->length; /* what follows an error or Ctrl-C in the same line is not run */
     if (taken > 0 && whole != NULL)

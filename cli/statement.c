@@ -84,6 +84,8 @@ bool shell_run_statement(struct shell *shell, const char *sql, size_t length,
     double start = render_now_seconds();
     omen_status status = omen_prepare(shell->connection, sql, length, &statement, &error);
     double parsed = render_now_seconds();
+    if (status == OMEN_OK && interrupt_pending()) /* execute forgets earlier interrupts */
+        status = report_fill(&error, OMEN_CANCELLED, "statement cancelled");
     if (status == OMEN_OK)
         status = omen_execute(statement, NULL, 0, &error);
     double executed = render_now_seconds();
