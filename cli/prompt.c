@@ -20,6 +20,7 @@ enum { PLAIN_LINE_BYTES = 1 << 12 }; /* a terminal's line, or a part of it */
 struct prompt {
     struct editor *editor; /* NULL: plain */
     FILE *out;
+    char *last; /* remembered: the same again is not */
     char line[PLAIN_LINE_BYTES];
 };
 
@@ -79,11 +80,15 @@ void prompt_remember(struct prompt *prompt, const char *text, size_t length)
     while (length > 0 && strchr(" \t\r\n", text[length - 1]) != NULL)
         length--;
     char *copy = strndup(text, length);
-    if (copy != NULL && prompt->editor != NULL) {
-        editor_remember(prompt->editor, copy);
-        history_append(copy, length);
+    if (copy == NULL || prompt->editor == NULL ||
+        (prompt->last != NULL && strcmp(prompt->last, copy) == 0)) {
+        free(copy);
+        return;
     }
-    free(copy);
+    editor_remember(prompt->editor, copy);
+    history_append(copy, length);
+    free(prompt->last);
+    prompt->last = copy;
 }
 
 void prompt_close(struct prompt *prompt)
@@ -91,6 +96,7 @@ void prompt_close(struct prompt *prompt)
     if (prompt == NULL)
         return;
     editor_close(prompt->editor);
+    free(prompt->last);
     free(prompt);
 }
 

@@ -22,9 +22,9 @@
 enum {
     KEPT_ROWS_MAX = 1000,
     KEPT_BYTES_MAX = 8 << 20,
-    TEXT_COLUMNS_MIN = 8,    /* what fitting leaves of a text column before columns are left out */
-    NUMBER_COLUMNS_MIN = 20, /* and of a number, whose first digits alone would mislead */
-    GAP_COLUMNS = 3,         /* " | " */
+    TEXT_COLUMNS_MIN = 8,   /* what fitting leaves of a text column before columns are left out */
+    VALUE_COLUMNS_MIN = 40, /* and of a number or a time, whose beginning alone would mislead */
+    GAP_COLUMNS = 3,        /* " | " */
 };
 
 #define ELLIPSIS "\xE2\x80\xA6"
@@ -37,6 +37,7 @@ struct cell {
 struct column {
     struct cell name, type;
     bool right;     /* aligned right */
+    bool is_text;   /* of any length; its beginning says something */
     size_t content; /* columns of the terminal that its name and values take */
     size_t width;   /* and that it gets */
 };
@@ -101,7 +102,7 @@ static bool has_gap(const struct table *table)
 
 static size_t at_least(const struct column *column)
 {
-    size_t least = column->right ? NUMBER_COLUMNS_MIN : TEXT_COLUMNS_MIN;
+    size_t least = column->is_text ? TEXT_COLUMNS_MIN : VALUE_COLUMNS_MIN;
     return column->content < least ? column->content : least;
 }
 
@@ -117,21 +118,21 @@ static size_t row_columns(const struct table *table, bool narrowest)
 }
 
 /* Whether a column can give way in this pass: first where only its type is so long, then long
- * text, then long numbers, then any. */
+ * text, then any. */
 static bool can_narrow(const struct column *column, int pass)
 {
     if (pass == 0)
         return column->width > column->content;
-    if (pass == 3)
-        return column->width > 1;
-    return column->right == (pass == 2) && column->width > at_least(column);
+    if (pass == 1)
+        return column->is_text && column->width > at_least(column);
+    return column->width > 1;
 }
 
 /* The widest shown column that can give way in the first pass that finds one. */
 static struct column *widest(const struct table *table)
 {
     struct column *found = NULL;
-    for (int pass = 0; pass < 4 && found == NULL; pass++)
+    for (int pass = 0; pass < 3 && found == NULL; pass++)
         for (size_t i = 0; i < table->column_count; i++)
             if (is_shown(table, i) && can_narrow(&table->columns[i], pass) &&
                 (found == NULL || table->columns[i].width > found->width))
@@ -339,6 +340,7 @@ static omen_status name_columns(struct table *table, omen_error *error)
         char type_text[TYPE_NAME_BYTES];
         type_name(type, type_text);
         column->right = type_is_number(type);
+        column->is_text = type.id >= OMEN_TYPE_TEXT && type.id <= OMEN_TYPE_BYTEA;
         column->name = make_cell(table, name, strlen(name));
         column->type = make_cell(table, type_text, strlen(type_text));
         if (column->name.text == NULL || column->type.text == NULL)

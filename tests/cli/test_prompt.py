@@ -110,7 +110,8 @@ class Editing(Case):
             terminal = self.start(env=env)
             terminal.type("SELECT * -- back\\slash", prompt="...> ")
             terminal.type("FROM first;")
-            terminal.type("SELECT * FROM second;")
+            for _ in range(3):
+                terminal.type("SELECT * FROM second;")
             terminal.send("\x04")
             self.assertEqual(terminal.wait(), 0)
             self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)

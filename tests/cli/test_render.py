@@ -116,8 +116,12 @@ class ManyRows(unittest.TestCase):
         self.assertEqual(run("--format", "line", "-c", many(3) + "SELECT * FROM t").stdout.count("\n\n"), 2)
 
     def test_large_values_end_the_measuring_early(self):
-        done = run(text=many(150, width=100000) + "SELECT * FROM t")
-        self.assertEqual(len(done.stdout.splitlines()), 156, done.stderr)
+        rows = ",".join(f"({i}, '{'x' * (150000 if i == 99 else 100000)}')" for i in range(100))
+        done = run(text=f"CREATE TABLE t (id INT PRIMARY KEY, s TEXT); INSERT INTO t VALUES {rows}; SELECT * FROM t")
+        lines = done.stdout.splitlines()
+        self.assertEqual(len(lines), 106, done.stderr)
+        self.assertEqual(len(lines[4]), 100000 + 12)  # the last row came after the widths were chosen
+        self.assertEqual(len(lines[-2]), 150000 + 11)
 
     def test_the_prompt_shows_head_and_tail(self):
         terminal = Terminal()
