@@ -482,6 +482,8 @@ static void make_batch(const omen_engine_cursor *cursor, const struct row *rows,
     struct ArrowArray **pointers = calloc(cursor->column_count + 1, sizeof *pointers);
     for (uint32_t i = 0; i < cursor->column_count; i++) {
         make_child(&children[i], cursor->columns[i], rows, count);
+        if (cursor->table->kind == KIND_SMALL)
+            fake_host.values[cursor->columns[i]] = children[i].buffers[1];
         pointers[i] = &children[i].array;
     }
     *out = (struct ArrowArray){

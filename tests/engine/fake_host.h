@@ -48,6 +48,8 @@ struct fake_host {
     atomic_int resolve_count;
     char predicate_text[512]; /* the last scan's, e.g. "price >= 150(10,2); day = -1" */
 
+    const void *values[4]; /* addresses of the last batch's values, by the table's column */
+
     /* Handed out and not released. */
     atomic_int tables_alive;
     atomic_int cursors_alive;

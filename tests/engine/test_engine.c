@@ -188,6 +188,21 @@ static void test_projections(void **state)
     assert_int_equal(fake_host.resolve_count, 1);
 }
 
+/* What passes a plan untouched is the host's own memory. */
+static void test_no_copies(void **state)
+{
+    struct ArrowArrayStream stream;
+    struct ArrowArray batch;
+    omen_error error;
+    assert_int_equal(driver_start("SELECT name, id FROM t", &stream, &error), OMEN_OK);
+    assert_int_equal(stream.get_next(&stream, &batch), 0);
+    assert_int_equal(batch.length, 8);
+    assert_ptr_equal(batch.children[0]->buffers[1], fake_host.values[1]);
+    assert_ptr_equal(batch.children[1]->buffers[1], fake_host.values[0]);
+    batch.release(&batch);
+    stream.release(&stream);
+}
+
 static void test_limit(void **state)
 {
     expect("SELECT count(*) FROM (SELECT id FROM big LIMIT 10) x", "10");
@@ -686,6 +701,7 @@ int main(int argument_count, char **arguments)
     const struct CMUnitTest datafusion[] = {
         WITH_ENGINE(test_pushed_predicates), WITH_ENGINE(test_unconvertible_literals),
         WITH_ENGINE(test_projections),       WITH_ENGINE(test_limit),
+        WITH_ENGINE(test_no_copies),
         WITH_ENGINE(test_partitions),        WITH_ENGINE(test_parameters),
         WITH_ENGINE(test_types),             WITH_ENGINE(test_predicate_values),
         WITH_ENGINE(test_fickle_host),       WITH_ENGINE(test_long_statements),

@@ -97,8 +97,7 @@ static void test_r5_7_unchanged_windows_are_not_copied(void **state)
             struct ArrowArray batch;
             assert_int_equal(table_scan_next(scan, &batch), OMEN_OK);
             assert_int_equal(batch.length, lengths[frozen][i]);
-            const char *own =
-                (const char *)row_group_values(group, COLUMN_TAG) + (size_t)first * 8;
+            const char *own = (const char *)row_group_values(group, COLUMN_TAG) + (size_t)first * 8;
             assert_int_equal(batch.children[COLUMN_TAG]->buffers[1] == own, i < 3);
             first += batch.length;
             const struct ArrowArray *text = batch.children[COLUMN_FIRST_TYPE + 4];
@@ -179,6 +178,145 @@ static void test_row_ids(void **state)
             maintain_fully(&model, NULL);
         }
     }
+    model_close(&model);
+}
+
+/* A copy whose text outlives the batch. */
+static omen_value keep_value(const omen_value *value, char *text)
+{
+    omen_value kept = *value;
+    if (value->type.id == OMEN_TYPE_TEXT || value->type.id == OMEN_TYPE_VARCHAR ||
+        value->type.id == OMEN_TYPE_CHAR || value->type.id == OMEN_TYPE_BYTEA) {
+        assert_true(value->as.bytes.length <= 64);
+        memcpy(text, value->as.bytes.data, value->as.bytes.length);
+        kept.as.bytes.data = (const uint8_t *)text;
+    }
+    return kept;
+}
+
+/* What is known without reading, against what a view really sees. */
+static void check_statistics(struct model *model, struct table_view *view, bool exact)
+{
+    bool is_exact;
+    uint64_t rows =
+        run_scan(view, &(struct scan_spec){.limit = UINT64_MAX, .partition_count = 1}).rows;
+    uint64_t known = table_view_row_count(view, &is_exact);
+    assert_int_equal(is_exact, exact);
+    if (exact)
+        assert_int_equal(known, rows);
+    for (uint32_t column = 0; column < COLUMN_COUNT; column++) {
+        struct column_summary summary;
+        struct scan *scan;
+        struct ArrowArray batch;
+        uint64_t nulls = 0;
+        struct scan_spec spec = kid_spec(NULL, 0);
+        spec.columns = &column;
+        table_view_column(view, column, &summary);
+        omen_type type = model->schema->columns[column].type;
+        omen_value least = {.is_null = true}, largest = least;
+        char least_text[64], largest_text[64];
+        assert_int_equal(table_scan_open(view, &spec, &scan, NULL), OMEN_OK);
+        while (table_scan_next(scan, &batch) == OMEN_OK) {
+            for (int64_t i = 0; i < batch.length; i++) {
+                omen_value value;
+                arrow_read(&type, batch.children[0], i, &value);
+                nulls += value.is_null;
+                if (value.is_null || !summary.has_range)
+                    continue;
+                assert_true(value_compare(&value, &summary.min) >= 0);
+                assert_true(value_compare(&value, &summary.max) <= 0);
+                if (least.is_null || value_compare(&value, &least) < 0)
+                    least = keep_value(&value, least_text);
+                if (largest.is_null || value_compare(&value, &largest) > 0)
+                    largest = keep_value(&value, largest_text);
+            }
+            batch.release(&batch);
+        }
+        table_scan_close(scan);
+        assert_false(summary.has_range && (type.id == OMEN_TYPE_REAL || type.id == OMEN_TYPE_CHAR ||
+                                           type.id == OMEN_TYPE_DOUBLE));
+        if (!exact || !summary.complete)
+            continue;
+        assert_int_equal(summary.null_count, nulls);
+        if (summary.has_range) {
+            assert_true(value_equal(&least, &summary.min));
+            assert_true(value_equal(&largest, &summary.max));
+        }
+    }
+}
+
+static void test_r11_2_exact_statistics(void **state)
+{
+    struct model model;
+    struct table_view *views[5];
+    model_open(&model, KEY_BIGINT);
+    views[0] = view_now(&model);
+    check_statistics(&model, views[0], true);
+    insert_many(&model, 0, 70000);
+    views[1] = view_now(&model);
+    check_statistics(&model, views[1], true); /* an open group: rows, but no ranges */
+    table_seal_open(model.table);
+    views[2] = view_now(&model);
+    check_statistics(&model, views[2], true);
+    model_delete(&model, 5);
+    views[3] = view_now(&model);
+    check_statistics(&model, views[3], false);
+    check_statistics(&model, views[2], false); /* a row that this one still sees has an end */
+    insert_many(&model, 100000, 10);
+    check_statistics(&model, views[1], false);
+    maintain_fully(&model, NULL);
+    views[4] = view_now(&model);
+    check_statistics(&model, views[4], false);
+    for (int i = 0; i < 5; i++) {
+        check_statistics(&model, views[i], i == 0);
+        table_view_release(views[i]);
+    }
+    model_close(&model);
+}
+
+/* What a scan is told to prune by in the middle holds from then on, and loses no wanted row. */
+static void test_r11_4_pruning_while_reading(void **state)
+{
+    struct model model;
+    model_open(&model, KEY_BIGINT);
+    for (int32_t group = 0; group < 4; group++)
+        insert_many(&model, group * ROW_GROUP_ROWS, ROW_GROUP_ROWS);
+    model_delete(&model, 3 * ROW_GROUP_ROWS); /* vectors of one group are selected one by one */
+    struct table_view *view = view_now(&model);
+    struct scan_spec spec = kid_spec(NULL, 0);
+    struct scan *scan;
+    struct ArrowArray batch;
+    omen_value bounds[] = {{.type.id = OMEN_TYPE_INTEGER, .as.i32 = ROW_GROUP_ROWS - 9000},
+                           {.type.id = OMEN_TYPE_INTEGER, .as.i32 = 4 * ROW_GROUP_ROWS - 10}};
+    omen_predicate early = {COLUMN_KID, OMEN_GE, &bounds[0], 1};
+    omen_predicate late = {COLUMN_KID, OMEN_GE, &bounds[1], 1};
+    omen_predicate wrong = {COLUMN_COUNT + 9, OMEN_GE, &bounds[1], 1};
+    omen_predicate never = {COLUMN_KID, OMEN_IN, NULL, 0};
+    assert_int_equal(table_scan_open(view, &spec, &scan, NULL), OMEN_OK);
+    assert_int_equal(table_scan_next(scan, &batch), OMEN_OK);
+    assert_int_equal(((const int32_t *)batch.children[0]->buffers[1])[0], 0);
+    batch.release(&batch);
+    assert_int_equal(table_scan_prune(scan, &wrong, 1, NULL), OMEN_INVALID_ARGUMENT);
+    assert_int_equal(table_scan_prune(scan, &early, 1, NULL), OMEN_OK);
+    assert_int_equal(table_scan_next(scan, &batch), OMEN_OK); /* the window it lies in, whole */
+    assert_int_equal(((const int32_t *)batch.children[0]->buffers[1])[0],
+                     ROW_GROUP_ROWS - 2 * BATCH_ROWS);
+    assert_int_equal(batch.length, BATCH_ROWS);
+    batch.release(&batch);
+    assert_int_equal(table_scan_prune(scan, &late, 1, NULL), OMEN_OK);
+    assert_int_equal(table_scan_next(scan, &batch), OMEN_OK); /* one vector of the last group */
+    assert_int_equal(batch.length, VECTOR_ROWS);
+    batch.release(&batch);
+    assert_int_equal(table_scan_next(scan, &batch), OMEN_END_OF_DATA);
+    struct scan_counters counters;
+    table_scan_counters(scan, &counters);
+    assert_int_equal(counters.groups_pruned, 2);
+    table_scan_close(scan);
+    assert_int_equal(table_scan_open(view, &spec, &scan, NULL), OMEN_OK);
+    assert_int_equal(table_scan_prune(scan, &never, 1, NULL), OMEN_OK);
+    assert_int_equal(table_scan_next(scan, &batch), OMEN_END_OF_DATA);
+    table_scan_close(scan);
+    table_view_release(view);
     model_close(&model);
 }
 
@@ -322,9 +460,9 @@ static void test_key_lookups(void **state)
     test_row_fill(&model, 7, 1, 1, &row7);
     test_row_fill(&model, 8, 1, 1, &row8);
     omen_value k1 = row5.values[COLUMN_K1]; /* of all four */
-    omen_value list[] = {row5.values[COLUMN_K2], row6.values[COLUMN_K2], row7.values[COLUMN_K2],
-                         row8.values[COLUMN_K2], row5.values[COLUMN_K2],
-                         {.type.id = OMEN_TYPE_INTEGER, .is_null = true}};
+    omen_value list[] = {row5.values[COLUMN_K2], row6.values[COLUMN_K2],
+                         row7.values[COLUMN_K2], row8.values[COLUMN_K2],
+                         row5.values[COLUMN_K2], {.type.id = OMEN_TYPE_INTEGER, .is_null = true}};
     omen_predicate in[] = {{COLUMN_K1, OMEN_EQ, &k1, 1}, {COLUMN_K2, OMEN_IN, list, 6}};
     struct scan_spec spec = kid_spec(in, 2);
     struct totals totals = run_scan(view, &spec);
@@ -518,8 +656,7 @@ static void test_one_row_as_a_batch(void **state)
     assert_int_equal(table_get(model.table, &view, key, &scratch, &found), OMEN_OK);
     uint32_t columns[COLUMN_COUNT];
     all_columns(columns);
-    assert_int_equal(table_row_arrow(model.table, &found, columns, COLUMN_COUNT, &batch),
-                     OMEN_OK);
+    assert_int_equal(table_row_arrow(model.table, &found, columns, COLUMN_COUNT, &batch), OMEN_OK);
     assert_int_equal(batch.length, 1);
     for (uint32_t column = 0; column < COLUMN_COUNT; column++) {
         omen_value own;
@@ -538,6 +675,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_r5_7_unchanged_windows_are_not_copied),
         cmocka_unit_test(test_row_ids),
+        cmocka_unit_test(test_r11_2_exact_statistics),
+        cmocka_unit_test(test_r11_4_pruning_while_reading),
         cmocka_unit_test(test_r5_1_unfinished_tail_is_scanned),
         cmocka_unit_test(test_zone_maps_prune),
         cmocka_unit_test(test_gathered_rows_are_coalesced),
