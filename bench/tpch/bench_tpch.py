@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""scan.tpch6: TPC-H query 6 in OmenDB beside DuckDB, the same rows in memory in both.
+"""scan.tpch1, scan.tpch6: TPC-H queries in OmenDB beside DuckDB, the same rows in memory in both.
 
-Usage: bench_tpch.py [--scale 1] [--threads 2]
+Usage: bench_tpch.py [--scale 1] [--threads 2] [--pairs 15] [scan.tpch1|scan.tpch6]
 
 OmenDB loads lineitem through Arrow (hidden key), freezes it, and answers through its engine;
-DuckDB holds a native table. Both use the same number of threads. The answers must be equal.
+DuckDB holds a native table. Both use the same number of threads. The answers must be equal (averages as
+far as their digits go: DuckDB's are floats).
 Needs tools/setup peers (duckdb, tpchgen-cli).
 """
 import argparse
+import math
 import os
 import subprocess
 import sys
@@ -20,6 +22,14 @@ import pyarrow.parquet as pq  # noqa: E402
 
 import omendb  # noqa: E402
 from pairs import figure  # noqa: E402
+
+QUERY_1 = """SELECT l_returnflag, l_linestatus, sum(l_quantity) AS sum_qty,
+  sum(l_extendedprice) AS sum_base_price, sum(l_extendedprice * (1 - l_discount)) AS sum_disc_price,
+  sum(l_extendedprice * (1 - l_discount) * (1 + l_tax)) AS sum_charge,
+  avg(l_quantity) AS avg_qty, avg(l_extendedprice) AS avg_price, avg(l_discount) AS avg_disc,
+  count(*) AS count_order
+FROM lineitem WHERE l_shipdate <= DATE '1998-09-02'
+GROUP BY l_returnflag, l_linestatus ORDER BY l_returnflag, l_linestatus"""
 
 QUERY_6 = """SELECT sum(l_extendedprice * l_discount) AS revenue FROM lineitem
 WHERE l_shipdate >= DATE '1994-01-01' AND l_shipdate < DATE '1995-01-01'
@@ -39,10 +49,23 @@ def data_file(scale):
     return path
 
 
+QUERIES = {"scan.tpch1": QUERY_1, "scan.tpch6": QUERY_6}
+
+
+def same(ours, theirs):
+    """Whether two results agree; where one has a float, to what the other's digits say."""
+    def cell(a, b):
+        return a == b or (isinstance(b, float) and math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-6))
+    return len(ours) == len(theirs) and all(
+        len(a) == len(b) and all(map(cell, a, b)) for a, b in zip(ours, theirs))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", default="1")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--pairs", type=int, default=15)
+    parser.add_argument("figure", nargs="?", default="")
     arguments = parser.parse_args()
     path = data_file(arguments.scale)
 
@@ -56,12 +79,16 @@ def main():
         for batch in source.iter_batches(batch_size=65536):
             ours.insert_arrow("lineitem", batch)
         database.maintain()
-        expected, found = peer.execute(QUERY_6).fetchall(), ours.query(QUERY_6)
-        if expected != found:
-            sys.exit(f"scan.tpch6: different answers: {found} here, {expected} in DuckDB")
-        met = figure("scan.tpch6", lambda: ours.query(QUERY_6),
-                     lambda: peer.execute(QUERY_6).fetchall(),
-                     f"duckdb-{duckdb.__version__}", 1.0, pairs=15)
+        met = True
+        for name, query in QUERIES.items():
+            if not name.startswith(arguments.figure):
+                continue
+            expected, found = peer.execute(query).fetchall(), ours.query(query)
+            if not same(found, expected):
+                sys.exit(f"{name}: different answers: {found} here, {expected} in DuckDB")
+            met &= figure(name, lambda query=query: ours.query(query),
+                          lambda query=query: peer.execute(query).fetchall(),
+                          f"duckdb-{duckdb.__version__}", 1.0, pairs=arguments.pairs)
     return 0 if met else 1
 
 
