@@ -28,6 +28,11 @@ enum test_kind {
     TEST_NOT_NULL,
 };
 
+enum {
+    DECIMAL_PRECISION_64 = 18, /* values of columns up to this precision are within 64 bits */
+    DENSE_SHARE = 8, /* a vector's decimals are all read where so many of them are selected, 1 in */
+};
+
 /* Up to so many members an IN is a few passes of the range kernel; beyond, a binary search. */
 enum { IN_PASSES_MAX = 8 };
 
@@ -436,7 +441,22 @@ struct vector_run {
     uint32_t count; /* published slots of the vector */
     uint32_t words;
     uint64_t *selection;
+    uint32_t selected; /* bits in it */
 };
+
+/* Decimals that fit 64 bits; the bounds need not. */
+static void decimal_range_bits(const struct vector_run *run, const struct column *column,
+                               wide_integer low, wide_integer high, uint64_t *bits)
+{
+    const int64_t *halves = (const int64_t *)column->values + (size_t)2 * run->first;
+    if (low > INT64_MAX || high < INT64_MIN) {
+        memset(bits, 0, run->words * sizeof *bits);
+        return;
+    }
+    run->filter->kernels->range_decimal(halves, run->count,
+                                        low < INT64_MIN ? INT64_MIN : (int64_t)low,
+                                        high > INT64_MAX ? INT64_MAX : (int64_t)high, bits);
+}
 
 static void range_bits(const struct vector_run *run, const struct column *column, wide_integer low,
                        wide_integer high, uint64_t *bits)
@@ -460,6 +480,9 @@ static void range_bits(const struct vector_run *run, const struct column *column
     case OMEN_TYPE_DOUBLE:
         kernels->range_f64((const int64_t *)column->values + first, count, (int64_t)low,
                            (int64_t)high, bits);
+        break;
+    case OMEN_TYPE_DECIMAL:
+        decimal_range_bits(run, column, low, high, bits);
         break;
     default:
         kernels->range_i64((const int64_t *)column->values + first, count, (int64_t)low,
@@ -509,7 +532,11 @@ static void member_bits(const struct vector_run *run, const struct test *test,
 static void value_bits(const struct vector_run *run, const struct test *test,
                        const struct column *column, uint64_t *bits)
 {
-    bool kernel = is_numeric(test->type) && test->type != OMEN_TYPE_DECIMAL;
+    bool kernel = is_numeric(test->type);
+    /* Decimals are wide: where few are asked for, only those are read. */
+    if (test->type == OMEN_TYPE_DECIMAL)
+        kernel = column->type.precision <= DECIMAL_PRECISION_64 &&
+                 run->selected >= run->count / DENSE_SHARE;
     if (test->type == OMEN_TYPE_BOOLEAN) {
         wide_integer low = test->low, high = test->high;
         if (test->kind == TEST_NUMBER_IN)
@@ -555,18 +582,18 @@ uint32_t filter_apply(const struct filter *filter, const struct row_group *group
     uint32_t first = vector * VECTOR_ROWS;
     uint32_t rows = rows_published(group);
     uint32_t count = rows <= first ? 0 : (uint32_t)size_min(VECTOR_ROWS, rows - first);
-    struct vector_run run = {filter,   group, vector, first, count, (uint32_t)bit_words(count),
-                             selection};
+    struct vector_run run = {filter,    group, vector, first, count, (uint32_t)bit_words(count),
+                             selection, 0};
     if (filter->empty || count == 0) {
         memset(selection, 0, VECTOR_WORDS * sizeof *selection);
         return 0;
     }
-    uint32_t left = (uint32_t)bit_count_set(selection, VECTOR_ROWS);
-    for (uint32_t i = 0; i < filter->test_count && left > 0; i++) {
+    run.selected = (uint32_t)bit_count_set(selection, VECTOR_ROWS);
+    for (uint32_t i = 0; i < filter->test_count && run.selected > 0; i++) {
         apply_test(&run, &filter->tests[i]);
-        left = (uint32_t)bit_count_set(selection, VECTOR_ROWS);
+        run.selected = (uint32_t)bit_count_set(selection, VECTOR_ROWS);
     }
-    return left;
+    return run.selected;
 }
 
 /* --- zones --- */

@@ -2,6 +2,7 @@
  *
  * Each kernel sets bit i of `bits` where low <= values[i] <= high, for i below `count` (at most
  * VECTOR_ROWS), and clears the other bits of the words it touches: (count + 63) / 64 of them.
+ * The decimal kernel takes 128-bit numbers, low half first, that are all within 64 bits.
  * The float kernels compare by float_order.h; their bounds are in that order too.
  */
 #ifndef OMEN_COLUMN_FILTER_KERNELS_H
@@ -21,6 +22,8 @@ struct filter_kernels {
                       uint64_t *bits);
     void (*range_f64)(const int64_t *values, uint32_t count, int64_t low, int64_t high,
                       uint64_t *bits);
+    void (*range_decimal)(const int64_t *halves, uint32_t count, int64_t low, int64_t high,
+                          uint64_t *bits);
 };
 
 /* The fastest kernels this processor runs; the plain ones. */

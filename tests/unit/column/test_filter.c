@@ -226,8 +226,8 @@ static void test_kernel_twins(void **state)
 {
     struct random random = test_random(22);
     const struct filter_kernels *fast = filter_kernels_best(), *plain = filter_kernels_scalar();
-    static int64_t values[VECTOR_ROWS];
-    for (uint32_t i = 0; i < VECTOR_ROWS; i++)
+    static int64_t values[2 * VECTOR_ROWS];
+    for (uint32_t i = 0; i < 2 * VECTOR_ROWS; i++)
         values[i] = random_integer(&random, 64);
     for (uint32_t count = 1; count <= VECTOR_ROWS; count += 1 + count / 16) {
         uint64_t a[VECTOR_ROWS / 64], b[VECTOR_ROWS / 64];
@@ -241,6 +241,7 @@ static void test_kernel_twins(void **state)
         COMPARE(range_i64, int64_t)
         COMPARE(range_f32, int32_t)
         COMPARE(range_f64, int64_t)
+        COMPARE(range_decimal, int64_t)
     }
 }
 
