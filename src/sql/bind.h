@@ -112,6 +112,24 @@ OMEN_MUST_CHECK omen_status bind_operator(struct binder *binder, const char *nam
                                           struct expression *left, struct expression *right,
                                           int location, struct expression **out, omen_error *error);
 
+/* --- comparisons in a column's own type (bind_narrow.c) --- */
+
+enum narrow_result {
+    NARROW_EXACT,       /* the comparison with the value given says the same */
+    NARROW_NEVER_EQUAL, /* no value of the column's type equals it */
+    NARROW_NOT,         /* compare as it is written */
+};
+
+/* What a comparison of CAST(column AS value's type) with this value is in the column's own type.
+ * `equality`: it is =, <>, IN or DISTINCT FROM. Text of the result is borrowed or in `arena`. */
+enum narrow_result bind_narrow_value(const omen_value *value, omen_type column, bool equality,
+                                     struct arena *arena, omen_value *out);
+
+/* Puts comparisons and IN lists of a column with constants into the column's type, wherever that
+ * says the same (for VARCHAR columns the line stays TEXT's). The binder does so for literals; call
+ * it again after evaluate_constants. Parts are replaced, not changed. */
+void bind_narrow(struct expression **expression, struct arena *arena);
+
 /* The name PostgreSQL gives an unnamed output: the column, the function, "case", "?column?". */
 const char *bind_output_name(const PgQuery__Node *node);
 

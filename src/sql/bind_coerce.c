@@ -115,8 +115,7 @@ static omen_status coerce_literal(struct binder *binder, const struct expression
     return *out != NULL ? OMEN_OK : bind_no_memory(error);
 }
 
-/* The type has no length: the caller's cast brings it. */
-static void fix_parameter(struct binder *binder, struct expression *parameter, omen_type type)
+void bind_fix_parameter(struct binder *binder, struct expression *parameter, omen_type type)
 {
     type.length_max = 0;
     if (is_any_decimal(type))
@@ -220,7 +219,7 @@ omen_status bind_coerce(struct binder *binder, struct expression *expression, om
     if (bind_is_unknown(expression->type) && expression->kind == EXPRESSION_CONSTANT)
         return coerce_literal(binder, expression, type, context, out, error);
     if (bind_is_unknown(expression->type) && expression->kind == EXPRESSION_PARAMETER)
-        fix_parameter(binder, expression, type);
+        bind_fix_parameter(binder, expression, type);
     *out = expression;
     if (type_suffices(expression->type, type))
         return OMEN_OK;
@@ -351,6 +350,28 @@ static omen_status read_digits(struct binder *binder, const struct semantics_lin
     return OMEN_OK;
 }
 
+/* Arguments of any type are of one type where the result has it: lag(i, 1, 2.5). */
+static omen_status unify_any(struct binder *binder, const struct semantics_line *line,
+                             struct expression **arguments, uint32_t count, omen_error *error)
+{
+    struct expression *same[SEMANTICS_ARGUMENTS_MAX];
+    uint32_t positions[SEMANTICS_ARGUMENTS_MAX], same_count = 0;
+    omen_type type;
+    if (line->rule != RESULT_SAME || count > SEMANTICS_ARGUMENTS_MAX)
+        return OMEN_OK;
+    for (uint32_t i = 0; i < count && i < line->argument_count; i++)
+        if (line->arguments[i] == SQL_TYPE_ANY) {
+            positions[same_count] = i;
+            same[same_count++] = arguments[i];
+        }
+    if (same_count < 2)
+        return OMEN_OK;
+    OMEN_TRY(bind_unify(binder, same, same_count, line->name, &type, error));
+    for (uint32_t i = 0; i < same_count; i++)
+        arguments[positions[i]] = same[i];
+    return OMEN_OK;
+}
+
 omen_status bind_call_line(struct binder *binder, const struct semantics_line *line,
                            struct expression **arguments, uint32_t count, int location,
                            struct expression **out, omen_error *error)
@@ -360,6 +381,7 @@ omen_status bind_call_line(struct binder *binder, const struct semantics_line *l
     omen_type *types = arena_alloc(binder->arena, count * sizeof *types);
     if (call == NULL || types == NULL)
         return bind_no_memory(error);
+    OMEN_TRY(unify_any(binder, line, arguments, count, error));
     for (uint32_t i = 0; i < count; i++) {
         uint32_t last = line->argument_count - 1u;
         OMEN_TRY(bind_coerce_argument(binder, arguments[i], line->arguments[i < last ? i : last],

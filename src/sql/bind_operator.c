@@ -19,6 +19,15 @@ static omen_status find_operator(struct binder *binder, const char *name, const 
     return status;
 }
 
+/* A parameter without type beside a NUMERIC takes its digits. */
+static void type_parameter(struct binder *binder, struct expression *parameter,
+                           const struct expression *other, uint32_t wanted)
+{
+    if (parameter->kind == EXPRESSION_PARAMETER && bind_is_unknown(parameter->type) &&
+        wanted == OMEN_TYPE_DECIMAL && other->type.id == OMEN_TYPE_DECIMAL)
+        bind_fix_parameter(binder, parameter, other->type);
+}
+
 omen_status bind_operator(struct binder *binder, const char *name, struct expression *left,
                           struct expression *right, int location, struct expression **out,
                           omen_error *error)
@@ -27,7 +36,13 @@ omen_status bind_operator(struct binder *binder, const char *name, struct expres
     struct expression *operands[2] = {left != NULL ? left : right, right};
     OMEN_TRY(find_operator(binder, name, left != NULL ? &left->type : NULL, &right->type, location,
                            &line, error));
-    return bind_call_line(binder, line, operands, left != NULL ? 2 : 1, location, out, error);
+    if (left != NULL) {
+        type_parameter(binder, left, right, line->arguments[0]);
+        type_parameter(binder, right, left, line->arguments[1]);
+    }
+    OMEN_TRY(bind_call_line(binder, line, operands, left != NULL ? 2 : 1, location, out, error));
+    bind_narrow_call(binder->arena, out);
+    return OMEN_OK;
 }
 
 /* The operator's name; OPERATOR(pg_catalog.+) too. */
@@ -76,6 +91,8 @@ static omen_status bind_by_equality(struct binder *binder, enum expression_kind 
     if (*out == NULL)
         return bind_no_memory(error);
     (*out)->line = line;
+    type_parameter(binder, left, right, line->arguments[0]);
+    type_parameter(binder, right, left, line->arguments[1]);
     OMEN_TRY(bind_coerce_argument(binder, left, line->arguments[0], &(*out)->arguments[0], error));
     return bind_coerce_argument(binder, right, line->arguments[1], &(*out)->arguments[1], error);
 }
@@ -90,7 +107,8 @@ omen_status bind_distinct_from(struct binder *binder, struct expression *left,
         return bind_null_test(binder, right, !negated, location, out, error);
     OMEN_TRY(bind_by_equality(binder, EXPRESSION_DISTINCT_FROM, left, right, location, out, error));
     (*out)->negated = negated;
-    return bind_narrow_call(binder->arena, out, error);
+    bind_narrow_call(binder->arena, out);
+    return OMEN_OK;
 }
 
 static omen_status bind_distinct_node(struct binder *binder, struct scope *scope,
@@ -167,7 +185,8 @@ static omen_status bind_in_constants(struct binder *binder, struct expression *l
                                       error));
     }
     *out = in;
-    return bind_narrow_call(binder->arena, out, error);
+    bind_narrow_call(binder->arena, out);
+    return OMEN_OK;
 }
 
 /* x IN (1, 2, y): x IN (1, 2) OR x = y. */

@@ -63,6 +63,9 @@ OMEN_MUST_CHECK omen_status bind_coerce_argument(struct binder *binder,
 OMEN_MUST_CHECK omen_status bind_number(struct binder *binder, const char *text, size_t length,
                                         omen_value *out, omen_error *error);
 
+/* Gives a parameter without type one, in all its places. A length is not part of it. */
+void bind_fix_parameter(struct binder *binder, struct expression *parameter, omen_type type);
+
 /* What bind_unify would bring expressions to. */
 OMEN_MUST_CHECK omen_status bind_common_type(struct binder *binder, struct expression **expressions,
                                              uint32_t count, const char *what, omen_type *type,
@@ -139,8 +142,7 @@ OMEN_MUST_CHECK omen_status bind_list(struct binder *binder, struct scope *scope
                                       PgQuery__Node *const *nodes, size_t count,
                                       struct expression ***out, omen_error *error);
 
-/* The comparison with its constant in the column's own type, where that says the same. */
-OMEN_MUST_CHECK omen_status bind_narrow_call(struct arena *arena, struct expression **expression,
-                                             omen_error *error);
+/* bind_narrow for one comparison. */
+void bind_narrow_call(struct arena *arena, struct expression **expression);
 
 #endif
