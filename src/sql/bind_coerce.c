@@ -352,24 +352,32 @@ static omen_status read_digits(struct binder *binder, const struct semantics_lin
 
 /* Arguments of any type are of one type where the result has it: lag(i, 1, 2.5). */
 static omen_status unify_any(struct binder *binder, const struct semantics_line *line,
-                             struct expression **arguments, uint32_t count, omen_error *error)
+                             struct expression **arguments, uint32_t count, int location,
+                             omen_error *error)
 {
     struct expression *same[SEMANTICS_ARGUMENTS_MAX];
     uint32_t positions[SEMANTICS_ARGUMENTS_MAX], same_count = 0;
-    omen_type type;
-    if (line->rule != RESULT_SAME || count > SEMANTICS_ARGUMENTS_MAX)
+    omen_type type, types[SEMANTICS_ARGUMENTS_MAX];
+    if (line->rule != RESULT_SAME || count > line->argument_count)
         return OMEN_OK;
-    for (uint32_t i = 0; i < count && i < line->argument_count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        types[i] = arguments[i]->type;
         if (line->arguments[i] == SQL_TYPE_ANY) {
             positions[same_count] = i;
             same[same_count++] = arguments[i];
         }
+    }
     if (same_count < 2)
         return OMEN_OK;
-    OMEN_TRY(bind_unify(binder, same, same_count, line->name, &type, error));
+    omen_status status = bind_unify(binder, same, same_count, line->name, &type, error);
+    if (status == OMEN_TYPE_MISMATCH) {
+        semantics_no_function(line->name, types, count, error);
+        parse_set_position(binder->parsed, location, error);
+        return OMEN_UNDEFINED_FUNCTION;
+    }
     for (uint32_t i = 0; i < same_count; i++)
         arguments[positions[i]] = same[i];
-    return OMEN_OK;
+    return status;
 }
 
 omen_status bind_call_line(struct binder *binder, const struct semantics_line *line,
@@ -381,7 +389,7 @@ omen_status bind_call_line(struct binder *binder, const struct semantics_line *l
     omen_type *types = arena_alloc(binder->arena, count * sizeof *types);
     if (call == NULL || types == NULL)
         return bind_no_memory(error);
-    OMEN_TRY(unify_any(binder, line, arguments, count, error));
+    OMEN_TRY(unify_any(binder, line, arguments, count, location, error));
     for (uint32_t i = 0; i < count; i++) {
         uint32_t last = line->argument_count - 1u;
         OMEN_TRY(bind_coerce_argument(binder, arguments[i], line->arguments[i < last ? i : last],

@@ -52,7 +52,7 @@ static omen_status bind_quantified(struct binder *binder, struct scope *scope,
     }
     if (line->result != OMEN_TYPE_BOOLEAN)
         return bind_fail(binder, node->location, error, OMEN_TYPE_MISMATCH,
-                         "operator %s must return type boolean, not type %s", name,
+                         "row comparison operator must yield type boolean, not type %s",
                          semantics_type_name((omen_type_id)line->result));
     OMEN_TRY(make_subquery(binder, any ? SUBQUERY_ANY : SUBQUERY_ALL, query,
                            (omen_type){.id = OMEN_TYPE_BOOLEAN}, node->location, 1, out, error));

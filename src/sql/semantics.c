@@ -359,17 +359,23 @@ omen_status semantics_find_operator(const char *name, const omen_type *left, con
                      name, semantics_type_name(right->id));
 }
 
-static omen_status function_missing(const char *name, const struct call *call, bool ambiguous,
-                                    omen_error *error)
+static omen_status function_missing(const char *name, const omen_type *arguments, uint32_t count,
+                                    bool ambiguous, omen_error *error)
 {
     char types[OMEN_ERROR_MESSAGE_BYTES] = "";
     size_t length = 0;
-    for (uint32_t i = 0; i < call->count && length < sizeof types; i++)
+    for (uint32_t i = 0; i < count && length < sizeof types; i++)
         length += (size_t)snprintf(types + length, sizeof types - length, "%s%s", i > 0 ? ", " : "",
-                                   semantics_type_name((omen_type_id)call->types[i]));
+                                   semantics_type_name(arguments[i].id));
     return error_set(error, ambiguous ? OMEN_AMBIGUOUS_FUNCTION : OMEN_UNDEFINED_FUNCTION,
                      "function %s(%s) %s", name, types,
                      ambiguous ? "is not unique" : "does not exist");
+}
+
+omen_status semantics_no_function(const char *name, const omen_type *arguments,
+                                  uint32_t argument_count, omen_error *error)
+{
+    return function_missing(name, arguments, argument_count, false, error);
 }
 
 omen_status semantics_find_function(const char *name, const omen_type *arguments,
@@ -390,7 +396,7 @@ omen_status semantics_find_function(const char *name, const omen_type *arguments
     *out = find_exact(&call, call.types);
     if (*out == NULL)
         *out = select_candidate(&call, &ambiguous);
-    return *out != NULL ? OMEN_OK : function_missing(name, &call, ambiguous, error);
+    return *out != NULL ? OMEN_OK : function_missing(name, arguments, call.count, ambiguous, error);
 }
 
 bool semantics_is_aggregate(const char *name)
@@ -497,8 +503,10 @@ static void common_modifiers(const omen_type *types, uint32_t count, omen_type *
     uint32_t whole = 0, scale = 0;
     bool first = true, same_length = true;
     for (uint32_t i = 0; i < count; i++) {
-        if (types[i].id == OMEN_TYPE_NONE)
+        if (types[i].id == OMEN_TYPE_NONE) {
+            same_length = false;
             continue;
+        }
         omen_type decimal = semantics_decimal_of(types[i]);
         whole = larger(whole, decimal.precision - (uint32_t)decimal.scale);
         scale = larger(scale, (uint32_t)decimal.scale);

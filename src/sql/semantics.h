@@ -121,6 +121,10 @@ OMEN_MUST_CHECK omen_status semantics_find_function(const char *name, const omen
                                                     const struct semantics_line **out,
                                                     omen_error *error);
 
+/* The error that there is no such function. Gives UNDEFINED_FUNCTION. */
+omen_status semantics_no_function(const char *name, const omen_type *arguments,
+                                  uint32_t argument_count, omen_error *error);
+
 /* Whether a name is that of an aggregate, for whatever arguments. */
 bool semantics_is_aggregate(const char *name);
 

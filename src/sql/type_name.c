@@ -81,9 +81,12 @@ static omen_status apply_modifiers(const char *name, const int *modifiers, size_
     case OMEN_TYPE_CHAR:
         if (count != 1)
             break;
-        if (modifiers[0] < 1 || modifiers[0] > LENGTH_MAX)
-            return error_set(error, OMEN_INVALID_ARGUMENT,
-                             "length for type %s must be between 1 and %d", name, LENGTH_MAX);
+        if (modifiers[0] < 1)
+            return error_set(error, OMEN_INVALID_ARGUMENT, "length for type %s must be at least 1",
+                             name);
+        if (modifiers[0] > LENGTH_MAX)
+            return error_set(error, OMEN_INVALID_ARGUMENT, "length for type %s cannot exceed %d",
+                             name, LENGTH_MAX);
         type->length_max = (uint32_t)modifiers[0];
         return OMEN_OK;
     case OMEN_TYPE_TIMESTAMP:
