@@ -47,8 +47,9 @@ static bool open_database(const struct options *options, omen_database **databas
 static void run_prompt(struct shell *shell, const char *directory)
 {
     shell->interactive = true;
-    printf("OmenDB %s, database in %s. Statements end with a semicolon; .help, .quit.\n",
-           omen_version(), directory == NULL ? "memory" : directory);
+    FILE *out = isatty(STDOUT_FILENO) ? stdout : stderr; /* as the prompt */
+    fprintf(out, "OmenDB %s, database in %s. Statements end with a semicolon; .help, .quit.\n",
+            omen_version(), directory == NULL ? "memory" : directory);
     if (!shell_run_prompt(shell)) {
         fputs("omendb: out of memory\n", stderr);
         shell->failed = true;

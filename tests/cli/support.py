@@ -38,14 +38,15 @@ def run(*arguments, text="", env=None, **more):
 
 
 class Terminal:
-    """The shell on a pseudo-terminal."""
+    """The shell on a pseudo-terminal; its standard output may be a file instead."""
 
-    def __init__(self, *arguments, columns=80, rows=24, env=None):
+    def __init__(self, *arguments, columns=80, rows=24, env=None, stdout=None):
         self.master, slave = os.openpty()
         self.resize(columns, rows, slave)
+        self.attributes = termios.tcgetattr(slave)
         self.text = ""
         self.process = subprocess.Popen(
-            [SHELL, *arguments], stdin=slave, stdout=slave, stderr=slave, env=env or environment(),
+            [SHELL, *arguments], stdin=slave, stdout=stdout or slave, stderr=slave, env=env or environment(),
             start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         os.close(slave)
 
@@ -81,18 +82,21 @@ class Terminal:
         self.send(text + "\r")
         return plain(self.expect(prompt))
 
+    def is_as_before(self):
+        """Whether the terminal is as it was when the shell was started, not raw."""
+        return termios.tcgetattr(self.master) == self.attributes
+
     def wait(self):
         """Reads to the end and gives the exit status."""
         while self.read(SECONDS):
             pass
-        os.close(self.master)
         return self.process.wait(SECONDS)
 
     def close(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait(SECONDS)
-            os.close(self.master)
+        os.close(self.master)
 
 
 def plain(text):

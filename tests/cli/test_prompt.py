@@ -45,12 +45,24 @@ class Prompt(Case):
         for way in (".quit\r", ".exit\r", "quit\r", "exit;\r", "\\q\r", "\x04"):
             terminal = self.start()
             terminal.send(way)
-            self.assertEqual(terminal.wait(), 0, way)
+            self.assertEqual(terminal.process.wait(SECONDS), 0, way)
+            self.assertTrue(terminal.is_as_before(), way)
         self.assertIn(".tables", self.start().type("help"))
 
     def test_no_prompt_on_pipes(self):
         done = run(text=USERS)
         self.assertEqual((done.stdout, done.stderr), ("CREATE TABLE\n", ""))
+
+    def test_results_in_a_file_stand_alone(self):
+        for term in ("xterm", "dumb"):
+            with tempfile.TemporaryFile() as file:
+                terminal = self.start("--csv", stdout=file, env=environment(TERM=term))
+                terminal.type(USERS)
+                terminal.type("SELECT name FROM users WHERE id = 1;")
+                terminal.send("\x04")
+                self.assertEqual(terminal.wait(), 0)
+                file.seek(0)
+                self.assertEqual(file.read(), b"name\n")
 
     def test_tags_in_program_formats_are_for_the_eye(self):
         terminal = self.start("--csv")
@@ -88,6 +100,7 @@ class Prompt(Case):
         terminal = self.start()
         terminal.process.send_signal(signal.SIGTERM)
         self.assertEqual(terminal.process.wait(SECONDS), -signal.SIGTERM)
+        self.assertTrue(terminal.is_as_before())
 
 
 @unittest.skipUnless(HAS_EDITOR, "built without libedit")

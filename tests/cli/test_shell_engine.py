@@ -17,6 +17,13 @@ class Engine(unittest.TestCase):
         self.assertEqual(json.loads(done.stdout), [{"n": 3000, "a": 0, "s": 4500.0}], done.stderr)
         self.assertEqual(len(run("--csv", "-c", NUMBERS + "SELECT a.id FROM t a, t b LIMIT 100000").stdout.splitlines()), 100001)
 
+    def test_a_statement_that_fails_half_way(self):
+        for format_ in ("json", "csv", "table"):
+            done = run("--format", format_, "-c", NUMBERS, "-c", "SELECT 1 / (a.id - 2999) AS x FROM t a, t b")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("(22012)", done.stderr)
+            self.assertFalse(done.stdout.endswith(("]\n", "rows)\n")), done.stdout[-100:])
+
     def test_control_c_cancels_a_long_statement(self):
         terminal = Terminal(columns=200)
         self.addCleanup(terminal.close)
