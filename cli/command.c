@@ -16,7 +16,8 @@
 
 enum { ROWS_MAX_MAX = 1000 };
 
-/* Where a command writes its errors, and the argument behind its name ("" for none). */
+/* `argument` is what stands behind the command's name, "" for nothing. Fills the error where the
+ * command fails; one whose error is printed already leaves it and returns END_OF_DATA. */
 typedef omen_status command_function(struct shell *shell, const char *argument, omen_error *error);
 
 static command_function run_describe, run_help, run_mode, run_quit, run_read, run_rows, run_schema,
@@ -49,8 +50,7 @@ const char *command_name(size_t index)
     return index < COMMAND_COUNT ? commands[index].name : NULL;
 }
 
-/* --- what they do ------------------------------------------------------------------------------
- */
+/* --- what they do ---------------------------------------------------------------------------- */
 
 static omen_status run_help(struct shell *shell, const char *argument, omen_error *error)
 {
@@ -124,13 +124,12 @@ static omen_status run_timer(struct shell *shell, const char *argument, omen_err
     else
         return report_fill(error, OMEN_INVALID_ARGUMENT, ".timer is on or off, not \"%s\"",
                            argument);
-    if (shell->interactive)
+    if (shell->interactive && render_format_is_for_people(shell->format))
         printf("timer %s\n", shell->timer ? "on" : "off");
     return OMEN_OK;
 }
 
-/* --- questions to the database -----------------------------------------------------------------
- */
+/* --- questions to the database --------------------------------------------------------------- */
 
 static omen_status run_sql(struct shell *shell, const char *sql)
 {
@@ -250,8 +249,7 @@ static omen_status run_schema(struct shell *shell, const char *argument, omen_er
     return status;
 }
 
-/* --- finding them ------------------------------------------------------------------------------
- */
+/* --- finding them ---------------------------------------------------------------------------- */
 
 static const struct command *find(const char *name)
 {

@@ -192,8 +192,8 @@ enum prompt_event editor_read(struct editor *editor, const char *text, const cha
     editor->prompt = text;
     editor->stop = PROMPT_LINE;
     interrupt_prompt_begin();
-    el_set(editor->edit, EL_PREP_TERM,
-           1); /* before the prompt: a cooked terminal cuts long lines */
+    /* raw before the prompt is there: a cooked terminal would cut a long line that comes at once */
+    el_set(editor->edit, EL_PREP_TERM, 1);
     *line = el_gets(editor->edit, &count);
     interrupt_prompt_end();
     *length = *line != NULL && count > 0 ? strlen(*line) : 0;

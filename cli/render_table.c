@@ -87,8 +87,7 @@ static omen_status take_row(struct table *table, struct cell *cells, omen_error 
     return OMEN_OK;
 }
 
-/* --- widths ------------------------------------------------------------------------------------
- */
+/* --- widths ---------------------------------------------------------------------------------- */
 
 static bool is_shown(const struct table *table, size_t column)
 {
@@ -175,8 +174,7 @@ static void measure(struct table *table)
         fit(table, table->rows->options->columns);
 }
 
-/* --- printing ----------------------------------------------------------------------------------
- */
+/* --- printing -------------------------------------------------------------------------------- */
 
 static void repeat(FILE *out, char c, size_t count)
 {
@@ -278,8 +276,7 @@ static void print_footer(const struct table *table, bool cut)
     fputs(")\n", out);
 }
 
-/* --- rows --------------------------------------------------------------------------------------
- */
+/* --- rows ------------------------------------------------------------------------------------ */
 
 /* All rows: kept while widths are open, then printed as they come. */
 static omen_status print_all(struct table *table, omen_status status, omen_error *error)

@@ -25,8 +25,7 @@ enum {
     READ_DEPTH_MAX = 16,
 };
 
-/* --- pieces ------------------------------------------------------------------------------------
- */
+/* --- pieces ---------------------------------------------------------------------------------- */
 
 static uint64_t count_lines(const char *text, size_t length)
 {
@@ -116,8 +115,7 @@ bool shell_run_text(struct shell *shell, const char *text, size_t length)
     return run_pieces(shell, text, length, true, &place, &taken);
 }
 
-/* --- files -------------------------------------------------------------------------------------
- */
+/* --- files ----------------------------------------------------------------------------------- */
 
 /* Text that grows at its end and is used up from its front. */
 struct text {
@@ -256,8 +254,7 @@ bool shell_run_file(struct shell *shell, const char *name)
     return go_on(shell, false);
 }
 
-/* --- the prompt --------------------------------------------------------------------------------
- */
+/* --- the prompt ------------------------------------------------------------------------------ */
 
 /* quit, exit and help at the prompt, as newcomers type them. */
 static bool run_plain_word(struct shell *shell, const char *line, size_t length)
@@ -285,15 +282,10 @@ static void run_typed(struct shell *shell, struct prompt *prompt, struct text *t
         text->length = 0;
         return;
     }
-    char *whole = malloc(text->length + 1);
-    size_t whole_length = text->length;
-    if (whole != NULL)
-        memcpy(whole, text->data, whole_length);
     if (!run_pieces(shell, text->data, text->length, false, &place, &taken))
         taken = text->length; /* what follows an error or Ctrl-C in the same line is not run */
-    if (taken > 0 && whole != NULL)
-        prompt_remember(prompt, whole, taken);
-    free(whole);
+    if (taken > 0)
+        prompt_remember(prompt, text->data, taken);
     text_use(text, taken);
     if (scan_comments(text->data, text->length) == text->length)
         text->length = 0;
