@@ -367,6 +367,9 @@ static omen_status unify_any(struct binder *binder, const struct semantics_line 
             same[same_count++] = arguments[i];
         }
     }
+    if (same_count == 1 && bind_is_unknown(same[0]->type))
+        return error_set(error, OMEN_TYPE_MISMATCH,
+                         "could not determine polymorphic type because input has type unknown");
     if (same_count < 2)
         return OMEN_OK;
     omen_status status = bind_unify(binder, same, same_count, line->name, &type, error);

@@ -29,10 +29,13 @@ static omen_status bind_bool(struct binder *binder, struct scope *scope,
     bool and = node->boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR;
     bool or = node->boolop == PG_QUERY__BOOL_EXPR_TYPE__OR_EXPR;
     const char *what = and? "AND" : or ? "OR" : "NOT";
-    struct expression **operands;
-    OMEN_TRY(bind_list(binder, scope, node->args, node->n_args, &operands, error));
-    for (size_t i = 0; i < node->n_args; i++)
+    struct expression **operands = arena_alloc(binder->arena, node->n_args * sizeof *operands);
+    if (operands == NULL)
+        return bind_no_memory(error);
+    for (size_t i = 0; i < node->n_args; i++) {
+        OMEN_TRY(bind_expression(binder, scope, node->args[i], &operands[i], error));
         OMEN_TRY(bind_coerce_boolean(binder, operands[i], what, &operands[i], error));
+    }
     if (!and&&! or)
         return bind_negation(binder, operands[0], node->location, out, error);
     return bind_junction(binder, and? EXPRESSION_AND : EXPRESSION_OR, operands,

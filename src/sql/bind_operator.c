@@ -126,16 +126,21 @@ static omen_status bind_distinct_node(struct binder *binder, struct scope *scope
     return bind_distinct_from(binder, left, right, negated, node->location, out, error);
 }
 
-/* Whether PostgreSQL compares the two types without casting either. */
+static bool is_between(omen_type_id type, omen_type_id first, omen_type_id last)
+{
+    return type >= first && type <= last;
+}
+
+/* Whether PostgreSQL compares the two types with the left one as it is: it has operators between
+ * integers, between floats (what is compared with a REAL becomes DOUBLE), between dates. */
 static bool compares_directly(omen_type_id left, omen_type_id right)
 {
-    bool integers = left >= OMEN_TYPE_SMALLINT && left <= OMEN_TYPE_BIGINT &&
-                    right >= OMEN_TYPE_SMALLINT && right <= OMEN_TYPE_BIGINT;
-    bool floats = (left == OMEN_TYPE_REAL || left == OMEN_TYPE_DOUBLE) &&
-                  (right == OMEN_TYPE_REAL || right == OMEN_TYPE_DOUBLE);
-    bool dates = left >= OMEN_TYPE_DATE && left <= OMEN_TYPE_TIMESTAMPTZ &&
-                 right >= OMEN_TYPE_DATE && right <= OMEN_TYPE_TIMESTAMPTZ;
-    return integers || floats || dates;
+    if (is_between(left, OMEN_TYPE_SMALLINT, OMEN_TYPE_BIGINT))
+        return is_between(right, OMEN_TYPE_SMALLINT, OMEN_TYPE_BIGINT);
+    if (left == OMEN_TYPE_REAL)
+        return is_between(right, OMEN_TYPE_SMALLINT, OMEN_TYPE_DECIMAL);
+    return is_between(left, OMEN_TYPE_DATE, OMEN_TYPE_TIMESTAMPTZ) &&
+           is_between(right, OMEN_TYPE_DATE, OMEN_TYPE_TIMESTAMPTZ);
 }
 
 static omen_status bind_nullif(struct binder *binder, struct scope *scope,

@@ -66,6 +66,8 @@ const char *semantics_type_name(omen_type_id type)
     switch ((int)type) {
     case SQL_TYPE_UNKNOWN:
         return "unknown";
+    case OMEN_TYPE_TIMESTAMP:
+        return "timestamp without time zone";
     case SQL_TYPE_INTERVAL:
         return "interval";
     case SQL_TYPE_ANY:

@@ -83,7 +83,7 @@ static const struct {
         {"c = 'abcdefg'", "boolean", "(c = 'abcdefg':character)"},
         {"c = 'abc'::text", "boolean", "(c::~text = 'abc':text)"},
         {"da = '2024-01-01'", "boolean", "(da = '2024-01-01':date)"},
-        {"da = ts", "boolean", "(da::~timestamp = ts)"},
+        {"da = ts", "boolean", "(da::~timestamp without time zone = ts)"},
         {"da < tz", "boolean", "(da::~timestamp with time zone < tz)"},
         {"ts < tz", "boolean", "(ts::~timestamp with time zone < tz)"},
         {"u = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "boolean", "(u = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11':uuid)"},
@@ -122,7 +122,7 @@ static const struct {
         {"COALESCE(v, 'long text, longer')", "character varying", "coalesce(v, 'long text, longer':character varying)"},
         {"COALESCE(n, '1.2345')", "numeric(12,4)", "coalesce(n::~numeric(12,4), 1.2345:numeric(12,4))"},
         {"GREATEST(i, b, 1)", "bigint", "greatest(i::~bigint, b, 1:bigint)"},
-        {"LEAST(da, ts)", "timestamp", "least(da::~timestamp, ts)"},
+        {"LEAST(da, ts)", "timestamp without time zone", "least(da::~timestamp without time zone, ts)"},
         {"'1'::int", "integer", "1"},
         {"'12345'::varchar(3)", "character varying(3)", "'123':character varying(3)"},
         {"'abc'::char(5)", "character(5)", "'abc  ':character(5)"},
@@ -143,7 +143,7 @@ static const struct {
         {"v::varchar(5)", "character varying(5)", "v::character varying(5)"},
         {"CAST(i AS bigint)", "bigint", "i::bigint"},
         {"DATE '2024-02-29'", "date", "'2024-02-29':date"},
-        {"TIMESTAMP '2024-01-01 12:00:00'", "timestamp", "'2024-01-01 12:00:00':timestamp"},
+        {"TIMESTAMP '2024-01-01 12:00:00'", "timestamp without time zone", "'2024-01-01 12:00:00':timestamp without time zone"},
         {"date(ts)", "date", "ts::date"},
         {"date('2024-01-01')", "date", "'2024-01-01':date"},
         {"text(5)", "text", "'5':text"},
@@ -217,6 +217,8 @@ static const struct {
         {"concat(i, x, NULL)", "text", "concat(i, x, NULL:text)"},
         {"concat_ws(',', i, 'a')", "text", "concat_ws(',':text, i, 'a':text)"},
         {"replace(x, 'a', 'b')", "text", "replace(x, 'a':text, 'b':text)"},
+        {"NULLIF(r, i)", "real", "nullif(r::~double precision, i::~double precision)::real"},
+        {"NULLIF(i, r)", "double precision", "nullif(i::~double precision, r::~double precision)"},
 };
 
 static const struct {
@@ -323,6 +325,9 @@ static const struct {
         {"concat()", "42883", 8, "function concat() does not exist"},
         {"substring(i from 1)", "42883", 8, "function pg_catalog.substring(integer, integer) does not exist"},
         {"x LIKE 5", "42883", 10, "operator does not exist: text ~~ integer"},
+        {"nth_value('5', 2) OVER ()", "42804", 0, "could not determine polymorphic type because input has type unknown"},
+        {"ts AND f", "42804", 8, "argument of AND must be type boolean, not type timestamp without time zone"},
+        {"f AND i AND (x + 1)", "42804", 14, "argument of AND must be type boolean, not type integer"},
 };
 
 #endif
