@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "interrupt.h"
@@ -28,6 +29,16 @@ static void set_locale(void)
         setlocale(LC_CTYPE, "C.UTF-8");
 }
 
+/* What may have been meant by a directory that is none. */
+static void print_hint(const char *directory)
+{
+    struct stat status;
+    if (directory != NULL && stat(directory, &status) == 0 && S_ISREG(status.st_mode))
+        fputs("To run the statements of a file, put -f before its name.\n", stderr);
+    else if (directory != NULL && strchr(directory, ' ') != NULL)
+        fputs("To run SQL from the command line, put -c before it.\n", stderr);
+}
+
 static bool open_database(const struct options *options, omen_database **database,
                           struct shell *shell)
 {
@@ -39,8 +50,7 @@ static bool open_database(const struct options *options, omen_database **databas
         omen_connect(*database, &shell->connection, &error) == OMEN_OK)
         return true;
     report_error(&error, NULL, 0, NULL);
-    if (options->directory != NULL && strchr(options->directory, ' ') != NULL)
-        fputs("To run SQL from the command line, put -c before it.\n", stderr);
+    print_hint(options->directory);
     return false;
 }
 

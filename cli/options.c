@@ -87,8 +87,21 @@ static void complain(const char *what, const char *argument, const char *hint)
 {
     fprintf(stderr, "omendb: %s ", what);
     show(stderr, argument, strlen(argument));
-    fprintf(stderr, "%s%s\nTry omendb --help.\n", hint == NULL ? "" : "; did you mean ",
-            hint == NULL ? "" : hint);
+    if (hint != NULL)
+        fprintf(stderr, "; did you mean %s?", hint);
+    fputs("\nTry omendb --help.\n", stderr);
+}
+
+static void complain_unknown(const char *argument)
+{
+    char hint[32];
+    enum render_format format;
+    const char *nearest = options_nearest(argument, names, OPTION_COUNT);
+    if (strncmp(argument, "--", 2) == 0 && render_format_find(argument + 2, &format)) {
+        snprintf(hint, sizeof hint, "--format %s", argument + 2);
+        nearest = hint;
+    }
+    complain("unknown option", argument, nearest);
 }
 
 static bool find(const char *argument, size_t length, enum option_id *id)
@@ -166,7 +179,7 @@ static bool read_option(int count, char **arguments, int *at, struct options *ou
     size_t length = equals != NULL ? (size_t)(equals - argument) : strlen(argument);
     enum option_id id;
     if (!find(argument, length, &id)) {
-        complain("unknown option", argument, options_nearest(argument, names, OPTION_COUNT));
+        complain_unknown(argument);
         return false;
     }
     bool takes_value = id == OPTION_COMMAND || id == OPTION_FILE || id == OPTION_FORMAT;

@@ -33,7 +33,8 @@ class Arguments(unittest.TestCase):
     def test_wrong_arguments(self):
         wrong = {("--nonsense",): "--nonsense", ("-c",): "-c", ("-f",): "-f", ("--format",): "--format",
                  ("--format", "xml"): "markdown", ("--csv=1",): "no value", ("a", "b"): "one directory",
-                 ("--formt", "csv"): "did you mean --format", ("-x",): "-x", ("--a\033[2J",): "\\x1B[2J"}
+                 ("--formt", "csv"): "did you mean --format", ("--json",): "did you mean --format json",
+                 ("-x",): "-x", ("--a\033[2J",): "\\x1B[2J"}
         for arguments, hint in wrong.items():
             done = run(*arguments)
             self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)
@@ -57,6 +58,7 @@ class Arguments(unittest.TestCase):
                 self.assertRegex(done.stderr, r"^ERROR: .*director.* \(0A000\)\n$")
                 self.assertEqual(os.listdir(folder), [])
         self.assertIn("-c", run("select 1").stderr)
+        self.assertIn("-f", run(__file__).stderr)
 
 
 class Scripts(unittest.TestCase):
