@@ -6,22 +6,35 @@
  *
  *   UPDATE t SET a = x + 1 FROM u WHERE c   ->   SELECT t.row id, x + 1 FROM t, u WHERE c
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "sql/bind_query_private.h"
 
 /* --- what all three share --- */
 
-static omen_status refuse_clauses(struct binder *binder, const char *verb, bool with,
-                                  bool returning, omen_error *error)
+/* WITH in front of the statement: `scope` sees its queries, `query` holds them. */
+static omen_status bind_statement_with(struct binder *binder, const PgQuery__WithClause *node,
+                                       struct scope *scope, struct query *query, omen_error *error)
 {
-    char what[32];
-    if (with) {
-        snprintf(what, sizeof what, "%s with WITH", verb);
-        return bind_refuse(binder, -1, what, error);
-    }
-    return returning ? bind_refuse(binder, -1, "RETURNING", error) : OMEN_OK;
+    return node == NULL ? OMEN_OK : bind_with(binder, scope, node, query, error);
+}
+
+/* Puts the WITH queries of the statement before those of the query it became. */
+static omen_status add_ctes(struct binder *binder, struct query *query, const struct query *with,
+                            omen_error *error)
+{
+    uint32_t count = with->cte_count + query->cte_count;
+    if (with->cte_count == 0)
+        return OMEN_OK;
+    struct cte **ctes = bind_alloc(binder, count * sizeof(struct cte *), error);
+    if (ctes == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    memcpy(ctes, with->ctes, with->cte_count * sizeof(struct cte *));
+    if (query->cte_count > 0)
+        memcpy(ctes + with->cte_count, query->ctes, query->cte_count * sizeof(struct cte *));
+    query->ctes = ctes;
+    query->cte_count = count;
+    return OMEN_OK;
 }
 
 static omen_status find_column(struct binder *binder, const struct table *table,
@@ -88,6 +101,8 @@ struct inserting {
     struct binder *binder;
     const PgQuery__InsertStmt *node;
     struct bound_insert *insert;
+    struct scope around; /* the statement's WITH queries */
+    struct query with;
 };
 
 static const struct column_definition *column_at(const struct inserting *inserting, uint32_t i)
@@ -174,7 +189,7 @@ static omen_status rows_to_query(struct inserting *inserting, omen_error *error)
     insert->query = query;
     insert->rows = NULL;
     insert->row_count = 0;
-    return OMEN_OK;
+    return add_ctes(inserting->binder, query, &inserting->with, error);
 }
 
 static omen_status bind_insert_rows(struct inserting *inserting, PgQuery__Node *const *lists,
@@ -182,8 +197,9 @@ static omen_status bind_insert_rows(struct inserting *inserting, PgQuery__Node *
 {
     struct binder *binder = inserting->binder;
     struct bound_insert *insert = inserting->insert;
-    struct scope scope = {.clause = "VALUES"};
+    struct scope scope = inserting->around;
     bool evaluable = true;
+    scope.clause = "VALUES";
     insert->rows = bind_alloc(binder, count * sizeof(struct expression **), error);
     if (insert->rows == NULL)
         return OMEN_OUT_OF_MEMORY;
@@ -216,7 +232,7 @@ static omen_status bind_insert_query(struct inserting *inserting, const PgQuery_
     struct binder *binder = inserting->binder;
     struct bound_insert *insert = inserting->insert;
     struct query *query;
-    OMEN_TRY(bind_query_outputs(binder, NULL, node, false, &query, error));
+    OMEN_TRY(bind_query_outputs(binder, &inserting->around, node, false, &query, error));
     int extra = -1;
     if (query->target_count > insert->column_count) {
         const struct expression *first = query->targets[insert->column_count].expression;
@@ -233,7 +249,7 @@ static omen_status bind_insert_query(struct inserting *inserting, const PgQuery_
     }
     OMEN_TRY(bind_cast_outputs(binder, &query, types, CONTEXT_ASSIGNMENT, names, error));
     insert->query = query;
-    return OMEN_OK;
+    return add_ctes(binder, query, &inserting->with, error);
 }
 
 /* VALUES with clauses of its own is a query like any other. */
@@ -252,8 +268,10 @@ omen_status bind_insert(struct binder *binder, const PgQuery__InsertStmt *node,
         return bind_refuse(binder, -1, "ON CONFLICT", error);
     if (node->override > PG_QUERY__OVERRIDING_KIND__OVERRIDING_NOT_SET)
         return bind_refuse(binder, -1, "OVERRIDING", error);
-    OMEN_TRY(refuse_clauses(binder, "INSERT", node->with_clause != NULL, node->n_returning_list > 0,
-                            error));
+    if (node->n_returning_list > 0)
+        return bind_refuse(binder, -1, "RETURNING", error);
+    OMEN_TRY(
+        bind_statement_with(binder, node->with_clause, &inserting.around, &inserting.with, error));
     OMEN_TRY(bind_table(binder, node->relation, &out->table, error));
     OMEN_TRY(list_columns(&inserting, error));
     if (node->select_stmt == NULL) { /* DEFAULT VALUES: one row of nothing */
@@ -275,18 +293,20 @@ omen_status bind_insert(struct binder *binder, const PgQuery__InsertStmt *node,
 /* The query of the rows to change: its FROM, target first, and its WHERE. */
 static omen_status bind_changed_rows(struct binder *binder, const PgQuery__RangeVar *relation,
                                      PgQuery__Node *const *from, size_t from_count,
-                                     const PgQuery__Node *where, struct scope *scope,
-                                     struct bound_change *out, omen_error *error)
+                                     const PgQuery__Node *where, const PgQuery__WithClause *with,
+                                     struct scope *scope, struct bound_change *out,
+                                     omen_error *error)
 {
     struct from_names names = {0};
     struct from_item **items;
     uint32_t item_count = 0;
     memset(out, 0, sizeof *out);
-    OMEN_TRY(bind_table_relation(binder, relation, true, &out->target, error));
-    out->table = out->target->table;
     out->query = bind_alloc(binder, sizeof *out->query, error);
     if (out->query == NULL)
         return OMEN_OUT_OF_MEMORY;
+    OMEN_TRY(bind_statement_with(binder, with, scope, out->query, error));
+    OMEN_TRY(bind_table_relation(binder, relation, true, &out->target, error));
+    out->table = out->target->table;
     OMEN_TRY(bind_add_names(binder, &names, out->target, error));
     bind_show_names(scope, &names);
     OMEN_TRY(bind_from(binder, scope, from, from_count, &items, &item_count, error));
@@ -388,10 +408,10 @@ omen_status bind_update(struct binder *binder, const PgQuery__UpdateStmt *node,
                         struct bound_change *out, omen_error *error)
 {
     struct scope scope = {0};
-    OMEN_TRY(refuse_clauses(binder, "UPDATE", node->with_clause != NULL, node->n_returning_list > 0,
-                            error));
+    if (node->n_returning_list > 0)
+        return bind_refuse(binder, -1, "RETURNING", error);
     OMEN_TRY(bind_changed_rows(binder, node->relation, node->from_clause, node->n_from_clause,
-                               node->where_clause, &scope, out, error));
+                               node->where_clause, node->with_clause, &scope, out, error));
     out->column_count = (uint32_t)node->n_target_list;
     out->columns = bind_alloc(binder, node->n_target_list * sizeof *out->columns, error);
     out->values = bind_alloc(binder, node->n_target_list * sizeof(struct expression *), error);
@@ -405,9 +425,9 @@ omen_status bind_delete(struct binder *binder, const PgQuery__DeleteStmt *node,
                         struct bound_change *out, omen_error *error)
 {
     struct scope scope = {0};
-    OMEN_TRY(refuse_clauses(binder, "DELETE", node->with_clause != NULL, node->n_returning_list > 0,
-                            error));
+    if (node->n_returning_list > 0)
+        return bind_refuse(binder, -1, "RETURNING", error);
     OMEN_TRY(bind_changed_rows(binder, node->relation, node->using_clause, node->n_using_clause,
-                               node->where_clause, &scope, out, error));
+                               node->where_clause, node->with_clause, &scope, out, error));
     return finish_change(binder, out, error);
 }
