@@ -57,19 +57,25 @@ void bind_show_names(struct scope *scope, const struct from_names *names)
     scope->column_count = names->column_count;
 }
 
-/* Adds the names of one side to those of the other: no table name may be there twice. */
+/* No table name may be on both sides. */
+static omen_status check_names(const struct from_names *names, const struct from_names *more,
+                               omen_error *error)
+{
+    for (uint32_t i = 0; i < more->relation_count; i++)
+        for (uint32_t j = 0; j < names->relation_count; j++)
+            if (strcmp(names->relations[j]->alias, more->relations[i]->alias) == 0)
+                return error_set(error, OMEN_DUPLICATE_ALIAS,
+                                 "table name \"%s\" specified more than once",
+                                 names->relations[j]->alias);
+    return OMEN_OK;
+}
+
+/* Adds the names of one side to those of the other. */
 static omen_status join_names(struct binder *binder, struct from_names *names,
                               const struct from_names *more, omen_error *error)
 {
-    uint32_t before = names->relation_count;
-    for (uint32_t i = 0; i < more->relation_count; i++) {
-        const char *alias = more->relations[i]->alias;
-        for (uint32_t j = 0; j < before; j++)
-            if (strcmp(names->relations[j]->alias, alias) == 0)
-                return error_set(error, OMEN_DUPLICATE_ALIAS,
-                                 "table name \"%s\" specified more than once", alias);
+    for (uint32_t i = 0; i < more->relation_count; i++)
         OMEN_TRY(add_relation(binder, names, more->relations[i], error));
-    }
     for (uint32_t i = 0; i < more->column_count; i++)
         OMEN_TRY(add_column(binder, names, &more->columns[i], error));
     return OMEN_OK;
@@ -320,6 +326,7 @@ static omen_status bind_join(struct from_clause *from, const PgQuery__JoinExpr *
     item->join = join_kind_of(node);
     *out = item;
     OMEN_TRY(bind_sides(from, node, names, &right, item, error));
+    OMEN_TRY(check_names(names, &right, error));
     if (node->is_natural || node->n_using_clause > 0) {
         struct from_names merged = {0};
         OMEN_TRY(bind_join_using(binder, node, item->join, names, &right, &merged, &item->condition,
@@ -528,6 +535,7 @@ omen_status bind_from(struct binder *binder, struct scope *scope, PgQuery__Node 
     for (size_t i = 0; i < count; i++) {
         struct from_names names = {0};
         OMEN_TRY(bind_item(&from, nodes[i], &names, &(*items)[i], error));
+        OMEN_TRY(check_names(&from.visible, &names, error));
         *item_count = (uint32_t)i + 1;
         if (from.visible.relation_count == 0)
             from.visible = names;
@@ -540,6 +548,7 @@ omen_status bind_from(struct binder *binder, struct scope *scope, PgQuery__Node 
                                  .relation_count = scope->relation_count,
                                  .columns = scope->columns,
                                  .column_count = scope->column_count};
+        OMEN_TRY(check_names(&all, &from.visible, error));
         OMEN_TRY(join_names(binder, &all, &from.visible, error));
         from.visible = all;
     }

@@ -42,6 +42,10 @@ bool bind_is_volatile(struct expression *expression);
 
 /* --- names (bind_scope.c) --- */
 
+/* A merged column as seen from `levels_up` queries further in. NULL: memory is exhausted. */
+struct expression *bind_copy_merged(struct binder *binder, const struct expression *merged,
+                                    uint32_t levels_up, int location);
+
 /* The relation that a qualifier means, `levels_up` queries further out. Errors: UNDEFINED_TABLE. */
 OMEN_MUST_CHECK omen_status bind_find_relation(struct binder *binder, struct scope *scope,
                                                const char *name, int location,

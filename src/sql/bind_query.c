@@ -49,14 +49,15 @@ static omen_status expand_all(struct selecting *selecting, int location, omen_er
                          "SELECT * with no tables specified is not valid");
     for (uint32_t i = 0; i < scope->column_count; i++) {
         const struct scope_column *column = &scope->columns[i];
-        struct expression *use = column->merged;
         if (!column->unqualified)
             continue;
-        if (use == NULL)
-            use = bind_column_use(selecting->binder, column->relation, column->column, 0, location,
+        struct expression *use =
+            column->merged != NULL
+                ? bind_copy_merged(selecting->binder, column->merged, 0, location)
+                : bind_column_use(selecting->binder, column->relation, column->column, 0, location,
                                   error);
         if (use == NULL)
-            return OMEN_OUT_OF_MEMORY;
+            return error_set_default(error, OMEN_OUT_OF_MEMORY);
         OMEN_TRY(add_target(selecting, use, column->name, error));
     }
     return OMEN_OK;
@@ -228,17 +229,38 @@ static omen_status check_clauses(struct binder *binder, const PgQuery__SelectStm
     return OMEN_OK;
 }
 
-/* Names must differ; what they define is read where they are used. */
-static omen_status check_windows(struct binder *binder, const PgQuery__SelectStmt *node,
-                                 omen_error *error)
+/* A definition is bound where it is used; here for its errors, used or not. */
+static omen_status check_window(struct selecting *selecting, size_t window, omen_error *error)
 {
-    for (size_t i = 0; i < node->n_window_clause; i++)
-        for (size_t j = 0; j < i; j++) {
-            const PgQuery__WindowDef *later = node->window_clause[i]->window_def;
-            if (strcmp(later->name, node->window_clause[j]->window_def->name) == 0)
-                return bind_fail(binder, later->location, error, OMEN_WINDOWING_ERROR,
-                                 "window \"%s\" is already defined", later->name);
-        }
+    const PgQuery__WindowDef *node = selecting->node->window_clause[window]->window_def;
+    struct expression *expression;
+    bool known = node->refname[0] == '\0';
+    for (size_t i = 0; i < window; i++) {
+        const PgQuery__WindowDef *before = selecting->node->window_clause[i]->window_def;
+        if (strcmp(before->name, node->name) == 0)
+            return bind_fail(selecting->binder, node->location, error, OMEN_WINDOWING_ERROR,
+                             "window \"%s\" is already defined", node->name);
+        known = known || strcmp(before->name, node->refname) == 0;
+    }
+    if (!known)
+        return bind_fail(selecting->binder, node->location, error, OMEN_UNDEFINED_TYPE,
+                         "window \"%s\" does not exist", node->refname);
+    for (size_t i = 0; i < node->n_order_clause; i++)
+        OMEN_TRY(bind_expression(selecting->binder, &selecting->scope,
+                                 node->order_clause[i]->sort_by->node, &expression, error));
+    for (size_t i = 0; i < node->n_partition_clause; i++)
+        OMEN_TRY(bind_expression(selecting->binder, &selecting->scope, node->partition_clause[i],
+                                 &expression, error));
+    return OMEN_OK;
+}
+
+static omen_status check_windows(struct selecting *selecting, omen_error *error)
+{
+    selecting->scope.clause = "window definitions";
+    selecting->scope.allows_aggregates = true;
+    selecting->scope.allows_windows = false;
+    for (size_t i = 0; i < selecting->node->n_window_clause; i++)
+        OMEN_TRY(check_window(selecting, i, error));
     return OMEN_OK;
 }
 
@@ -285,6 +307,7 @@ static omen_status bind_select_clauses(struct selecting *selecting, bool settle,
     OMEN_TRY(bind_groups(selecting, error));
     OMEN_TRY(bind_distinct(selecting, error));
     OMEN_TRY(bind_limits(binder, scope, node, query, error));
+    OMEN_TRY(check_windows(selecting, error));
     OMEN_TRY(finish_targets(selecting, settle, error));
     query->grouped = query->grouped || query->having != NULL || scope->found_aggregate;
     return query->grouped ? bind_check_grouping(selecting, error) : OMEN_OK;
@@ -298,7 +321,6 @@ static omen_status bind_select(struct binder *binder, struct scope *outer,
     struct scope *scope = &selecting.scope;
     if (node->n_target_list == 0)
         return bind_refuse(binder, -1, "a query without outputs", error);
-    OMEN_TRY(check_windows(binder, node, error));
     scope->outer = outer;
     scope->windows = node->window_clause;
     scope->window_count = (uint32_t)node->n_window_clause;
@@ -396,8 +418,8 @@ static omen_status bind_values(struct binder *binder, struct scope *outer,
 
 /* --- any query --- */
 
-omen_status bind_wrap(struct binder *binder, struct query *query, struct query **out,
-                      omen_error *error)
+omen_status bind_select_all(struct binder *binder, struct query *query, struct query **out,
+                            omen_error *error)
 {
     struct query *around = bind_alloc(binder, sizeof *around, error);
     struct relation *relation;
@@ -423,6 +445,13 @@ omen_status bind_wrap(struct binder *binder, struct query *query, struct query *
     return OMEN_OK;
 }
 
+omen_status bind_wrap(struct binder *binder, struct query *query, struct query **out,
+                      omen_error *error)
+{
+    OMEN_TRY(bind_move_in(binder, query, error));
+    return bind_select_all(binder, query, out, error);
+}
+
 /* ORDER BY and LIMIT of VALUES: as in SELECT * FROM (VALUES ...). */
 static omen_status bind_ordered_values(struct binder *binder, struct scope *outer,
                                        const PgQuery__SelectStmt *node, struct query **out,
@@ -431,14 +460,12 @@ static omen_status bind_ordered_values(struct binder *binder, struct scope *oute
     struct query *values = *out;
     struct selecting selecting = {.binder = binder, .node = node};
     struct scope *scope = &selecting.scope;
-    /* The rows stand one level deeper now. */
-    struct scope blank = {.outer = outer};
     struct from_names names = {0};
     if (outer != NULL) {
-        blank.ctes = scope->ctes = outer->ctes;
-        blank.cte_count = scope->cte_count = outer->cte_count;
+        scope->ctes = outer->ctes;
+        scope->cte_count = outer->cte_count;
     }
-    OMEN_TRY(bind_values(binder, &blank, node, values, error));
+    OMEN_TRY(bind_values(binder, outer, node, values, error));
     OMEN_TRY(bind_wrap(binder, values, out, error));
     (*out)->from[0]->relation->alias = "*VALUES*";
     OMEN_TRY(bind_add_names(binder, &names, (*out)->from[0]->relation, error));

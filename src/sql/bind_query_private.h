@@ -114,9 +114,18 @@ OMEN_MUST_CHECK omen_status bind_query_outputs(struct binder *binder, struct sco
                                                const PgQuery__SelectStmt *node, bool settle,
                                                struct query **out, omen_error *error);
 
-/* SELECT every column of `query`: its outputs can then be cast, one by one. */
+/* SELECT every column of `query`, which moves one level in: its outputs can then be cast. */
 OMEN_MUST_CHECK omen_status bind_wrap(struct binder *binder, struct query *query,
                                       struct query **out, omen_error *error);
+
+/* The same without moving it: for a look at its outputs. */
+OMEN_MUST_CHECK omen_status bind_select_all(struct binder *binder, struct query *query,
+                                            struct query **out, omen_error *error);
+
+/* Moves a query one level further in: what it uses of the queries around it is one level more up
+ * (bind_level.c). */
+OMEN_MUST_CHECK omen_status bind_move_in(struct binder *binder, struct query *query,
+                                         omen_error *error);
 
 /* Binds WITH: `scope` and `query` get the queries. Errors: DUPLICATE_ALIAS, ... */
 OMEN_MUST_CHECK omen_status bind_with(struct binder *binder, struct scope *scope,
@@ -175,9 +184,6 @@ OMEN_MUST_CHECK omen_status bind_cast_outputs(struct binder *binder, struct quer
 
 /* Where an output of the query stands; of a set operation's first side, of the first VALUES row. */
 int bind_target_location(const struct query *query, uint32_t target);
-
-/* Whether it uses columns of queries around it. */
-bool bind_is_correlated(struct query *query);
 
 /* --- WITH RECURSIVE (bind_recursive.c) --- */
 

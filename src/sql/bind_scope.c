@@ -60,9 +60,8 @@ static struct expression *make_column(struct binder *binder, struct relation *re
     return node;
 }
 
-/* A merged column as seen from `levels_up` queries further in. */
-static struct expression *copy_merged(struct binder *binder, const struct expression *merged,
-                                      uint32_t levels_up, int location)
+struct expression *bind_copy_merged(struct binder *binder, const struct expression *merged,
+                                    uint32_t levels_up, int location)
 {
     struct expression *copy =
         bind_node(binder, merged->kind, merged->type, location, merged->argument_count);
@@ -75,7 +74,7 @@ static struct expression *copy_merged(struct binder *binder, const struct expres
     if (copy->kind == EXPRESSION_COLUMN)
         copy->column.levels_up += levels_up;
     for (uint32_t i = 0; i < merged->argument_count; i++) {
-        arguments[i] = copy_merged(binder, merged->arguments[i], levels_up, location);
+        arguments[i] = bind_copy_merged(binder, merged->arguments[i], levels_up, location);
         if (arguments[i] == NULL)
             return NULL;
     }
@@ -150,7 +149,7 @@ static omen_status bind_unqualified(struct binder *binder, struct scope *scope, 
         if (found == NULL)
             continue;
         *out = found->merged != NULL
-                   ? copy_merged(binder, found->merged, levels_up, location)
+                   ? bind_copy_merged(binder, found->merged, levels_up, location)
                    : make_column(binder, found->relation, found->column, levels_up, location);
         return *out != NULL ? OMEN_OK : bind_no_memory(error);
     }

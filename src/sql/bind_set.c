@@ -38,39 +38,6 @@ int bind_target_location(const struct query *query, uint32_t target)
     return bind_expression_location(expression);
 }
 
-struct outside {
-    uint32_t depth;
-};
-
-static bool not_outside(struct expression **part, void *state);
-
-static bool query_not_outside(struct query *query, uint32_t levels, void *state)
-{
-    struct outside *outside = state;
-    outside->depth += levels;
-    bool more = query_visit_parts(query, not_outside, query_not_outside, state);
-    outside->depth -= levels;
-    return more;
-}
-
-static bool not_outside(struct expression **part, void *state)
-{
-    const struct outside *outside = state;
-    struct expression *expression = *part;
-    if (expression->kind == EXPRESSION_COLUMN && expression->column.levels_up > outside->depth)
-        return false;
-    if (!expression_visit_parts(expression, not_outside, state))
-        return false;
-    return expression->kind != EXPRESSION_SUBQUERY ||
-           query_not_outside(expression->subquery.query, 1, state);
-}
-
-bool bind_is_correlated(struct query *query)
-{
-    struct outside outside = {0};
-    return !query_not_outside(query, 0, &outside);
-}
-
 /* Whether casting its outputs changes nothing else the query says. */
 static bool outputs_are_free(const struct query *query)
 {
@@ -96,14 +63,8 @@ omen_status bind_cast_outputs(struct binder *binder, struct query **query, const
     }
     if (same || !casts)
         return OMEN_OK;
-    if (!outputs_are_free(inner)) {
-        if (bind_is_correlated(inner))
-            return bind_refuse(binder, -1,
-                               "a set operation of a correlated subquery with columns of "
-                               "different types",
-                               error);
+    if (!outputs_are_free(inner))
         OMEN_TRY(bind_wrap(binder, inner, query, error));
-    }
     inner = *query;
     omen_type *cast_types = bind_alloc(binder, inner->target_count * sizeof *cast_types, error);
     if (cast_types == NULL)
@@ -201,7 +162,7 @@ static omen_status bind_set_order(struct binder *binder, struct scope *outer,
     struct from_names names = {0};
     if (node->n_sort_clause == 0)
         return OMEN_OK;
-    OMEN_TRY(bind_wrap(binder, query, &outputs, error));
+    OMEN_TRY(bind_select_all(binder, query, &outputs, error));
     OMEN_TRY(bind_add_names(binder, &names, outputs->from[0]->relation, error));
     bind_show_names(&selecting.scope, &names);
     selecting.scope.outer = outer;

@@ -233,11 +233,9 @@ static omen_status bind_insert_query(struct inserting *inserting, const PgQuery_
     struct bound_insert *insert = inserting->insert;
     struct query *query;
     OMEN_TRY(bind_query_outputs(binder, &inserting->around, node, false, &query, error));
-    int extra = -1;
-    if (query->target_count > insert->column_count) {
-        const struct expression *first = query->targets[insert->column_count].expression;
-        extra = first != NULL ? first->location : -1;
-    }
+    int extra = query->target_count > insert->column_count
+                    ? bind_target_location(query, insert->column_count)
+                    : -1;
     OMEN_TRY(check_count(inserting, query->target_count, extra, error));
     omen_type *types = bind_alloc(binder, query->target_count * sizeof *types, error);
     const char **names = bind_alloc(binder, query->target_count * sizeof(const char *), error);
@@ -259,6 +257,21 @@ static bool is_plain_values(const PgQuery__SelectStmt *node)
            node->limit_offset == NULL && node->with_clause == NULL && node->n_locking_clause == 0;
 }
 
+/* The target's name means nothing in the statement: an error that says so. */
+static omen_status hide_target(struct inserting *inserting, omen_error *error)
+{
+    const PgQuery__RangeVar *name = inserting->node->relation;
+    struct relation *target = bind_alloc(inserting->binder, sizeof *target, error);
+    struct relation **hidden = bind_alloc(inserting->binder, sizeof(struct relation *), error);
+    if (target == NULL || hidden == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    target->alias = name->alias != NULL ? name->alias->aliasname : name->relname;
+    hidden[0] = target;
+    inserting->around.hidden = hidden;
+    inserting->around.hidden_count = 1;
+    return OMEN_OK;
+}
+
 omen_status bind_insert(struct binder *binder, const PgQuery__InsertStmt *node,
                         struct bound_insert *out, omen_error *error)
 {
@@ -273,6 +286,7 @@ omen_status bind_insert(struct binder *binder, const PgQuery__InsertStmt *node,
     OMEN_TRY(
         bind_statement_with(binder, node->with_clause, &inserting.around, &inserting.with, error));
     OMEN_TRY(bind_table(binder, node->relation, &out->table, error));
+    OMEN_TRY(hide_target(&inserting, error));
     OMEN_TRY(list_columns(&inserting, error));
     if (node->select_stmt == NULL) { /* DEFAULT VALUES: one row of nothing */
         out->column_count = 0;

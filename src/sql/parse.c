@@ -180,6 +180,8 @@ static omen_status parse_failed(const PgQueryError *failure, omen_error *error)
     if (strstr(failure->message, "memory exhausted") != NULL ||
         strstr(failure->message, "stack depth") != NULL)
         status = OMEN_STATEMENT_TOO_COMPLEX;
+    else if (strncmp(failure->message, "frame ", 6) == 0) /* the grammar checks window frames */
+        status = OMEN_WINDOWING_ERROR;
     error_set(error, status, "%s", failure->message);
     if (error != NULL)
         error->position = failure->cursorpos > 0 ? failure->cursorpos : 0;

@@ -249,6 +249,12 @@ static const struct example order_examples[] = {
      "0A000 at 0: WITH TIES is not supported"},
     {"select rank() over w from t window w as (partition by a order by b), v as (order by a)",
      "rank:bigint = select rank() over (partition t.a order t.b) from t t"},
+    {"select a from t window w as (order by nosuch)",
+     "42703 at 39: column \"nosuch\" does not exist"},
+    {"select a from t window v as (w order by a), w as (partition by b)",
+     "42704 at 29: window \"w\" does not exist"},
+    {"select sum(a) over (order by b rows between 1 following and 1 preceding) from t",
+     "42P20 at 61: frame starting from following row cannot have preceding rows"},
     {"select rank() over w from t window w as (order by a), w as (order by b)",
      "42P20 at 60: window \"w\" is already defined"},
 };
@@ -293,7 +299,19 @@ static const struct example sets_examples[] = {
     {"select (select t.a union all select t.b) from t",
      "a:bigint = select scalar((select cast<bigint>(^t.a)) union all (select ^t.b)) from t t"},
     {"select (select distinct t.a union all select t.b) from t",
-     "0A000 at 0: a set operation of a correlated subquery with columns of different types is not supported"},
+     "a:bigint = select scalar((select cast<bigint>(*SELECT*.a) from (select distinct ^^t.a) *SELECT*) union all (select ^t.b)) from t t"},
+    {"select 1 from t where b in (select distinct id from u where u.t_id = t.a order by 1)",
+     "?column?:integer = select 1 from t t where any = t.b(select cast<bigint>(*SELECT*.id) from (select distinct u.id from u u where =(u.t_id, ^^t.a) order #1) *SELECT*)"},
+    {"select 1 from t where exists (select 1 from (values (t.a), (2) order by 1) v union "
+     "select distinct t.a + n from t x where x.b = t.b)",
+     "?column?:integer = select 1 from t t where exists((select 1.00 from (select *VALUES*.column1 from (values (^^^t.a), (2)) *VALUES* order #1) v) union (select distinct +(cast<numeric(10,0)>(^t.a), x.n) from t x where =(x.b, ^t.b)))"},
+    {"select (select max(v.x) from (select (select u.a + t.b from u order by 1) union all select "
+     "distinct 1.5 from u where u.id = t.id) v (x)) from t",
+     "max:numeric(20,1) = select scalar(select max(v.x) from ((select cast<numeric(20,1)>(scalar(select +(u.a, ^^^t.b) from u u order #1))) union all (select cast<numeric(20,1)>(*SELECT*.?column?) from (select distinct 1.5 from u u where =(u.id, ^^^t.id)) *SELECT*)) v group ) from t t"},
+    {"select (values (t.a), (2) order by 1 limit 1) from t",
+     "column1:integer = select scalar(select *VALUES*.column1 from (values (^^t.a), (2)) *VALUES* order #1 limit 1) from t t"},
+    {"select 1 from t where exists (select 1 union select t.a order by 1)",
+     "?column?:integer = select 1 from t t where exists((select 1) union (select ^t.a) order #1)"},
     {"with x as (select 1 as a) select a from x union select 2 order by a",
      "a:integer = with x (select 1) (select x.a from cte x x) union (select 2) order #1"},
 };
