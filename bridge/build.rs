@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 fn main() {
-    let include = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../include");
+    let include =
+        PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../include");
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     for header in ["engine", "types", "status", "arrow"] {
         println!("cargo:rerun-if-changed={}", include.join(format!("omendb_{header}.h")).display());

@@ -1,22 +1,29 @@
-//! Integer arithmetic that fails where it overflows (22003), as in PostgreSQL.
+//! Arithmetic that fails where PostgreSQL's does.
 //!
-//! DataFusion's own operators wrap in silence: `BinaryExpr::with_fail_on_overflow` exists, but no
-//! plan made from SQL sets it. So `+`, `-`, `*` and the minus sign over signed integers become
-//! functions that call Arrow's checked kernels. Division is checked already, DECIMAL too; SUM over
-//! BIGINT still wraps. A double divided by zero fails as well (22012); two REALs still give an
-//! infinity.
+//! DataFusion's own operators wrap integers in silence, give infinities, and let decimals have more
+//! digits than their type. So `+`, `-`, `*`, `/` and the minus sign over numbers become functions
+//! that call Arrow's kernels and look at what comes out:
 //!
-//! A chain `a + b - c ...` becomes one function of all its operands, computed from the left in
-//! the widest of their types. Nested functions won't do: DataFusion spells the operands' names out
-//! to find a function's type, at every level and in every pass, which is cubic in the depth.
+//! - integers: 22003 "integer out of range"; division by zero is 22012;
+//! - floats: 22003 for an overflow or underflow, 22012; NaN and zero come in the core's one form;
+//! - decimals: 0A000 for a result of more than 38 digits.
+//!
+//! A chain `a + b - c ...` becomes one function of all its operands, computed from the left. Nested
+//! functions won't do: DataFusion spells the operands' names out to find a function's type, at
+//! every level and in every pass, which is cubic in the depth.
+//!
+//! Source: PostgreSQL's `float.h` (when a float's result is an overflow).
 
 use std::any::Any;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, Float64Array};
-use arrow::compute::kernels::arity::try_binary;
-use arrow::compute::kernels::numeric::{add, mul, sub};
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, Datum, Decimal128Array, PrimitiveArray,
+};
+use arrow::compute::kernels::numeric::{add, div, mul, sub};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Float32Type, Float64Type, DECIMAL128_MAX_PRECISION,
+};
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
@@ -24,19 +31,24 @@ use datafusion::common::{internal_err, DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
+use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{
-    create_udf, BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::physical_expr_common::datum::apply;
 
+use crate::abi::omen_status;
+use crate::error::EngineError;
+use crate::value;
+
 /// The rule; recursion is the caller's, from the leaves up.
 #[derive(Debug)]
-pub struct CheckedIntegers;
+pub struct CheckedArithmetic;
 
-impl FunctionRewrite for CheckedIntegers {
+impl FunctionRewrite for CheckedArithmetic {
     fn name(&self) -> &str {
-        "checked_integers"
+        "checked_arithmetic"
     }
 
     fn rewrite(
@@ -45,16 +57,12 @@ impl FunctionRewrite for CheckedIntegers {
         schema: &DFSchema,
         _config: &ConfigOptions,
     ) -> Result<Transformed<Expr>> {
-        let is_integer = |operand: &Expr| {
-            let get_type = || operand.get_type(schema);
-            Checked::of(operand).is_some() || get_type().is_ok_and(|t| t.is_signed_integer())
-        };
         match expr {
-            Expr::BinaryExpr(BinaryExpr {
-                left,
-                op: op @ (Operator::Plus | Operator::Minus | Operator::Multiply),
-                right,
-            }) if is_integer(&left) && is_integer(&right) => {
+            Expr::BinaryExpr(BinaryExpr { left, op, right })
+                if is_arithmetic(op)
+                    && family(&left, schema)
+                        .is_some_and(|left| Some(left) == family(&right, schema)) =>
+            {
                 let mut operators =
                     Checked::of(&left).map_or(vec![], |left| left.operators.clone());
                 let mut operands = match *left {
@@ -67,42 +75,29 @@ impl FunctionRewrite for CheckedIntegers {
                 operands.push(*right);
                 Ok(Transformed::yes(Checked::call(operators, operands)))
             }
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Divide, right })
-                if is_double_division(&left, &right, schema) =>
-            {
-                Ok(Transformed::yes(divide().call(vec![*left, *right])))
-            }
-            Expr::Negative(operand) if is_integer(&operand) => {
-                let zero = Expr::Literal(ScalarValue::Int8(Some(0)), None);
-                Ok(Transformed::yes(Checked::call(vec![Operator::Minus], vec![zero, *operand])))
-            }
+            Expr::Negative(operand) => match operand.get_type(schema)? {
+                number if number.is_signed_integer() => {
+                    let zero = Expr::Literal(ScalarValue::new_zero(&number)?, None);
+                    Ok(Transformed::yes(Checked::call(vec![Operator::Minus], vec![zero, *operand])))
+                }
+                _ => Ok(Transformed::no(Expr::Negative(operand))),
+            },
             expr => Ok(Transformed::no(expr)),
         }
     }
 }
 
-/// Whether the quotient is a double.
-fn is_double_division(left: &Expr, right: &Expr, schema: &DFSchema) -> bool {
-    let types = [left.get_type(schema), right.get_type(schema)];
-    let numeric = types.iter().all(|side| side.as_ref().is_ok_and(DataType::is_numeric));
-    numeric && types.iter().flatten().any(|side| *side == DataType::Float64)
+fn is_arithmetic(op: Operator) -> bool {
+    matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide)
 }
 
-/// Division of doubles that fails where the divisor is zero.
-fn divide() -> ScalarUDF {
-    let quotient = |left: f64, right: f64| match right {
-        0.0 => Err(ArrowError::DivideByZero),
-        right => Ok(left / right),
-    };
-    let run = move |arguments: &[ColumnarValue]| {
-        let sides = ColumnarValue::values_to_arrays(arguments)?;
-        let [left, right] = [&sides[0], &sides[1]].map(|side| side.as_primitive::<Float64Type>());
-        let divided: Float64Array = try_binary(left, right, quotient)?;
-        Ok(ColumnarValue::Array(Arc::new(divided)))
-    };
-    let double = DataType::Float64;
-    let types = vec![double.clone(), double.clone()];
-    create_udf("divide", types, double, Volatility::Immutable, Arc::new(run))
+/// Numbers that meet in one operator: of one type, and decimals of any digits.
+fn family(operand: &Expr, schema: &DFSchema) -> Option<DataType> {
+    match operand.get_type(schema).ok()? {
+        DataType::Decimal128(..) => Some(DataType::Decimal128(0, 0)),
+        number if number.is_signed_integer() || number.is_floating() => Some(number),
+        _ => None,
+    }
 }
 
 /// `operands[0] operators[0] operands[1] operators[1] ...`, from the left.
@@ -117,7 +112,7 @@ struct Checked {
 impl Checked {
     fn call(operators: Vec<Operator>, operands: Vec<Expr>) -> Expr {
         let symbols: String = operators.iter().map(Operator::to_string).collect();
-        let signature = Signature::user_defined(Volatility::Immutable);
+        let signature = Signature::any(operands.len(), Volatility::Immutable);
         let name = format!("checked{symbols}");
         ScalarUDF::from(Self { name, operators, signature }).call(operands)
     }
@@ -141,12 +136,13 @@ impl ScalarUDFImpl for Checked {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        let widest = types.iter().max_by_key(|data_type| data_type.primitive_width());
-        widest.cloned().map_or_else(|| internal_err!("arithmetic over nothing"), Ok)
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        Ok(vec![self.return_type(types)?; types.len()])
+        let Some((first, others)) = types.split_first() else {
+            return internal_err!("arithmetic over nothing");
+        };
+        let step = |left: DataType, (op, right): (&Operator, &DataType)| {
+            BinaryTypeCoercer::new(&left, op, right).get_result_type()
+        };
+        self.operators.iter().zip(others).try_fold(first.clone(), step)
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -155,13 +151,134 @@ impl ScalarUDFImpl for Checked {
             return internal_err!("arithmetic over nothing");
         };
         for (operator, operand) in self.operators.iter().zip(operands) {
-            let kernel = match operator {
-                Operator::Plus => add,
-                Operator::Minus => sub,
-                _ => mul,
-            };
-            result = apply(&result, &operand, kernel)?;
+            result = apply(&result, &operand, |left, right| compute(*operator, left, right))?;
         }
         Ok(result)
     }
+}
+
+fn compute(op: Operator, left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, ArrowError> {
+    let kernel = match op {
+        Operator::Plus => add,
+        Operator::Minus => sub,
+        Operator::Multiply => mul,
+        _ => div,
+    };
+    let data_type = left.get().0.data_type().clone();
+    let result = kernel(left, right).map_err(|error| overflow(error, &data_type))?;
+    match data_type {
+        DataType::Float32 => check_floats::<Float32Type>(op, left, right, result),
+        DataType::Float64 => check_floats::<Float64Type>(op, left, right, result),
+        DataType::Decimal128(..) => check_digits(result),
+        _ => Ok(result),
+    }
+}
+
+fn raise(status: crate::abi::Status, words: impl Into<String>) -> ArrowError {
+    ArrowError::ExternalError(Box::new(EngineError::new(status, words)))
+}
+
+fn too_many_digits() -> ArrowError {
+    raise(omen_status::OMEN_NOT_SUPPORTED, "a number of more than 38 digits is not supported")
+}
+
+fn overflow(error: ArrowError, data_type: &DataType) -> ArrowError {
+    match error {
+        ArrowError::ArithmeticOverflow(_) if data_type.is_decimal() => too_many_digits(),
+        ArrowError::ArithmeticOverflow(_) => {
+            let name = value::sql_name(data_type);
+            raise(omen_status::OMEN_OUT_OF_RANGE, format!("{name} out of range"))
+        }
+        error => error,
+    }
+}
+
+/// Arrow's kernels mind the 128 bits, not the digits.
+fn check_digits(result: ArrayRef) -> Result<ArrayRef, ArrowError> {
+    const BOUND: i128 = 10_i128.pow(DECIMAL128_MAX_PRECISION as u32);
+    let decimals: &Decimal128Array = result.as_primitive::<Decimal128Type>();
+    let full = decimals.precision() == DECIMAL128_MAX_PRECISION;
+    let exceeds = |value: &i128| *value >= BOUND || *value <= -BOUND;
+    if full
+        && decimals.values().iter().any(exceeds)
+        && decimals.iter().flatten().any(|v| exceeds(&v))
+    {
+        return Err(too_many_digits());
+    }
+    Ok(result)
+}
+
+/// Looks at results one by one only where one is special.
+fn check_floats<T>(
+    op: Operator,
+    left: &dyn Datum,
+    right: &dyn Datum,
+    result: ArrayRef,
+) -> Result<ArrayRef, ArrowError>
+where
+    T: ArrowPrimitiveType,
+    T::Native: Into<f64> + FromDouble,
+{
+    let results = result.as_primitive::<T>();
+    let special = |value: &T::Native| {
+        let value: f64 = (*value).into();
+        value == 0.0 || !value.is_finite()
+    };
+    if !results.values().iter().any(special) {
+        return Ok(result);
+    }
+    let operand = |side: &dyn Datum| {
+        let (array, is_scalar) = side.get();
+        let array: PrimitiveArray<T> = array.as_primitive::<T>().clone();
+        move |row: usize| -> f64 { array.value(if is_scalar { 0 } else { row }).into() }
+    };
+    let (left, right) = (operand(left), operand(right));
+    let check = |row: usize| -> Result<Option<T::Native>, ArrowError> {
+        if results.is_null(row) {
+            return Ok(None);
+        }
+        let value = results.value(row).into();
+        check_float(op, left(row), right(row), value)?;
+        Ok(Some(T::Native::from_double(if value.is_nan() { f64::NAN } else { value + 0.0 })))
+    };
+    let checked = (0..results.len()).map(check).collect::<Result<Vec<_>, _>>()?;
+    Ok(Arc::new(PrimitiveArray::<T>::from_iter(checked)))
+}
+
+/// Narrowing of a double that was a `Self`.
+trait FromDouble {
+    fn from_double(value: f64) -> Self;
+}
+
+impl FromDouble for f64 {
+    fn from_double(value: f64) -> Self {
+        value
+    }
+}
+
+impl FromDouble for f32 {
+    fn from_double(value: f64) -> Self {
+        value as Self
+    }
+}
+
+fn check_float(op: Operator, left: f64, right: f64, result: f64) -> Result<(), ArrowError> {
+    let out_of_range = |what| raise(omen_status::OMEN_OUT_OF_RANGE, what);
+    let divides = op == Operator::Divide;
+    if divides && right == 0.0 && !left.is_nan() {
+        return Err(ArrowError::DivideByZero);
+    }
+    let endless = left.is_infinite() || (right.is_infinite() && !divides);
+    if result.is_infinite() && !endless {
+        return Err(out_of_range("value out of range: overflow"));
+    }
+    let vanishes = match op {
+        Operator::Multiply => left != 0.0 && right != 0.0,
+        Operator::Divide => left != 0.0 && !right.is_infinite(),
+        _ => false,
+    };
+    if result == 0.0 && vanishes {
+        return Err(out_of_range("value out of range: underflow"));
+    }
+    Ok(())
 }

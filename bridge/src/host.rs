@@ -14,7 +14,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, RecordBatch, StructArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue};
 
@@ -25,6 +26,7 @@ use crate::abi::{
 };
 use crate::error::{EngineError, EngineResult};
 use crate::predicate::{AbiPredicates, Predicate};
+use crate::read::import;
 use crate::value;
 
 /// The host's functions, known to be there.
@@ -158,6 +160,53 @@ impl Host {
         String::from_utf8(buffer)
             .map(Some)
             .map_err(|_| EngineError::internal("the core's text is not valid UTF-8"))
+    }
+}
+
+impl Host {
+    /// The type of what the core's function of this signature gives.
+    pub fn function_result(&self, signature: &str) -> EngineResult<DataType> {
+        let mut schema = ArrowSchema::empty();
+        let mut error = empty_error();
+        let (text, length) = (signature.as_ptr().cast(), signature.len());
+        // SAFETY: everything is borrowed for the call; the schema is released by its Drop.
+        let status = unsafe { call!(self, function_result(text, length, &mut schema, &mut error)) };
+        check(status, &error)?;
+        match Schema::try_from(&schema)?.fields().first() {
+            Some(field) => Ok(field.data_type().clone()),
+            None => Err(EngineError::internal("a function of the core has no result")),
+        }
+    }
+
+    /// What the core's function of this signature gives for each row of `arguments`, of the type
+    /// `wanted`.
+    pub fn function_call(
+        &self,
+        signature: &str,
+        arguments: RecordBatch,
+        wanted: &DataType,
+    ) -> EngineResult<ArrayRef> {
+        let row_count = arguments.num_rows();
+        let schema = ArrowSchema::try_from(arguments.schema().as_ref())?;
+        let arguments = ArrowArray::new(&StructArray::from(arguments).to_data());
+        let mut out = ArrowArray::empty();
+        let mut error = empty_error();
+        let (text, length) = (signature.as_ptr().cast(), signature.len());
+        // SAFETY: everything is borrowed for the call; the result is ours to release.
+        let status = unsafe {
+            let rows = row_count as u64;
+            call!(
+                self,
+                function_call(text, length, &schema, &arguments, rows, &mut out, &mut error)
+            )
+        };
+        check(status, &error)?;
+        let field = Field::new("result", wanted.clone(), true);
+        let result = import(out, &Arc::new(Schema::new(vec![field])))?;
+        match result.num_rows() == row_count {
+            true => Ok(Arc::clone(result.column(0))),
+            false => Err(EngineError::internal("a function of the core gave too few rows")),
+        }
     }
 }
 

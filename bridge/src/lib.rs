@@ -10,6 +10,7 @@
 //!   stream      <-| stream.rs   result out, as an Arrow C stream
 //!                 | wait.rs     callers wait, and give up when asked to (stop.rs)
 //!                 | operands.rs, texts.rs, coercion.rs, arithmetic.rs: PostgreSQL's rules
+//!                 | functions.rs what the core's texts call
 //!                 | error.rs    every error as a SQLSTATE
 //!                 | limits.rs   how deep a statement may be
 //! ```
@@ -23,6 +24,7 @@ mod arithmetic;
 mod catalog;
 mod coercion;
 mod error;
+mod functions;
 mod host;
 mod limits;
 mod operands;

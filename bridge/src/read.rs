@@ -142,7 +142,7 @@ impl RecordBatchStream for TableStream {
 }
 
 /// Takes an array over as a batch, without a copy (a misaligned buffer is copied).
-fn import(array: ArrowArray, schema: &SchemaRef) -> EngineResult<RecordBatch> {
+pub fn import(array: ArrowArray, schema: &SchemaRef) -> EngineResult<RecordBatch> {
     check_shape(&array, schema)?;
     let data_type = DataType::Struct(schema.fields().clone());
     let broken = |error: ArrowError| EngineError::internal(format!("a scan's batch: {error}"));

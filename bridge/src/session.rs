@@ -44,10 +44,11 @@ use datafusion::sql::sqlparser::ast::{
 use tokio::runtime::Runtime;
 
 use crate::abi::{omen_engine_counters, omen_engine_options, omen_engine_statement, omen_status};
-use crate::arithmetic::CheckedIntegers;
+use crate::arithmetic::CheckedArithmetic;
 use crate::catalog::{StatementCatalog, CATALOG, SCHEMA};
 use crate::coercion::FloatOverDecimal;
 use crate::error::{EngineError, EngineResult};
+use crate::functions;
 use crate::host::Host;
 use crate::limits;
 use crate::operands::Operands;
@@ -189,20 +190,23 @@ fn new_state(
     // Its patterns are not PostgreSQL's, and what is none comes out as it went in.
     let mut scalar_functions = SessionStateDefaults::default_scalar_functions();
     scalar_functions.retain(|function| function.name() != "to_char");
+    scalar_functions.extend(functions::scalar_functions(&host));
+    let mut aggregate_functions = SessionStateDefaults::default_aggregate_functions();
+    aggregate_functions.extend(functions::aggregate_functions());
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(environment)
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
         .with_scalar_functions(scalar_functions)
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
-        .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+        .with_aggregate_functions(aggregate_functions)
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(table_functions)
         .with_type_planner(Arc::new(CoreTypes))
         .build();
     state.register_function_rewrite(Arc::new(Operands { host }))?;
     state.register_function_rewrite(Arc::new(FloatOverDecimal))?;
-    state.register_function_rewrite(Arc::new(CheckedIntegers))?;
+    state.register_function_rewrite(Arc::new(CheckedArithmetic))?;
     Ok(state)
 }
 
