@@ -104,7 +104,7 @@ omen_status engine_text_write(const struct query *query, uint32_t parameter_coun
     if (query->target_count == 0)
         return error_set(error, OMEN_NOT_SUPPORTED,
                          "a query without columns is not supported by the SQL engine");
-    text_put_query(&writer, query);
+    text_put_query(&writer, query, (struct output_names){'o', 0});
     if (!make_room(&writer, 1))
         return writer.status;
     writer.text[writer.length] = '\0';

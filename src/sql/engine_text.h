@@ -1,12 +1,13 @@
 /* engine_text.h - a bound query as SQL for the engine.
  *
- * The text decides everything: each relation has an alias r<number> of its own, each output is
- * named c0, c1, ..., casts are written out, NULLS FIRST or LAST always stands, functions that the
- * engine lacks or answers otherwise are core('signature', arguments). The engine resolves no
+ * The text decides everything: each relation has an alias r<number> of its own, the outputs are
+ * named o0$0, o0$1, ..., casts are written out, NULLS FIRST or LAST always stands, functions that
+ * the engine lacks or answers otherwise are core('signature', arguments). The engine resolves no
  * overload and coerces no type.
  *
  *   SELECT name, n + 1 FROM t WHERE id > 5
- *   SELECT r1."name" AS c0, (r1."n" + CAST(1 AS INT)) AS c1 FROM "t.1" AS r1 WHERE (r1."id" > ...)
+ *   SELECT r1."name" AS o0$0, (r1."n" + CAST(1 AS INT)) AS o0$1 FROM "t.1" AS r1 WHERE (r1."id" >
+ * ...)
  */
 #ifndef OMEN_SQL_ENGINE_TEXT_H
 #define OMEN_SQL_ENGINE_TEXT_H

@@ -376,7 +376,11 @@ static void put_column(struct text_writer *writer, const struct column_use *use)
         text_put_format(writer, "r%u.", relation->number);
         text_put_name(writer, ROW_ID_NAME);
     } else {
-        text_put_format(writer, "r%u.c%u", relation->number, use->column);
+        bool is_cte = relation->kind == RELATION_CTE;
+        struct output_names outputs = {is_cte ? 'w' : 'r',
+                                       is_cte ? relation->cte->number : relation->number};
+        text_put_format(writer, "r%u.", relation->number);
+        text_put_output(writer, outputs, use->column);
     }
 }
 

@@ -13,6 +13,13 @@ enum {
     ENGINE_RELATIONS_MAX = 500, /* as the engine's own limit */
 };
 
+/* What the outputs of a query are called: r5$0, r5$1, ... The engine mixes up a column "x" and a
+ * column r."x", so no two queries name their outputs alike, and no table has such columns. */
+struct output_names {
+    char kind; /* o: the whole; r: of a relation; w: of a WITH query; s: any other */
+    uint32_t number;
+};
+
 struct text_writer {
     struct arena *arena;
     omen_error *error;
@@ -25,7 +32,8 @@ struct text_writer {
     struct engine_relation *relations;
     uint32_t relation_count;
     uint32_t alias_count; /* names of our own given out: s1, s2, ... */
-    bool in_filter;       /* within WHERE or HAVING: the engine takes EXISTS and IN (query) there */
+    struct output_names outputs;
+    bool in_filter; /* within WHERE or HAVING: the engine takes EXISTS and IN (query) there */
 };
 
 /* --- engine_text.c: the buffer --- */
@@ -75,7 +83,10 @@ void text_put_subquery(struct text_writer *writer, const struct expression *expr
                        enum text_position position);
 
 /* --- engine_text_query.c --- */
-void text_put_query(struct text_writer *writer, const struct query *query);
+void text_put_query(struct text_writer *writer, const struct query *query,
+                    struct output_names outputs);
+/* `r5$0` */
+void text_put_output(struct text_writer *writer, struct output_names outputs, uint32_t column);
 /* " FROM ... WHERE ...": of a SELECT; `extra` (may be NULL) writes one more conjunct. */
 typedef void text_conjunct(struct text_writer *writer, void *state);
 void text_put_source(struct text_writer *writer, const struct query *query, text_conjunct *extra,

@@ -1,8 +1,8 @@
 /* engine_text_query.c - bound queries in the engine's words.
  *
- *   relation 3           r3, its columns under their own names (tables) or c0, c1, ...
- *   WITH query 2         w2
- *   an output            c0, c1, ... in order
+ *   relation 3           r3, its columns under their own names (tables) or r3$0, r3$1, ...
+ *   WITH query 2         w2, its columns w2$0, w2$1, ...
+ *   an output            o0$0, o0$1, ... in order
  *
  * Numbers are unique in a statement, so that no name hides another.
  */
@@ -56,7 +56,9 @@ static void put_function(struct text_writer *writer, const struct relation *rela
     }
     text_put(writer, "(SELECT CAST(value AS ");
     text_put_type(writer, call->type);
-    text_put(writer, ") AS c0 FROM generate_series(");
+    text_put(writer, ") AS ");
+    text_put_output(writer, (struct output_names){'r', relation->number}, 0);
+    text_put(writer, " FROM generate_series(");
     for (uint32_t i = 0; i < call->argument_count; i++) {
         const struct expression *argument = call->arguments[i];
         if (argument->kind != EXPRESSION_CONSTANT || argument->value.is_null) {
@@ -81,7 +83,7 @@ static void put_relation(struct text_writer *writer, const struct relation *rela
         break;
     case RELATION_QUERY:
         text_put(writer, relation->lateral ? "LATERAL (" : "(");
-        text_put_query(writer, relation->query);
+        text_put_query(writer, relation->query, (struct output_names){'r', relation->number});
         text_put(writer, ")");
         break;
     case RELATION_CTE:
@@ -192,10 +194,11 @@ static void put_targets(struct text_writer *writer, const struct query *query)
             text_check_order(writer, target->type);
         text_put(writer, i > 0 ? ", " : "");
         text_put_expression(writer, target);
-        text_put_format(writer, " AS c%u", i);
+        text_put(writer, " AS ");
+        text_put_output(writer, writer->outputs, i);
     }
     if (query->target_count == 0)
-        text_put(writer, "1 AS c0");
+        text_put(writer, "1");
 }
 
 static void put_select(struct text_writer *writer, const struct query *query)
@@ -217,8 +220,10 @@ static void put_select(struct text_writer *writer, const struct query *query)
 static void put_values(struct text_writer *writer, const struct query *query)
 {
     text_put(writer, "SELECT ");
-    for (uint32_t i = 0; i < query->target_count; i++)
-        text_put_format(writer, "%scolumn%u AS c%u", i > 0 ? ", " : "", i + 1, i);
+    for (uint32_t i = 0; i < query->target_count; i++) {
+        text_put_format(writer, "%scolumn%u AS ", i > 0 ? ", " : "", i + 1);
+        text_put_output(writer, writer->outputs, i);
+    }
     text_put(writer, " FROM (VALUES ");
     for (uint32_t row = 0; row < query->row_count && writer->status == OMEN_OK; row++) {
         text_put(writer, row > 0 ? ", (" : "(");
@@ -238,7 +243,7 @@ static bool stands_alone(const struct query *query)
 static void put_side(struct text_writer *writer, const struct query *side, bool bare)
 {
     text_put(writer, bare ? "" : "(");
-    text_put_query(writer, side);
+    text_put_query(writer, side, writer->outputs);
     text_put(writer, bare ? "" : ")");
 }
 
@@ -246,29 +251,43 @@ static void put_side(struct text_writer *writer, const struct query *side, bool 
  * numbered so, the sets are the multisets. */
 static void put_numbered_side(struct text_writer *writer, const struct query *side)
 {
-    uint32_t alias = ++writer->alias_count;
+    struct output_names inner = {'s', ++writer->alias_count};
     text_put(writer, "SELECT ");
-    for (uint32_t i = 0; i < side->target_count; i++)
-        text_put_format(writer, "s%u.c%u AS c%u, ", alias, i, i);
+    for (uint32_t i = 0; i < side->target_count; i++) {
+        text_put_output(writer, inner, i);
+        text_put(writer, " AS ");
+        text_put_output(writer, writer->outputs, i);
+        text_put(writer, ", ");
+    }
     text_put(writer, "row_number() OVER (PARTITION BY ");
-    for (uint32_t i = 0; i < side->target_count; i++)
-        text_put_format(writer, "%ss%u.c%u", i > 0 ? ", " : "", alias, i);
-    text_put_format(writer, ") AS c%u FROM (", side->target_count);
-    text_put_query(writer, side);
-    text_put_format(writer, ") AS s%u", alias);
+    for (uint32_t i = 0; i < side->target_count; i++) {
+        text_put(writer, i > 0 ? ", " : "");
+        text_put_output(writer, inner, i);
+    }
+    text_put(writer, ") AS ");
+    text_put_output(writer, writer->outputs, side->target_count);
+    text_put(writer, " FROM (");
+    text_put_query(writer, side, inner);
+    text_put_format(writer, ") AS s%u", inner.number);
 }
 
 static void put_multiset(struct text_writer *writer, const struct query *query)
 {
-    uint32_t alias = ++writer->alias_count;
+    struct output_names outputs = writer->outputs, inner = {'s', ++writer->alias_count};
     text_put(writer, "SELECT ");
-    for (uint32_t i = 0; i < query->target_count; i++)
-        text_put_format(writer, "%ss%u.c%u AS c%u", i > 0 ? ", " : "", alias, i, i);
+    for (uint32_t i = 0; i < query->target_count; i++) {
+        text_put(writer, i > 0 ? ", " : "");
+        text_put_output(writer, inner, i);
+        text_put(writer, " AS ");
+        text_put_output(writer, outputs, i);
+    }
     text_put(writer, " FROM (");
+    writer->outputs = inner;
     put_numbered_side(writer, query->left);
     text_put(writer, query->operation == SET_EXCEPT ? " EXCEPT " : " INTERSECT ");
     put_numbered_side(writer, query->right);
-    text_put_format(writer, ") AS s%u", alias);
+    writer->outputs = outputs;
+    text_put_format(writer, ") AS s%u", inner.number);
 }
 
 static void put_set(struct text_writer *writer, const struct query *query)
@@ -302,7 +321,8 @@ static void put_ctes(struct text_writer *writer, const struct query *query)
     for (uint32_t i = 0; i < query->cte_count; i++) {
         text_put(writer, i > 0 ? ", " : recursive ? "WITH RECURSIVE " : "WITH ");
         text_put_format(writer, "w%u AS (", query->ctes[i]->number);
-        text_put_query(writer, query->ctes[i]->query);
+        text_put_query(writer, query->ctes[i]->query,
+                       (struct output_names){'w', query->ctes[i]->number});
         text_put(writer, ")");
     }
     text_put(writer, query->cte_count > 0 ? " " : "");
@@ -342,11 +362,19 @@ static void put_limit(struct text_writer *writer, const struct expression *limit
     text_put_expression(writer, limit);
 }
 
-void text_put_query(struct text_writer *writer, const struct query *query)
+void text_put_output(struct text_writer *writer, struct output_names outputs, uint32_t column)
+{
+    text_put_format(writer, "%c%u$%u", outputs.kind, outputs.number, column);
+}
+
+void text_put_query(struct text_writer *writer, const struct query *query,
+                    struct output_names outputs)
 {
     if (writer->status != OMEN_OK)
         return;
     bool in_filter = writer->in_filter;
+    struct output_names outer = writer->outputs;
+    writer->outputs = outputs;
     writer->in_filter = false;
     put_ctes(writer, query);
     switch (query->kind) {
@@ -364,4 +392,5 @@ void text_put_query(struct text_writer *writer, const struct query *query)
     put_limit(writer, query->limit, false);
     put_limit(writer, query->offset, true);
     writer->in_filter = in_filter;
+    writer->outputs = outer;
 }

@@ -77,6 +77,11 @@ static bool is_plain(const struct query *query)
     return !windows;
 }
 
+static void put_whole(struct text_writer *writer, const struct query *query)
+{
+    text_put_query(writer, query, (struct output_names){'s', ++writer->alias_count});
+}
+
 /* --- probes: a subquery's rows for which something holds --- */
 
 enum probe_test { PROBE_ALL, PROBE_TRUE, PROBE_NOT_TRUE, PROBE_FALSE, PROBE_UNKNOWN, PROBE_NULL };
@@ -123,7 +128,8 @@ static void put_probe(struct text_writer *writer, const struct expression *expre
     text_conjunct *extra = test == PROBE_ALL ? NULL : put_probe_test;
     text_put(writer, "(SELECT ");
     text_put(writer, what);
-    text_put(writer, " AS c0");
+    text_put(writer, " AS ");
+    text_put_output(writer, (struct output_names){'s', ++writer->alias_count}, 0);
     if (is_plain(query)) {
         probe.output = query->target_count > 0 ? query->targets[0].expression : NULL;
         text_put_source(writer, query, extra, &probe);
@@ -131,7 +137,7 @@ static void put_probe(struct text_writer *writer, const struct expression *expre
         relation.number = OWN_RELATIONS + writer->alias_count++;
         probe.output = &column;
         text_put(writer, " FROM (");
-        text_put_query(writer, query);
+        text_put_query(writer, query, (struct output_names){'r', relation.number});
         text_put_format(writer, ") AS r%u", relation.number);
         if (extra != NULL) {
             text_put(writer, " WHERE ");
@@ -173,7 +179,7 @@ static void put_in(struct text_writer *writer, const struct expression *expressi
     text_put(writer, "(");
     text_put_expression(writer, expression->arguments[0]);
     text_put(writer, wanted ? " IN (" : " NOT IN (");
-    text_put_query(writer, expression->subquery.query);
+    put_whole(writer, expression->subquery.query);
     text_put(writer, "))");
 }
 
@@ -267,7 +273,7 @@ void text_put_subquery(struct text_writer *writer, const struct expression *expr
     case SUBQUERY_EXISTS:
         if (writer->in_filter) {
             text_put(writer, negated ? "(NOT EXISTS (" : "(EXISTS (");
-            text_put_query(writer, query);
+            put_whole(writer, query);
             text_put(writer, "))");
         } else {
             put_found(writer, expression, PROBE_ALL, !negated);
@@ -275,7 +281,7 @@ void text_put_subquery(struct text_writer *writer, const struct expression *expr
         break;
     case SUBQUERY_SCALAR:
         text_put(writer, "(");
-        text_put_query(writer, query);
+        put_whole(writer, query);
         text_put(writer, ")");
         break;
     case SUBQUERY_ANY:

@@ -14,8 +14,7 @@ size_t find_bytes(omen_bytes text, omen_bytes part, size_t from)
         return text.length + 1;
     if (part.length == 0)
         return from;
-    const uint8_t *found =
-        memmem(text.data + from, text.length - from, part.data, part.length);
+    const uint8_t *found = memmem(text.data + from, text.length - from, part.data, part.length);
     return found == NULL ? text.length + 1 : (size_t)(found - text.data);
 }
 

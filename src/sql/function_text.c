@@ -163,7 +163,8 @@ omen_status text_pad_right(FUNCTION_PARAMETERS)
 static bool is_one_of(const uint8_t *character, size_t length, omen_bytes set)
 {
     for (size_t at = 0; at < set.length; at += character_bytes(set.data[at]))
-        if (character_bytes(set.data[at]) == length && memcmp(set.data + at, character, length) == 0)
+        if (character_bytes(set.data[at]) == length &&
+            memcmp(set.data + at, character, length) == 0)
             return true;
     return false;
 }
@@ -278,8 +279,7 @@ omen_status text_overlay(FUNCTION_PARAMETERS)
 {
     omen_bytes text = arguments[0].as.bytes, other = arguments[1].as.bytes;
     int64_t start = arguments[2].as.i32;
-    int64_t length =
-        context->argument_count == 4 ? arguments[3].as.i32 : (int64_t)count_of(other);
+    int64_t length = context->argument_count == 4 ? arguments[3].as.i32 : (int64_t)count_of(other);
     if (start <= 0)
         return error_set(error, OMEN_SUBSTRING_ERROR, "negative substring length not allowed");
     if (start + length > INT32_MAX)
