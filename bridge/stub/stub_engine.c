@@ -1,10 +1,10 @@
 /* stub_engine.c - a SQL engine in one page of C, so that the core builds and is tested without
  * cargo.
  *
- * It answers `SELECT * FROM name` and `SELECT count(*) FROM name`, with an optional `;`, through
- * the same ABI as the real engine (include/omendb_engine.h). Everything else, quoted names among
- * it, is refused with NOT_SUPPORTED (0A000); it never guesses. One partition, on the caller's
- * thread, no predicates.
+ * It answers `SELECT * FROM name` and `SELECT count(*) FROM name`, with an optional `;`, also as the
+ * core writes them (`SELECT r0."id" AS c0, ... FROM "t.0" AS r0`), through the same ABI as the real
+ * engine (include/omendb_engine.h). Everything else is refused with NOT_SUPPORTED (0A000); it never
+ * guesses. One partition, on the caller's thread, no predicates.
  *
  * Ownership: a result stream owns the host's cursor and the table it reads. Batches are the
  * host's own and are passed on untouched.
@@ -18,7 +18,7 @@
 
 #include "omendb_engine.h"
 
-enum { TEXT_BYTES_MAX = 128 };
+enum { TEXT_BYTES_MAX = 1024 };
 
 struct omen_engine_instance {
     const omen_engine_host *host;
@@ -72,20 +72,64 @@ static bool normalise(const char *sql, size_t length, char out[TEXT_BYTES_MAX])
     return true;
 }
 
-/* Whether the text has one of the two shapes; then `table` is what follows FROM. */
-static bool parse(const char *text, enum shape *shape, const char **table)
+static bool is_plain_name(const char *name)
+{
+    return *name != '\0' && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_.") == strlen(name);
+}
+
+/* Reads `r0."column" as cN`, of output number `number`; the text behind it, or NULL. */
+static const char *parse_output(const char *text, int number)
+{
+    char ending[24];
+    if (strncmp(text, "r0.\"", 4) != 0 || (text = strchr(text + 4, '"')) == NULL)
+        return NULL;
+    size_t length = (size_t)snprintf(ending, sizeof ending, "\" as c%d", number);
+    return strncmp(text, ending, length) == 0 ? text + length : NULL;
+}
+
+/* The core's text, cut apart in place; `*outputs` is how many columns it names. */
+static bool parse_core(char *text, enum shape *shape, const char **table, int *outputs)
+{
+    static const char select[] = "select ", count[] = "count(*) as c0", from[] = " from \"";
+    const char *rest = text + strlen(select);
+    *outputs = 0;
+    if (strncmp(text, select, strlen(select)) != 0)
+        return false;
+    *shape = SHAPE_ALL;
+    if (strncmp(rest, count, strlen(count)) == 0) {
+        *shape = SHAPE_COUNT;
+        rest += strlen(count);
+    } else {
+        for (rest = parse_output(rest, 0); rest != NULL; rest = parse_output(rest + 2, *outputs)) {
+            ++*outputs;
+            if (strncmp(rest, ", ", 2) != 0)
+                break;
+        }
+    }
+    if (rest == NULL || strncmp(rest, from, strlen(from)) != 0)
+        return false;
+    char *name = text + (rest - text) + strlen(from), *end = strchr(name, '"');
+    if (end == NULL || strcmp(end, "\" as r0") != 0)
+        return false;
+    *end = '\0';
+    *table = name;
+    return is_plain_name(name);
+}
+
+/* Whether the text has one of the shapes; then `table` is what follows FROM. */
+static bool parse(char *text, enum shape *shape, const char **table, int *outputs)
 {
     static const char *const starts[] = {"select * from ", "select count(*) from "};
+    *outputs = -1;
     for (int i = 0; i < 2; i++) {
         size_t length = strlen(starts[i]);
         if (strncmp(text, starts[i], length) != 0)
             continue;
         *shape = i == 0 ? SHAPE_ALL : SHAPE_COUNT;
         *table = text + length;
-        return **table != '\0' &&
-               strspn(*table, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(*table);
+        return is_plain_name(*table);
     }
-    return false;
+    return parse_core(text, shape, table, outputs);
 }
 
 /* --- one-row arrays and their schemas ---------------------------------------------------------- */
@@ -274,7 +318,7 @@ static void close_engine(omen_engine_instance *engine)
 }
 
 /* Opens the host's cursor: all columns, or none where only the number of rows matters. */
-static omen_status open_rows(struct result *result, omen_error *error)
+static omen_status open_rows(struct result *result, int outputs, omen_error *error)
 {
     struct ArrowSchema schema;
     omen_status status = result->host->table_schema(result->table, &schema, error);
@@ -282,6 +326,8 @@ static omen_status open_rows(struct result *result, omen_error *error)
         return status;
     uint32_t count = result->shape == SHAPE_ALL ? (uint32_t)schema.n_children : 0;
     schema.release(&schema);
+    if (result->shape == SHAPE_ALL && outputs >= 0 && outputs != (int)count)
+        return fail(error, OMEN_NOT_SUPPORTED, "0A000", "the stub engine gives all columns");
     uint32_t *columns = calloc(count + 1, sizeof *columns);
     if (columns == NULL)
         return fail(error, OMEN_OUT_OF_MEMORY, "53200", "out of memory");
@@ -301,9 +347,10 @@ static omen_status start(omen_engine_instance *engine, omen_engine_statement *st
     char text[TEXT_BYTES_MAX];
     const char *table = NULL;
     enum shape shape = SHAPE_ALL;
+    int outputs = -1;
     if (query->parameter_count > 0)
         return fail(error, OMEN_NOT_SUPPORTED, "0A000", "the stub engine takes no parameters");
-    if (!normalise(query->sql, query->length, text) || !parse(text, &shape, &table))
+    if (!normalise(query->sql, query->length, text) || !parse(text, &shape, &table, &outputs))
         return fail(error, OMEN_NOT_SUPPORTED, "0A000",
                     "the stub engine knows only SELECT * and SELECT count(*) of one table");
     struct result *result = calloc(1, sizeof *result);
@@ -317,7 +364,7 @@ static omen_status start(omen_engine_instance *engine, omen_engine_statement *st
     omen_status status =
         engine->host->table_resolve(statement, table, strlen(table), &result->table, error);
     if (status == OMEN_OK && !explain)
-        status = open_rows(result, error);
+        status = open_rows(result, outputs, error);
     *out = (struct ArrowArrayStream){get_schema, get_next, get_last_error, release, result};
     if (status != OMEN_OK)
         release(out);

@@ -120,29 +120,30 @@ static bool session_interrupted(void *context)
     return atomic_load_explicit(&session->interrupted, memory_order_relaxed);
 }
 
-static omen_engine_query query_of(struct session *session, const char *sql, size_t length)
+static omen_engine_query query_of(struct session *session, const struct engine_text *text,
+                                  const omen_value *parameters, uint32_t parameter_count)
 {
     return (omen_engine_query){
-        .sql = sql,
-        .length = length,
+        .sql = text->text,
+        .length = text->length,
+        .parameters = parameters,
+        .parameter_count = parameter_count,
         .timeout_ms = session->settings.timeout_ms,
         .interrupted = session_interrupted,
         .interrupt_context = session,
     };
 }
 
-omen_status engine_query(struct session *session, const char *sql, size_t length,
+omen_status engine_query(struct session *session, const struct engine_text *text,
                          const omen_value *parameters, uint32_t parameter_count,
                          struct ArrowArrayStream *out, omen_error *error)
 {
     const struct engine_state *state;
     omen_engine_statement *statement;
-    omen_engine_query query = query_of(session, sql, length);
-    query.parameters = parameters;
-    query.parameter_count = parameter_count;
+    const omen_engine_query query = query_of(session, text, parameters, parameter_count);
     memset(out, 0, sizeof *out);
     OMEN_TRY(engine_of(session->database, &state, error));
-    OMEN_TRY(engine_statement_open(session, &statement, error));
+    OMEN_TRY(engine_statement_open(session, text, &statement, error));
     omen_status status = state->engine->query(state->instance, statement, &query, out, error);
     engine_statement_close(statement);
     if (status != OMEN_OK)
@@ -151,15 +152,16 @@ omen_status engine_query(struct session *session, const char *sql, size_t length
     return result_keep_session(session, out, error); /* it asks whether it is interrupted */
 }
 
-omen_status engine_explain(struct session *session, const char *sql, size_t length,
+omen_status engine_explain(struct session *session, const struct engine_text *text,
+                           const omen_value *parameters, uint32_t parameter_count,
                            struct ArrowArrayStream *out, omen_error *error)
 {
     const struct engine_state *state;
     omen_engine_statement *statement;
-    const omen_engine_query query = query_of(session, sql, length);
+    const omen_engine_query query = query_of(session, text, parameters, parameter_count);
     memset(out, 0, sizeof *out);
     OMEN_TRY(engine_of(session->database, &state, error));
-    OMEN_TRY(engine_statement_open(session, &statement, error));
+    OMEN_TRY(engine_statement_open(session, text, &statement, error));
     omen_status status = state->engine->explain(state->instance, statement, &query, out, error);
     engine_statement_close(statement);
     return status == OMEN_OK ? result_keep_session(session, out, error) : status;

@@ -4,6 +4,7 @@
  * tables are reference counted and never change. The statement goes when its query function has
  * returned; tables and cursors stay until their last release.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "query/engine_host.h"
@@ -11,6 +12,8 @@
 
 struct omen_engine_statement {
     struct session *session;
+    const struct engine_relation *relations; /* of the text */
+    uint32_t relation_count;
     struct snapshot snapshot;
     struct mutex lock; /* guards tables */
     omen_engine_table *tables;
@@ -23,8 +26,8 @@ struct schema *engine_table_columns(const omen_engine_table *table)
 
 /* --- statements --- */
 
-omen_status engine_statement_open(struct session *session, omen_engine_statement **out,
-                                  omen_error *error)
+omen_status engine_statement_open(struct session *session, const struct engine_text *text,
+                                  omen_engine_statement **out, omen_error *error)
 {
     struct allocator *allocator = session->database->allocator;
     *out = NULL;
@@ -37,6 +40,8 @@ omen_status engine_statement_open(struct session *session, omen_engine_statement
         return error_set_default(error, status);
     }
     statement->session = session_retain(session);
+    statement->relations = text->relations;
+    statement->relation_count = text->relation_count;
     mutex_init(&statement->lock);
     *out = statement;
     return OMEN_OK;
@@ -79,28 +84,40 @@ omen_engine_table *engine_table_retain(omen_engine_table *table)
     return table;
 }
 
-/* Captures a table for the statement. The caller holds the statement's lock. */
-static omen_status capture_table(omen_engine_statement *statement, const char *name,
-                                 size_t name_length, omen_engine_table **out, omen_error *error)
+/* A view of the table at the statement's snapshot: the one that another reference has, or new. */
+static omen_status view_of(omen_engine_statement *statement, struct table *table,
+                           struct table_view **out)
 {
-    struct database *database = statement->session->database;
-    struct table *table;
-    OMEN_TRY(catalog_find(database->catalog, name, name_length, &table, error));
-    omen_engine_table *captured = allocator_alloc_zeroed(database->allocator, sizeof *captured);
+    for (const omen_engine_table *other = statement->tables; other != NULL; other = other->next)
+        if (table_view_table(other->view) == table) {
+            *out = table_view_retain(other->view);
+            return OMEN_OK;
+        }
+    return table_view_open(table, &statement->snapshot, out);
+}
+
+/* Captures a reference for the statement. The caller holds the statement's lock. */
+static omen_status capture_table(omen_engine_statement *statement,
+                                 const struct engine_relation *relation, omen_engine_table **out,
+                                 omen_error *error)
+{
+    struct allocator *allocator = statement->session->database->allocator;
+    omen_engine_table *captured = allocator_alloc_zeroed(allocator, sizeof *captured);
     omen_status status = OMEN_OUT_OF_MEMORY;
     if (captured != NULL)
-        status = table_view_open(table, &statement->snapshot, &captured->view);
-    table_release(table); /* the view holds it */
+        status = view_of(statement, relation->table, &captured->view);
     if (status != OMEN_OK) {
-        allocator_free(database->allocator, captured, sizeof *captured);
+        allocator_free(allocator, captured, sizeof *captured);
         return error_set_default(error, status);
     }
-    const struct schema *schema = table_schema(table);
+    const struct schema *schema = table_schema(relation->table);
     atomic_init(&captured->references, 1);
     captured->session = session_retain(statement->session);
     captured->row_count = table_view_row_count(captured->view, &captured->row_count_exact);
+    captured->row_ids = relation->row_ids;
+    snprintf(captured->name, sizeof captured->name, "%s", relation->name);
     captured->info = (omen_engine_table_info){
-        .name = table_name(table),
+        .name = captured->name,
         .key_columns = schema->key_hidden ? NULL : schema->key_columns,
         .key_column_count = schema->key_hidden ? 0 : schema->key_count,
     };
@@ -108,19 +125,33 @@ static omen_status capture_table(omen_engine_statement *statement, const char *n
     return OMEN_OK;
 }
 
+static omen_status find_relation(const omen_engine_statement *statement, const char *name,
+                                 size_t name_length, const struct engine_relation **out,
+                                 omen_error *error)
+{
+    for (uint32_t i = 0; i < statement->relation_count; i++) {
+        *out = &statement->relations[i];
+        if (strlen((*out)->name) == name_length && memcmp((*out)->name, name, name_length) == 0)
+            return OMEN_OK;
+    }
+    return error_set(error, OMEN_UNDEFINED_TABLE, "relation \"%.*s\" does not exist",
+                     (int)(name_length < 256 ? name_length : 256), name);
+}
+
 static omen_status host_table_resolve(omen_engine_statement *statement, const char *name,
                                       size_t name_length, omen_engine_table **out,
                                       omen_error *error)
 {
+    const struct engine_relation *relation = NULL;
     omen_status status = OMEN_OK;
     *out = NULL;
+    OMEN_TRY(find_relation(statement, name, name_length, &relation, error));
     mutex_lock(&statement->lock);
     omen_engine_table *table = statement->tables;
-    while (table != NULL && (strlen(table->info.name) != name_length ||
-                             memcmp(table->info.name, name, name_length) != 0))
+    while (table != NULL && strcmp(table->name, relation->name) != 0)
         table = table->next;
     if (table == NULL) {
-        status = capture_table(statement, name, name_length, &table, error);
+        status = capture_table(statement, relation, &table, error);
         if (status == OMEN_OK) {
             table->next = statement->tables;
             statement->tables = table;

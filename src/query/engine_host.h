@@ -1,8 +1,8 @@
 /* engine_host.h - what the files that serve an engine share.
  *
- *   omen_engine_statement --- snapshot, list of the tables it has resolved
- *          |  one omen_engine_table per name, so all references and partitions of a statement
- *          v  share one captured view
+ *   omen_engine_statement --- snapshot, the references of its text, those it has resolved
+ *          |  one omen_engine_table per reference; all references to a table share one view
+ *          v
  *   omen_engine_table ------- table_view, session (for the counters)
  *          |
  *          v
@@ -14,17 +14,22 @@
 #include "base/status.h"
 #include "omendb_engine.h"
 #include "query/session.h"
+#include "sql/engine_text.h"
 #include "table/table.h"
 
 /* The core's side of the ABI. Static. */
 extern const omen_engine_host engine_host;
 
-/* One statement's read view: its snapshot is taken here, for all its tables. */
+/* One statement's read view: its snapshot is taken here, for all its tables. The text's references
+ * are borrowed until it is closed. */
 OMEN_MUST_CHECK omen_status engine_statement_open(struct session *session,
+                                                  const struct engine_text *text,
                                                   omen_engine_statement **out, omen_error *error);
 void engine_statement_close(omen_engine_statement *statement);
 
 /* --- tables (engine_host.c) --- */
+
+enum { ENGINE_NAME_BYTES = SCHEMA_NAME_BYTES_MAX + 12 }; /* "table.4294967295" */
 
 struct omen_engine_table {
     atomic_uint references;
@@ -35,6 +40,7 @@ struct omen_engine_table {
     bool row_ids; /* shows ROW_ID_COLUMN behind its own */
     omen_engine_table_info info;
     omen_engine_table *next; /* of the statement's list */
+    char name[ENGINE_NAME_BYTES];
 };
 
 omen_engine_table *engine_table_retain(omen_engine_table *table);

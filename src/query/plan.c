@@ -1,4 +1,4 @@
-/* plan.c - classifying a statement, and what all plans share. */
+/* plan.c - classifying a statement, binding it, and what all plans share. */
 #include "query/plan.h"
 
 #include <string.h>
@@ -30,73 +30,97 @@ omen_status plan_find_table(struct plan *plan, const PgQuery__RangeVar *name, om
     return status;
 }
 
-static omen_status column_name_of(const PgQuery__Node *node, const char **name, int *location,
-                                  omen_error *error)
-{
-    *location = -1;
-    *name = parse_string(node);
-    if (*name == NULL && node->node_case == PG_QUERY__NODE__NODE_RES_TARGET) {
-        if (node->res_target->n_indirection > 0)
-            return plan_refuse(error, "writing to a part of a column");
-        *name = node->res_target->name;
-        *location = node->res_target->location;
-    }
-    return *name != NULL ? OMEN_OK : plan_refuse(error, "this list of columns");
-}
+/* --- binding --- */
 
-omen_status plan_columns(struct plan *plan, PgQuery__Node **nodes, size_t count, uint32_t **columns,
-                         uint32_t *column_count, omen_error *error)
+static omen_status start_binder(struct plan *plan, const omen_type *declared,
+                                uint32_t declared_count, omen_error *error)
 {
-    const struct schema *schema = table_schema(plan->table);
-    bool all = count == 0;
-    *column_count = all ? schema->column_count : (uint32_t)count;
-    *columns = arena_alloc(&plan->arena, *column_count * sizeof **columns);
-    if (*columns == NULL)
+    uint32_t count = plan->parsed.parameter_count;
+    plan->declared = arena_alloc(&plan->arena, count * sizeof *plan->declared);
+    if (plan->declared == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    for (uint32_t i = 0; i < *column_count; i++) {
-        const char *name;
-        int location;
-        (*columns)[i] = i;
-        if (all)
-            continue;
-        OMEN_TRY(column_name_of(nodes[i], &name, &location, error));
-        int32_t column = schema_find(schema, name, strlen(name));
-        omen_status status = OMEN_OK;
-        if (column < 0)
-            status = error_set(error, OMEN_UNDEFINED_COLUMN,
-                               "column \"%s\" of relation \"%s\" does not exist", name,
-                               table_name(plan->table));
-        for (uint32_t j = 0; j < i && status == OMEN_OK; j++)
-            if ((*columns)[j] == (uint32_t)column)
-                status = error_set(error, OMEN_DUPLICATE_COLUMN,
-                                   "column \"%s\" specified more than once", name);
-        if (status != OMEN_OK) {
-            parse_set_position(&plan->parsed, location, error);
-            return status;
-        }
-        (*columns)[i] = (uint32_t)column;
-    }
+    for (uint32_t i = 0; i < count; i++)
+        plan->declared[i] = i < declared_count ? declared[i] : (omen_type){.id = OMEN_TYPE_NONE};
+    OMEN_TRY(binder_init(&plan->binder, &plan->arena, plan->session->database->catalog,
+                         &plan->parsed, plan->declared, count, error));
+    plan->has_binder = true;
     return OMEN_OK;
 }
 
-/* The query of an EXPLAIN without options is the text behind its first word. */
-static omen_status plan_explain(struct plan *plan, const PgQuery__ExplainStmt *node,
-                                omen_error *error)
+/* Decides how the plan's query is answered. Called once all is bound. */
+static omen_status finish_query(struct plan *plan, struct query *query, omen_error *error)
 {
-    if (node->n_options > 0)
-        return plan_refuse(error, "EXPLAIN with options");
-    if (node->query == NULL || node->query->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
-        return plan_refuse(error, "EXPLAIN of anything but a query");
-    struct lexer lexer = {.text = plan->parsed.text, .length = plan->parsed.length};
-    struct token token = lexer_next(&lexer);
-    while (token.kind == TOKEN_PUNCTUATION) /* semicolons before it */
-        token = lexer_next(&lexer);
-    plan->explain = true;
-    plan->tag = "EXPLAIN";
-    plan->engine_text = plan->parsed.text + lexer.position;
-    plan->engine_length = plan->parsed.length - lexer.position;
-    return plan_select(plan, node->query->select_stmt, error);
+    binder_finish(&plan->binder);
+    plan->rows.query = query;
+    plan->rows.arena = &plan->arena;
+    plan->rows.parameter_types = plan->binder.parameter_types;
+    plan->rows.parameter_count = plan->binder.parameter_count;
+    return query_plan_make(&plan->rows, error);
 }
+
+static omen_status plan_select(struct plan *plan, const PgQuery__SelectStmt *node,
+                               omen_error *error)
+{
+    struct query *query;
+    plan->kind = PLAN_QUERY;
+    plan->tag = "SELECT";
+    OMEN_TRY(bind_query(&plan->binder, NULL, node, &query, error));
+    return finish_query(plan, query, error);
+}
+
+omen_status plan_insert(struct plan *plan, const PgQuery__InsertStmt *node, omen_error *error)
+{
+    struct bound_insert *bound = &plan->insert.bound;
+    plan->kind = PLAN_INSERT;
+    plan->tag = "INSERT";
+    OMEN_TRY(bind_insert(&plan->binder, node, bound, error));
+    OMEN_TRY(plan_defaults(plan, bound->table, NULL, &plan->insert.defaults, error));
+    if (bound->query != NULL)
+        return finish_query(plan, bound->query, error);
+    binder_finish(&plan->binder);
+    plan->rows.reason = "it inserts rows that the core computes";
+    return OMEN_OK;
+}
+
+/* An UPDATE or DELETE of one row by its key is the core's, where it reads nothing else. */
+static omen_status finish_change(struct plan *plan, omen_error *error)
+{
+    struct bound_change *change = &plan->change;
+    struct query_plan *rows = &plan->rows;
+    OMEN_TRY(finish_query(plan, change->query, error));
+    rows->route = ROUTE_BY_ENGINE;
+    rows->lookup = NULL;
+    rows->reason = "it reads more than one table";
+    if (change->query->from_count > 1)
+        return OMEN_OK;
+    rows->reason = "a new value is more than the core computes";
+    for (uint32_t i = 1; i < change->query->target_count; i++)
+        if (!expression_is_evaluable(change->query->targets[i].expression))
+            return OMEN_OK;
+    OMEN_TRY(lookup_create(&plan->arena, change->target, change->where, &rows->lookup,
+                           &rows->reason, error));
+    if (rows->lookup != NULL)
+        rows->route = ROUTE_BY_INDEX;
+    return OMEN_OK;
+}
+
+omen_status plan_update(struct plan *plan, const PgQuery__UpdateStmt *node, omen_error *error)
+{
+    plan->kind = PLAN_UPDATE;
+    plan->tag = "UPDATE";
+    OMEN_TRY(bind_update(&plan->binder, node, &plan->change, error));
+    return finish_change(plan, error);
+}
+
+omen_status plan_delete(struct plan *plan, const PgQuery__DeleteStmt *node, omen_error *error)
+{
+    plan->kind = PLAN_DELETE;
+    plan->tag = "DELETE";
+    OMEN_TRY(bind_delete(&plan->binder, node, &plan->change, error));
+    return finish_change(plan, error);
+}
+
+/* --- classifying --- */
 
 /* What a statement that is not supported is called. */
 static const char *statement_name(const PgQuery__Node *node)
@@ -145,20 +169,20 @@ static const char *statement_name(const PgQuery__Node *node)
     return "this kind of statement";
 }
 
-static omen_status classify(struct plan *plan, const PgQuery__Node *node, omen_error *error)
+static omen_status plan_node(struct plan *plan, const PgQuery__Node *node, omen_error *error)
 {
     plan->tag = "";
-    plan->engine_text = plan->parsed.text;
-    plan->engine_length = plan->parsed.length;
     if (node == NULL)
         return OMEN_OK; /* PLAN_EMPTY */
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_SELECT_STMT:
-        plan->tag = "SELECT";
         return plan_select(plan, node->select_stmt, error);
     case PG_QUERY__NODE__NODE_INSERT_STMT:
-        plan->tag = "INSERT";
         return plan_insert(plan, node->insert_stmt, error);
+    case PG_QUERY__NODE__NODE_UPDATE_STMT:
+        return plan_update(plan, node->update_stmt, error);
+    case PG_QUERY__NODE__NODE_DELETE_STMT:
+        return plan_delete(plan, node->delete_stmt, error);
     case PG_QUERY__NODE__NODE_CREATE_STMT:
         plan->tag = "CREATE TABLE";
         return plan_create_table(plan, node->create_stmt, error);
@@ -168,8 +192,6 @@ static omen_status classify(struct plan *plan, const PgQuery__Node *node, omen_e
     case PG_QUERY__NODE__NODE_COPY_STMT:
         plan->tag = "COPY";
         return plan_copy(plan, node->copy_stmt, error);
-    case PG_QUERY__NODE__NODE_EXPLAIN_STMT:
-        return plan_explain(plan, node->explain_stmt, error);
     case PG_QUERY__NODE__NODE_VARIABLE_SET_STMT:
         return plan_set(plan, node->variable_set_stmt, error);
     case PG_QUERY__NODE__NODE_VARIABLE_SHOW_STMT:
@@ -179,7 +201,46 @@ static omen_status classify(struct plan *plan, const PgQuery__Node *node, omen_e
     }
 }
 
-omen_status plan_create(struct session *session, const char *sql, size_t length, struct plan **out,
+static omen_status plan_explain(struct plan *plan, const PgQuery__ExplainStmt *node,
+                                omen_error *error)
+{
+    for (size_t i = 0; i < node->n_options; i++) {
+        const PgQuery__Node *option = node->options[i];
+        if (option->node_case == PG_QUERY__NODE__NODE_DEF_ELEM &&
+            strcmp(option->def_elem->defname, "analyze") == 0)
+            return plan_refuse(error, "EXPLAIN ANALYZE");
+        return plan_refuse(error, "this option of EXPLAIN");
+    }
+    OMEN_TRY(plan_node(plan, node->query, error));
+    if (plan->kind < PLAN_QUERY)
+        return plan_refuse(error, "EXPLAIN of this statement");
+    plan->explain = true;
+    plan->tag = "EXPLAIN";
+    return OMEN_OK;
+}
+
+static omen_status parse_and_plan(struct plan *plan, const char *sql, size_t length,
+                                  const omen_type *declared, uint32_t declared_count,
+                                  omen_error *error)
+{
+    const struct parsed *parsed = &plan->parsed;
+    bool described;
+    OMEN_TRY(plan_describe(plan, sql, length, &described, error));
+    if (described)
+        return OMEN_OK;
+    OMEN_TRY(parse_statement(sql, length, &plan->arena, &plan->parsed, error));
+    OMEN_TRY(start_binder(plan, declared, declared_count, error));
+    const PgQuery__Node *node = parsed->statement;
+    if (node != NULL && node->node_case == PG_QUERY__NODE__NODE_EXPLAIN_STMT)
+        OMEN_TRY(plan_explain(plan, node->explain_stmt, error));
+    else
+        OMEN_TRY(plan_node(plan, node, error));
+    plan->uses_now = plan->binder.uses_now;
+    return OMEN_OK;
+}
+
+omen_status plan_create(struct session *session, const char *sql, size_t length,
+                        const omen_type *declared, uint32_t declared_count, struct plan **out,
                         omen_error *error)
 {
     struct allocator *allocator = session->database->allocator;
@@ -191,12 +252,7 @@ omen_status plan_create(struct session *session, const char *sql, size_t length,
     /* Read first: a change while planning makes the plan old, never wrongly new. */
     plan->catalog_version = catalog_version(session->database->catalog);
     arena_init(&plan->arena, allocator);
-    bool described;
-    omen_status status = plan_describe(plan, sql, length, &described, error);
-    if (status == OMEN_OK && !described)
-        status = parse_statement(sql, length, &plan->arena, &plan->parsed, error);
-    if (status == OMEN_OK && !described)
-        status = classify(plan, plan->parsed.statement, error);
+    omen_status status = parse_and_plan(plan, sql, length, declared, declared_count, error);
     if (status != OMEN_OK) {
         plan_destroy(plan);
         return status;
@@ -213,6 +269,8 @@ void plan_destroy(struct plan *plan)
     if (plan->kind == PLAN_CREATE_TABLE)
         schema_release(plan->create.schema);
     table_release(plan->table);
+    if (plan->has_binder)
+        binder_release(&plan->binder);
     arena_release(&plan->arena);
     allocator_free(allocator, plan, sizeof *plan);
 }

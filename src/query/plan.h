@@ -1,32 +1,33 @@
-/* plan.h - one statement, understood: what it will do, bound to tables and columns.
+/* plan.h - one statement, understood: what it will do, bound to tables, columns and types.
  *
- *   text -> parse_statement -> plan_create -> one of the kinds below -> statement.c runs it
+ *   text -> parse_statement -> bind_* -> plan -> one of the kinds below -> statement.c runs it
  *
- * A plan holds references to its tables and is right for one catalog version: whoever runs it
- * compares and plans anew. It lives in its own arena. One thread at a time, because running
- * reuses its scratch members.
+ * A plan holds its tables and is right for one catalog version and one list of parameter types:
+ * whoever runs it compares, and plans anew. It lives in its own arena. One thread at a time,
+ * because running reuses its scratch members.
  */
 #ifndef OMEN_QUERY_PLAN_H
 #define OMEN_QUERY_PLAN_H
 
 #include "base/arena.h"
-#include "sql/cast.h"
 #include "query/csv.h"
-#include "sql/parse.h"
+#include "query/query_plan.h"
 #include "query/result.h"
 #include "query/session.h"
+#include "sql/bind.h"
 #include "table/table.h"
 
 enum plan_kind {
     PLAN_EMPTY, /* blanks and comments */
     PLAN_CREATE_TABLE,
     PLAN_DROP_TABLE,
-    PLAN_INSERT,
+    PLAN_SET,  /* RESET too */
+    PLAN_SHOW, /* DESCRIBE too */
     PLAN_COPY,
-    PLAN_SET,    /* RESET too */
-    PLAN_SHOW,   /* DESCRIBE too */
-    PLAN_POINT,  /* SELECT columns WHERE the whole key = constants: by the index */
-    PLAN_ENGINE, /* every other query */
+    PLAN_QUERY,
+    PLAN_INSERT,
+    PLAN_UPDATE,
+    PLAN_DELETE,
 };
 
 struct create_plan {
@@ -39,20 +40,6 @@ struct drop_plan {
     const char **names;
     size_t count;
     bool missing_ok;
-};
-
-/* A cell of an INSERT that a parameter fills. */
-struct insert_parameter {
-    uint32_t row, column;
-    struct constant constant;
-};
-
-struct insert_plan {
-    uint32_t row_count, column_count;
-    omen_value *values; /* row-major, in the table's order; NULL where parameters go */
-    struct insert_parameter *parameters; /* by row */
-    uint32_t parameter_count;
-    omen_value *row; /* scratch: one row */
 };
 
 struct set_plan {
@@ -77,61 +64,56 @@ struct show_plan {
 struct copy_plan {
     const char *path;
     struct csv_options csv;
-    bool header;
+    bool header, header_match;
     const char *null_text;
     size_t null_length;
     uint32_t *columns; /* of the fields, in file order */
     uint32_t column_count;
+    struct expression **defaults; /* of all columns; NULL: one of the fields */
 };
 
-/* `key column = constant` */
-struct key_conjunct {
-    uint32_t key_position;
-    omen_type type; /* the column's */
-    bool fixed;     /* `value` holds; else `constant` is a parameter */
-    omen_value value;
-    struct constant constant;
-};
-
-struct point_plan {
-    struct key_conjunct *conjuncts; /* every key column has at least one */
-    uint32_t conjunct_count;
-    bool never;      /* a fixed conjunct matches no row */
-    omen_value *key; /* scratch: the key's values */
-    bool *key_set;   /* scratch */
-    uint32_t *columns;
-    const char **names;
-    uint32_t column_count;
+struct insert_plan {
+    struct bound_insert bound;    /* its rows, or plan->rows for those of its query */
+    struct expression **defaults; /* of all columns */
 };
 
 struct plan {
     struct session *session; /* borrowed: the statement holds it */
     struct arena arena;
-    struct parsed parsed; /* text and parameters; the tree is gone with its arena */
+    struct parsed parsed;
     enum plan_kind kind;
     bool explain;
-    const char *tag;         /* PostgreSQL's command tag */
-    const char *reason;      /* why this route, for EXPLAIN */
-    const char *engine_text; /* the query for the engine: without EXPLAIN */
-    size_t engine_length;
+    const char *tag; /* PostgreSQL's command tag */
     uint64_t catalog_version;
-    struct table *table; /* retained: INSERT, COPY, POINT */
+    struct binder binder; /* holds the tables */
+    bool has_binder, uses_now;
+    omen_type *declared;    /* of parsed.parameter_count parameters, as the plan was made for */
+    struct table *table;    /* retained: COPY, SHOW */
+    struct query_plan rows; /* QUERY, INSERT from a query; UPDATE, DELETE: the rows to change */
     union {
         struct create_plan create;
         struct drop_plan drop;
-        struct insert_plan insert;
-        struct copy_plan copy;
         struct set_plan set;
         struct show_plan show;
-        struct point_plan point;
+        struct copy_plan copy;
+        struct insert_plan insert;
+        struct bound_change change; /* UPDATE, DELETE */
     };
 };
 
-/* Parses and binds one statement. Errors: those of parse_statement; UNDEFINED_TABLE,
- * UNDEFINED_COLUMN and the like; NOT_SUPPORTED; those of constants; OUT_OF_MEMORY. */
+/* Parses and binds one statement for parameters of the `declared` types (NONE: undeclared; fewer
+ * than the statement has: the others are undeclared). The text is borrowed as long as the plan
+ * lives. Errors: those of parse_statement and of binding; NOT_SUPPORTED; OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status plan_create(struct session *session, const char *sql, size_t length,
+                                        const omen_type *declared, uint32_t declared_count,
                                         struct plan **out, omen_error *error);
 void plan_destroy(struct plan *plan); /* NULL does nothing */
+
+/* The types that the parameters have in this plan. */
+static inline const omen_type *plan_parameter_types(const struct plan *plan)
+{
+    return plan->binder.parameter_types;
+}
 
 /* --- between the files that make plans; `error` gets positions --- */
 
@@ -141,14 +123,16 @@ OMEN_MUST_CHECK omen_status plan_drop_table(struct plan *plan, const PgQuery__Dr
                                             omen_error *error);
 OMEN_MUST_CHECK omen_status plan_insert(struct plan *plan, const PgQuery__InsertStmt *node,
                                         omen_error *error);
+OMEN_MUST_CHECK omen_status plan_update(struct plan *plan, const PgQuery__UpdateStmt *node,
+                                        omen_error *error);
+OMEN_MUST_CHECK omen_status plan_delete(struct plan *plan, const PgQuery__DeleteStmt *node,
+                                        omen_error *error);
 OMEN_MUST_CHECK omen_status plan_copy(struct plan *plan, const PgQuery__CopyStmt *node,
                                       omen_error *error);
 OMEN_MUST_CHECK omen_status plan_set(struct plan *plan, const PgQuery__VariableSetStmt *node,
                                      omen_error *error);
 OMEN_MUST_CHECK omen_status plan_show(struct plan *plan, const PgQuery__VariableShowStmt *node,
                                       omen_error *error);
-OMEN_MUST_CHECK omen_status plan_select(struct plan *plan, const PgQuery__SelectStmt *node,
-                                        omen_error *error);
 
 /* Plans DESCRIBE t, DESC t and SHOW CREATE TABLE t; `*found` is false where the text is none. */
 OMEN_MUST_CHECK omen_status plan_describe(struct plan *plan, const char *sql, size_t length,
@@ -158,11 +142,11 @@ OMEN_MUST_CHECK omen_status plan_describe(struct plan *plan, const char *sql, si
 OMEN_MUST_CHECK omen_status plan_find_table(struct plan *plan, const PgQuery__RangeVar *name,
                                             omen_error *error);
 
-/* The positions of the columns a list names (String or ResTarget nodes); an empty list: all.
- * Errors: UNDEFINED_COLUMN, DUPLICATE_COLUMN, NOT_SUPPORTED. */
-OMEN_MUST_CHECK omen_status plan_columns(struct plan *plan, PgQuery__Node **nodes, size_t count,
-                                         uint32_t **columns, uint32_t *column_count,
-                                         omen_error *error);
+/* The defaults of all columns of a table but those that are `given` (may be NULL), whose place is
+ * NULL. Errors: NOT_SUPPORTED for one that the core cannot compute; those of binding. */
+OMEN_MUST_CHECK omen_status plan_defaults(struct plan *plan, const struct table *table,
+                                          const bool *given, struct expression ***out,
+                                          omen_error *error);
 
 /* Sets NOT_SUPPORTED with the message `what is not supported`. */
 omen_status plan_refuse(omen_error *error, const char *what);
@@ -172,20 +156,19 @@ bool plan_is_public(const PgQuery__RangeVar *name);
 
 /* --- running, each in the file of its plan --- */
 
-OMEN_MUST_CHECK omen_status insert_run(struct plan *plan, const omen_value *parameters,
-                                       struct arena *scratch, uint64_t *rows, omen_error *error);
-OMEN_MUST_CHECK omen_status copy_run(struct plan *plan, uint64_t *rows, omen_error *error);
+OMEN_MUST_CHECK omen_status insert_run(struct plan *plan, struct run *run, uint64_t *rows,
+                                       omen_error *error);
+OMEN_MUST_CHECK omen_status change_run(struct plan *plan, struct run *run, uint64_t *rows,
+                                       omen_error *error);
+OMEN_MUST_CHECK omen_status copy_run(struct plan *plan, struct run *run, uint64_t *rows,
+                                     omen_error *error);
 OMEN_MUST_CHECK omen_status ddl_run(struct plan *plan, omen_error *error);
 OMEN_MUST_CHECK omen_status set_run(struct plan *plan, omen_error *error);
 
-/* The rows of a SHOW, in `scratch`. */
+/* The rows of a SHOW or an EXPLAIN, in the run's arena. */
 OMEN_MUST_CHECK omen_status show_run(struct plan *plan, struct arena *scratch,
                                      struct value_rows *rows, omen_error *error);
-
-/* Finds the row; row->group = NULL where there is none. `*elsewhere` is set, and nothing done,
- * where a parameter's type makes it a question for the engine. */
-OMEN_MUST_CHECK omen_status point_run(struct plan *plan, const omen_value *parameters,
-                                      struct arena *scratch, struct row_ref *row, bool *elsewhere,
-                                      omen_error *error);
+OMEN_MUST_CHECK omen_status explain_run(struct plan *plan, struct run *run, struct value_rows *rows,
+                                        omen_error *error);
 
 #endif

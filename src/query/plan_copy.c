@@ -6,7 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "query/defaults.h"
 #include "query/plan.h"
 #include "sql/value_text.h"
 
@@ -33,8 +32,6 @@ static omen_status read_boolean(const PgQuery__DefElem *option, bool *out, omen_
     *out = false;
     if (text != NULL && (strcmp(text, "false") == 0 || strcmp(text, "off") == 0))
         return OMEN_OK;
-    if (text != NULL && strcmp(text, "match") == 0)
-        return plan_refuse(error, "COPY with HEADER MATCH");
     return error_set(error, OMEN_SYNTAX_ERROR, "%s requires a Boolean value", option->defname);
 }
 
@@ -73,7 +70,8 @@ static omen_status read_option(struct copy_plan *copy, const PgQuery__DefElem *o
         options->is_csv = text != NULL && strcmp(text, "csv") == 0;
         return options->is_csv ? OMEN_OK : plan_refuse(error, "a COPY format other than csv");
     case 1:
-        return read_boolean(option, &copy->header, error);
+        copy->header = copy->header_match = text != NULL && strcmp(text, "match") == 0;
+        return copy->header_match ? OMEN_OK : read_boolean(option, &copy->header, error);
     case 2:
         return read_byte(option, &copy->csv.delimiter, error);
     case 3:
@@ -121,6 +119,36 @@ static omen_status read_options(struct copy_plan *copy, const PgQuery__CopyStmt 
     return OMEN_OK;
 }
 
+/* The columns of the fields, in file order; the others get their defaults. */
+static omen_status read_columns(struct plan *plan, const PgQuery__CopyStmt *node, omen_error *error)
+{
+    const struct schema *schema = table_schema(plan->table);
+    struct copy_plan *copy = &plan->copy;
+    copy->column_count = node->n_attlist == 0 ? schema->column_count : (uint32_t)node->n_attlist;
+    copy->columns = arena_alloc(&plan->arena, copy->column_count * sizeof *copy->columns);
+    bool *given = arena_alloc(&plan->arena, schema->column_count);
+    if (copy->columns == NULL || given == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    memset(given, 0, schema->column_count);
+    for (uint32_t i = 0; i < copy->column_count; i++) {
+        const char *name =
+            node->n_attlist == 0 ? schema->columns[i].name : parse_string(node->attlist[i]);
+        if (name == NULL)
+            return plan_refuse(error, "this list of columns");
+        int32_t column = schema_find(schema, name, strlen(name));
+        if (column < 0)
+            return error_set(error, OMEN_UNDEFINED_COLUMN,
+                             "column \"%s\" of relation \"%s\" does not exist", name,
+                             table_name(plan->table));
+        if (given[column])
+            return error_set(error, OMEN_DUPLICATE_COLUMN, "column \"%s\" specified more than once",
+                             name);
+        given[column] = true;
+        copy->columns[i] = (uint32_t)column;
+    }
+    return plan_defaults(plan, plan->table, given, &copy->defaults, error);
+}
+
 omen_status plan_copy(struct plan *plan, const PgQuery__CopyStmt *node, omen_error *error)
 {
     if (!node->is_from || node->query != NULL)
@@ -136,8 +164,7 @@ omen_status plan_copy(struct plan *plan, const PgQuery__CopyStmt *node, omen_err
                          "COPY from a file needs the database's file_access option");
     OMEN_TRY(read_options(&plan->copy, node, error));
     OMEN_TRY(plan_find_table(plan, node->relation, error));
-    OMEN_TRY(plan_columns(plan, node->attlist, node->n_attlist, &plan->copy.columns,
-                          &plan->copy.column_count, error));
+    OMEN_TRY(read_columns(plan, node, error));
     plan->copy.path = node->filename;
     plan->kind = PLAN_COPY;
     return OMEN_OK;
@@ -147,6 +174,7 @@ omen_status plan_copy(struct plan *plan, const PgQuery__CopyStmt *node, omen_err
 
 struct copy_run {
     struct plan *plan;
+    struct run *run;
     const struct os *os;
     int64_t file;
     struct csv_reader *reader;
@@ -193,6 +221,44 @@ static const char *refused_column(const struct copy_run *run, omen_status status
     return NULL;
 }
 
+static omen_status fill_defaults(struct copy_run *run, omen_error *error)
+{
+    const struct schema *schema = table_schema(run->plan->table);
+    struct evaluation evaluation = run_evaluation(run->run);
+    evaluation.arena = &run->row_arena;
+    for (uint32_t i = 0; i < schema->column_count; i++)
+        if (run->plan->copy.defaults[i] != NULL)
+            OMEN_TRY(evaluate(run->plan->copy.defaults[i], &evaluation, &run->row[i], error));
+    return OMEN_OK;
+}
+
+/* HEADER MATCH: the file names the columns as the statement does. */
+static omen_status check_header(struct copy_run *run, const struct csv_field *fields, size_t count,
+                                omen_error *error)
+{
+    const struct copy_plan *copy = &run->plan->copy;
+    omen_error failure = {.message = ""};
+    if (!copy->header_match)
+        return OMEN_OK;
+    if (count != copy->column_count) {
+        error_set(&failure, OMEN_BAD_COPY_FORMAT,
+                  "wrong number of fields in header line: got %zu, expected %u", count,
+                  copy->column_count);
+        return locate(run, NULL, OMEN_BAD_COPY_FORMAT, &failure, error);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const char *name = column_of(run, i)->name;
+        if (fields[i].length == strlen(name) && memcmp(fields[i].text, name, fields[i].length) == 0)
+            continue;
+        error_set(&failure, OMEN_BAD_COPY_FORMAT,
+                  "column name mismatch in header line field %zu: got \"%.*s\", expected \"%s\"",
+                  i + 1, (int)(fields[i].length < 63 ? fields[i].length : 63), fields[i].text,
+                  name);
+        return locate(run, name, OMEN_BAD_COPY_FORMAT, &failure, error);
+    }
+    return OMEN_OK;
+}
+
 static omen_status copy_record(struct copy_run *run, const struct csv_field *fields, size_t count,
                                omen_error *error)
 {
@@ -207,7 +273,9 @@ static omen_status copy_record(struct copy_run *run, const struct csv_field *fie
         error_set(&failure, OMEN_BAD_COPY_FORMAT, "missing data for column \"%s\"", missing);
         return locate(run, missing, OMEN_BAD_COPY_FORMAT, &failure, error);
     }
-    arena_reset(&run->row_arena);
+    if (run->row_arena.blocks != NULL)
+        arena_reset(&run->row_arena);
+    OMEN_TRY(fill_defaults(run, error));
     for (size_t i = 0; i < count; i++) {
         omen_value *value = &run->row[copy->columns[i]];
         omen_type type = column_of(run, i)->type;
@@ -240,6 +308,7 @@ static omen_status copy_records(struct copy_run *run, uint64_t *rows, omen_error
         if (status != OMEN_OK)
             return locate(run, NULL, status, &failure, error);
         if (skip) {
+            OMEN_TRY(check_header(run, fields, count, error));
             skip = false;
             continue;
         }
@@ -261,15 +330,14 @@ static omen_status copy_open(struct copy_run *run, omen_error *error)
         status = csv_create(allocator, &run->plan->copy.csv, read_file, run, &run->reader);
     if (status != OMEN_OK)
         return error_set_default(error, status);
-    for (uint32_t i = 0; i < schema->column_count; i++)
-        OMEN_TRY(default_value(run->plan, &schema->columns[i], &run->row[i], error));
     return OMEN_OK;
 }
 
-omen_status copy_run(struct plan *plan, uint64_t *rows, omen_error *error)
+omen_status copy_run(struct plan *plan, struct run *given, uint64_t *rows, omen_error *error)
 {
     struct allocator *allocator = plan->session->database->allocator;
-    struct copy_run run = {.plan = plan, .os = plan->session->database->os, .file = -1};
+    struct copy_run run = {
+        .plan = plan, .run = given, .os = plan->session->database->os, .file = -1};
     arena_init(&run.row_arena, allocator);
     *rows = 0;
     omen_status status = copy_open(&run, error);

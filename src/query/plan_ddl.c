@@ -6,8 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "query/defaults.h"
 #include "query/plan.h"
+#include "sql/cast.h"
 #include "sql/lexer.h"
 #include "sql/value_text.h"
 
@@ -57,6 +57,18 @@ static size_t next_clause(const struct builder *builder, const PgQuery__ColumnDe
     return end;
 }
 
+/* Whether the text can be the column's default: bound, and computed once where it is constant. */
+static omen_status check_default(struct builder *builder,
+                                 const struct column_definition *definition, omen_error *error)
+{
+    struct plan *plan = builder->plan;
+    struct expression *expression;
+    OMEN_TRY(bind_column_default(&plan->binder, definition, &expression, error));
+    return expression_is_evaluable(expression)
+               ? OMEN_OK
+               : plan_refuse(error, "a DEFAULT that the core does not compute");
+}
+
 /* The text of DEFAULT expression: from behind the keyword to the next clause, comma or bracket. */
 static omen_status add_default(struct builder *builder, uint32_t column,
                                const PgQuery__ColumnDef *node,
@@ -91,7 +103,7 @@ static omen_status add_default(struct builder *builder, uint32_t column,
         arena_copy_text(&builder->plan->arena, parsed->text + start, end - start);
     if (definition->default_text == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    return default_check(builder->plan, definition, error);
+    return check_default(builder, definition, error);
 }
 
 /* A constraint that there is none of here. */

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "column/array_block.h"
+#include "query/decode.h"
 
 /* --- schemas --- */
 
@@ -98,7 +98,8 @@ static omen_status make_schema(struct allocator *allocator, const struct field *
 
 struct result_stream {
     struct session *session;
-    struct field *fields; /* with the names in one block of fields_bytes */
+    struct ArrowArrayStream inner; /* renamed: where the batches come from; release = NULL: none */
+    struct field *fields;          /* with the names in one block of fields_bytes */
     size_t field_count, fields_bytes;
     struct ArrowArray batch; /* release = NULL: none, or handed out */
     char error[64];
@@ -118,6 +119,8 @@ static int result_get_schema(struct ArrowArrayStream *self, struct ArrowSchema *
 static int result_get_next(struct ArrowArrayStream *self, struct ArrowArray *out)
 {
     struct result_stream *stream = self->private_data;
+    if (stream->inner.release != NULL)
+        return stream->inner.get_next(&stream->inner, out);
     *out = stream->batch;
     memset(&stream->batch, 0, sizeof stream->batch);
     return 0;
@@ -126,6 +129,8 @@ static int result_get_next(struct ArrowArrayStream *self, struct ArrowArray *out
 static const char *result_get_last_error(struct ArrowArrayStream *self)
 {
     struct result_stream *stream = self->private_data;
+    if (stream->error[0] == '\0' && stream->inner.release != NULL)
+        return stream->inner.get_last_error(&stream->inner);
     return stream->error[0] == '\0' ? NULL : stream->error;
 }
 
@@ -135,6 +140,8 @@ static void result_free(struct result_stream *stream)
     struct allocator *allocator = session->database->allocator;
     if (stream->batch.release != NULL)
         stream->batch.release(&stream->batch);
+    if (stream->inner.release != NULL)
+        stream->inner.release(&stream->inner);
     allocator_free(allocator, stream->fields, stream->fields_bytes);
     allocator_free(allocator, stream, sizeof *stream);
     session_release(session);
@@ -332,6 +339,52 @@ omen_status result_values(struct session *session, const struct value_rows *rows
     schema_release(schema);
     arena_release(&scratch);
     return status;
+}
+
+/* --- renaming --- */
+
+static omen_status rename_fields(struct session *session, const struct ArrowSchema *schema,
+                                 const char *const *names, uint32_t count,
+                                 struct result_stream **out, omen_error *error)
+{
+    if (schema->n_children != (int64_t)count)
+        return error_set(error, OMEN_INTERNAL, "the engine gave %lld columns instead of %u",
+                         (long long)schema->n_children, count);
+    struct arena scratch;
+    arena_init(&scratch, session->database->allocator);
+    struct field *fields = arena_alloc(&scratch, count * sizeof *fields);
+    if (fields != NULL) {
+        for (uint32_t i = 0; i < count; i++)
+            fields[i] = (struct field){.name = names[i],
+                                       .format = schema->children[i]->format,
+                                       .flags = schema->children[i]->flags};
+        *out = result_make(session, fields, count);
+    }
+    arena_release(&scratch);
+    return *out != NULL ? OMEN_OK : error_set_default(error, OMEN_OUT_OF_MEMORY);
+}
+
+omen_status result_rename(struct session *session, struct ArrowArrayStream *stream,
+                          const char *const *names, uint32_t count, omen_error *error)
+{
+    struct ArrowSchema schema;
+    struct result_stream *renamed = NULL;
+    omen_status status;
+    int code = stream->get_schema(stream, &schema);
+    if (code != 0) {
+        status = decode_stream_error(stream, code, error);
+    } else {
+        status = rename_fields(session, &schema, names, count, &renamed, error);
+        schema.release(&schema);
+    }
+    if (status != OMEN_OK) {
+        stream->release(stream);
+        memset(stream, 0, sizeof *stream);
+        return status;
+    }
+    renamed->inner = *stream;
+    result_publish(renamed, stream);
+    return OMEN_OK;
 }
 
 /* --- keeping the session --- */

@@ -38,6 +38,12 @@ enum { VALUE_ROWS_MAX = 65536 };
 OMEN_MUST_CHECK omen_status result_values(struct session *session, const struct value_rows *rows,
                                           struct ArrowArrayStream *out, omen_error *error);
 
+/* Gives the columns of an engine's stream these names (as many). On failure it is released.
+ * Errors: INTERNAL where it has another number of columns; the stream's; OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status result_rename(struct session *session, struct ArrowArrayStream *stream,
+                                          const char *const *names, uint32_t count,
+                                          omen_error *error);
+
 /* Makes `stream`'s holder keep the session (and so the database) alive: what it was is moved
  * into a stream that releases it before the session. On failure the stream is released. */
 OMEN_MUST_CHECK omen_status result_keep_session(struct session *session,

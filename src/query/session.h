@@ -18,6 +18,7 @@ struct session {
     /* Set by omen_interrupt from any thread, cleared where a statement begins; relaxed, because it
      * orders nothing else. */
     atomic_bool interrupted;
+    atomic_bool closed;       /* by omen_disconnect: statements that are left run no more */
     struct settings settings; /* the connection's */
     /* Statistics: relaxed. */
     atomic_uint_fast64_t route_index, route_engine, route_core, route_fallbacks;

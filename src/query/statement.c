@@ -1,49 +1,60 @@
-/* statement.c - running plans: routing, stepping, planning again when the catalog has changed. */
+/* statement.c - running plans: fitting parameters, stepping, planning again when the catalog or the
+ * parameters' types have changed.
+ */
 #include "query/statement.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "query/engine.h"
+#include "column/decimal.h"
+#include "column/utf8.h"
 #include "sql/lexer.h"
-#include "query/result.h"
+#include "sql/value_text.h"
+
+enum { PLANS_KEPT = 2 }; /* for different types of parameters */
 
 enum result_kind {
     RESULT_NONE,
-    RESULT_ROW,    /* of a point query: `row` */
-    RESULT_VALUES, /* that the core has computed: `values` */
-    RESULT_ROWS,   /* of a stream: `decoder` */
+    RESULT_ROW,    /* pinned: `rows.row`, plain columns of it */
+    RESULT_VALUES, /* that the core has computed: `rows.values` */
+    RESULT_ROWS,   /* of the engine: `decoder` */
 };
 
 struct statement {
     struct session *session;
     char *text;
     size_t length;
-    struct plan *plan;
-    struct arena scratch; /* of one run; keeps its memory for the next */
+    struct plan *plans[PLANS_KEPT]; /* the one last used first; the others may be NULL */
+    struct arena scratch;           /* of one run; keeps its memory for the next */
     enum result_kind result;
-    struct row_ref row; /* group = NULL: no row */
+    struct query_rows rows;
+    uint64_t value_row; /* of VALUES, the next to step to */
     bool row_pending;   /* not yet stepped to */
     bool on_row;
-    struct value_rows values;
-    uint64_t value_row; /* of them, the next to step to */
     struct decoder *decoder;
     const char *route;
     uint64_t rows_affected;
 };
+
+static omen_status check_open(const struct session *session, omen_error *error)
+{
+    if (atomic_load_explicit(&session->closed, memory_order_relaxed))
+        return error_set(error, OMEN_NOT_READY, "the connection is closed");
+    return OMEN_OK;
+}
 
 omen_status statement_create(struct session *session, const char *sql, size_t length,
                              struct statement **out, omen_error *error)
 {
     struct allocator *allocator = session->database->allocator;
     *out = NULL;
+    OMEN_TRY(check_open(session, error));
     if (length > STATEMENT_BYTES_MAX)
         return lexer_check(sql, length, NULL, error);
     struct statement *statement = allocator_alloc_zeroed(allocator, sizeof *statement);
     if (statement == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     statement->session = session_retain(session);
-    statement->route = "core";
+    statement->route = route_name(ROUTE_BY_CORE);
     statement->length = length;
     arena_init(&statement->scratch, allocator);
     statement->text = allocator_alloc(allocator, length + 1);
@@ -53,7 +64,8 @@ omen_status statement_create(struct session *session, const char *sql, size_t le
     } else {
         memcpy(statement->text, sql, length);
         statement->text[length] = '\0';
-        status = plan_create(session, statement->text, length, &statement->plan, error);
+        status =
+            plan_create(session, statement->text, length, NULL, 0, &statement->plans[0], error);
     }
     if (status != OMEN_OK) {
         statement_destroy(statement);
@@ -66,13 +78,12 @@ omen_status statement_create(struct session *session, const char *sql, size_t le
 /* Lets go of the last run's result. */
 static void forget_result(struct statement *statement)
 {
-    if (statement->row.group != NULL)
-        row_ref_release(&statement->row);
-    statement->row = (struct row_ref){0};
+    query_rows_release(&statement->rows);
     decoder_destroy(statement->decoder);
     statement->decoder = NULL;
     statement->result = RESULT_NONE;
     statement->row_pending = statement->on_row = false;
+    statement->value_row = 0;
     statement->rows_affected = 0;
     if (statement->scratch.blocks != NULL)
         arena_reset(&statement->scratch);
@@ -85,24 +96,39 @@ void statement_destroy(struct statement *statement)
     struct session *session = statement->session;
     struct allocator *allocator = session->database->allocator;
     forget_result(statement);
-    plan_destroy(statement->plan);
+    for (int i = 0; i < PLANS_KEPT; i++)
+        plan_destroy(statement->plans[i]);
     arena_release(&statement->scratch);
     allocator_free(allocator, statement->text, statement->length + 1);
     allocator_free(allocator, statement, sizeof *statement);
     session_release(session);
 }
 
-/* Plans anew where the catalog has changed since. On failure the old plan stays: the next run
- * tries again. */
-static omen_status refresh_plan(struct statement *statement, omen_error *error)
+/* --- parameters --- */
+
+static bool same_type(omen_type one, omen_type other)
 {
-    if (statement->plan->catalog_version == catalog_version(statement->session->database->catalog))
-        return OMEN_OK;
-    struct plan *plan;
-    OMEN_TRY(plan_create(statement->session, statement->text, statement->length, &plan, error));
-    plan_destroy(statement->plan);
-    statement->plan = plan;
-    return OMEN_OK;
+    return one.id == other.id && one.precision == other.precision && one.scale == other.scale &&
+           one.length_max == other.length_max;
+}
+
+/* Texts are read as the type they meet, as parameters in text form are over the wire. */
+static bool is_undeclared(omen_type type)
+{
+    return type.id == OMEN_TYPE_NONE || type.id == OMEN_TYPE_TEXT;
+}
+
+/* The type that a caller's value declares for its parameter. */
+static omen_type declared_type(const omen_value *value)
+{
+    omen_type type = {.id = value->type.id};
+    if (is_undeclared(type))
+        type.id = OMEN_TYPE_NONE;
+    if (type.id == OMEN_TYPE_DECIMAL) {
+        type.precision = value->type.precision;
+        type.scale = value->type.scale;
+    }
+    return type;
 }
 
 /* A caller's value: of a type that exists, with bytes where it has a length. */
@@ -116,124 +142,157 @@ static bool parameter_is_sound(const omen_value *value)
     case OMEN_TYPE_CHAR:
     case OMEN_TYPE_BYTEA:
         return value->is_null || value->as.bytes.data != NULL || value->as.bytes.length == 0;
+    case OMEN_TYPE_DECIMAL:
+        return value->type.precision >= 1 && value->type.precision <= DECIMAL_PRECISION_MAX &&
+               value->type.scale >= 0 && value->type.scale <= value->type.precision;
     default:
         return value->type.id > OMEN_TYPE_NONE && value->type.id <= OMEN_TYPE_UUID;
     }
 }
 
-static omen_status begin_run(struct statement *statement, const omen_value *parameters,
-                             size_t count, omen_error *error)
+/* What the value itself must be like, whatever it is for. */
+static omen_status check_parameter(const omen_value *value, size_t position, omen_error *error)
 {
+    if (!parameter_is_sound(value))
+        return error_set(error, OMEN_INVALID_ARGUMENT,
+                         "parameter $%zu has no type, or a length but no bytes", position + 1);
+    if (value->is_null)
+        return OMEN_OK;
+    if (value->type.id == OMEN_TYPE_DECIMAL &&
+        !decimal_fits(decimal_to_integer(value->as.decimal), value->type.precision))
+        return error_set(error, OMEN_OUT_OF_RANGE, "parameter $%zu has more digits than its type",
+                         position + 1);
+    if (value->type.id >= OMEN_TYPE_TEXT && value->type.id <= OMEN_TYPE_CHAR &&
+        !utf8_is_valid(value->as.bytes.data, value->as.bytes.length))
+        return error_set(error, OMEN_INVALID_ENCODING,
+                         "invalid byte sequence for encoding \"UTF8\" in parameter $%zu",
+                         position + 1);
+    return OMEN_OK;
+}
+
+/* Whether a plan was made for values of these types. */
+static bool plan_fits(const struct plan *plan, const omen_value *parameters, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        omen_type declared = declared_type(&parameters[i]);
+        if (declared.id == OMEN_TYPE_NONE ? plan->declared[i].id != OMEN_TYPE_NONE
+                                          : !same_type(declared, plan_parameter_types(plan)[i]))
+            return false;
+    }
+    return true;
+}
+
+/* The value as its parameter's type in the plan; text is read as it. */
+static omen_status fit_parameter(const omen_value *from, omen_type type, struct arena *arena,
+                                 omen_value *out, omen_error *error)
+{
+    bool is_text = type.id >= OMEN_TYPE_TEXT && type.id <= OMEN_TYPE_CHAR;
+    *out = *from;
+    out->type = type;
+    if (from->is_null || !is_undeclared(from->type) || is_text)
+        return OMEN_OK;
+    return value_from_text(type, (const char *)from->as.bytes.data, from->as.bytes.length, arena,
+                           out, error);
+}
+
+static omen_status fit_parameters(struct statement *statement, const omen_value *parameters,
+                                  size_t count, const omen_value **out, omen_error *error)
+{
+    const omen_type *types = plan_parameter_types(statement->plans[0]);
+    size_t exact = 0;
+    *out = parameters;
+    while (exact < count && same_type(parameters[exact].type, types[exact]))
+        exact++;
+    if (exact == count)
+        return OMEN_OK;
+    omen_value *fitted = arena_alloc(&statement->scratch, count * sizeof *fitted);
+    if (fitted == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    for (size_t i = 0; i < count; i++)
+        OMEN_TRY(fit_parameter(&parameters[i], types[i], &statement->scratch, &fitted[i], error));
+    *out = fitted;
+    return OMEN_OK;
+}
+
+/* --- plans --- */
+
+static bool plan_is_current(const struct statement *statement, const struct plan *plan)
+{
+    return plan->catalog_version == catalog_version(statement->session->database->catalog);
+}
+
+/* Plans for values of these types. On failure the old plans stay: the next run tries again. */
+static omen_status plan_again(struct statement *statement, const omen_value *parameters,
+                              size_t count, omen_error *error)
+{
+    struct plan *plan;
+    omen_type *declared = arena_alloc(&statement->scratch, count * sizeof *declared);
+    if (declared == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    for (size_t i = 0; i < count; i++)
+        declared[i] = declared_type(&parameters[i]);
+    OMEN_TRY(plan_create(statement->session, statement->text, statement->length, declared,
+                         (uint32_t)count, &plan, error));
+    plan_destroy(statement->plans[PLANS_KEPT - 1]);
+    memmove(statement->plans + 1, statement->plans, (PLANS_KEPT - 1) * sizeof(struct plan *));
+    statement->plans[0] = plan;
+    return OMEN_OK;
+}
+
+/* Brings the plan for these values to the front. */
+static omen_status choose_plan(struct statement *statement, const omen_value *parameters,
+                               size_t count, omen_error *error)
+{
+    for (int i = 0; i < PLANS_KEPT && statement->plans[i] != NULL; i++) {
+        struct plan *plan = statement->plans[i];
+        if (!plan_is_current(statement, plan) || !plan_fits(plan, parameters, count))
+            continue;
+        statement->plans[i] = statement->plans[0];
+        statement->plans[0] = plan;
+        return OMEN_OK;
+    }
+    return plan_again(statement, parameters, count, error);
+}
+
+static omen_status begin_run(struct statement *statement, const omen_value *parameters,
+                             size_t count, struct run *run, omen_error *error)
+{
+    struct session *session = statement->session;
     forget_result(statement);
-    atomic_store_explicit(&statement->session->interrupted, false, memory_order_relaxed);
-    OMEN_TRY(refresh_plan(statement, error));
-    if (count != statement->plan->parsed.parameter_count)
+    OMEN_TRY(check_open(session, error));
+    atomic_store_explicit(&session->interrupted, false, memory_order_relaxed);
+    if (count != statement_parameter_count(statement))
         return error_set(error, OMEN_INVALID_ARGUMENT,
                          "the statement takes %u parameters, %zu were given",
-                         statement->plan->parsed.parameter_count, count);
+                         statement_parameter_count(statement), count);
     for (size_t i = 0; i < count; i++)
-        if (!parameter_is_sound(&parameters[i]))
-            return error_set(error, OMEN_INVALID_ARGUMENT,
-                             "parameter $%zu has no type, or a length but no bytes", i + 1);
-    return OMEN_OK;
-}
-
-/* --- EXPLAIN --- */
-
-/* Rows of EXPLAIN, grown in the arena. */
-struct lines {
-    struct arena *arena;
-    omen_value *values;
-    size_t count, capacity;
-};
-
-static omen_status add_line(struct lines *lines, const char *text, size_t length, omen_error *error)
-{
-    if (lines->count == lines->capacity) {
-        size_t capacity = 2 * lines->capacity + 16;
-        omen_value *values = arena_alloc(lines->arena, capacity * sizeof *values);
-        if (values == NULL)
-            return error_set_default(error, OMEN_OUT_OF_MEMORY);
-        if (lines->count > 0)
-            memcpy(values, lines->values, lines->count * sizeof *values);
-        lines->values = values;
-        lines->capacity = capacity;
-    }
-    char *copy = arena_copy_text(lines->arena, text, length);
-    if (copy == NULL)
-        return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    lines->values[lines->count++] =
-        (omen_value){.type = {.id = OMEN_TYPE_TEXT}, .as.bytes = {(const uint8_t *)copy, length}};
-    return OMEN_OK;
-}
-
-static omen_status add_engine_plan(struct statement *statement, struct lines *lines,
-                                   omen_error *error)
-{
-    struct plan *plan = statement->plan;
-    struct ArrowArrayStream stream;
-    struct decoder *decoder;
-    OMEN_TRY(
-        engine_explain(statement->session, plan->engine_text, plan->engine_length, &stream, error));
-    OMEN_TRY(decoder_create(statement->session->database->allocator, &stream, &decoder, error));
-    omen_status status = OMEN_OK;
-    while (status == OMEN_OK && decoder_column_count(decoder) > 0 &&
-           (status = decoder_step(decoder, error)) == OMEN_OK) {
-        omen_value line = decoder_value(decoder, 0);
-        if (!line.is_null && line.type.id == OMEN_TYPE_TEXT)
-            status = add_line(lines, (const char *)line.as.bytes.data, line.as.bytes.length, error);
-    }
-    decoder_destroy(decoder);
-    return status == OMEN_END_OF_DATA ? OMEN_OK : status;
-}
-
-static omen_status explain_run(struct statement *statement, omen_error *error)
-{
-    static const char *const names[] = {"QUERY PLAN"};
-    static const omen_type types[] = {{.id = OMEN_TYPE_TEXT}};
-    const struct plan *plan = statement->plan;
-    bool index = plan->kind == PLAN_POINT;
-    char text[256];
-    struct lines lines = {.arena = &statement->scratch};
-    int length = snprintf(text, sizeof text, "route: %s", index ? "index" : "engine");
-    OMEN_TRY(add_line(&lines, text, (size_t)length, error));
-    length = snprintf(text, sizeof text, "reason: %s", plan->reason);
-    OMEN_TRY(add_line(&lines, text, (size_t)length, error));
-    if (!index)
-        OMEN_TRY(add_engine_plan(statement, &lines, error));
-    statement->values = (struct value_rows){.column_count = 1,
-                                            .names = names,
-                                            .types = types,
-                                            .row_count = lines.count,
-                                            .values = lines.values};
+        OMEN_TRY(check_parameter(&parameters[i], i, error));
+    OMEN_TRY(choose_plan(statement, parameters, count, error));
+    *run = (struct run){
+        .session = session, .parameter_count = (uint32_t)count, .scratch = &statement->scratch};
+    OMEN_TRY(fit_parameters(statement, parameters, count, &run->parameters, error));
+    if (statement->plans[0]->uses_now)
+        run->now = session->database->os->wall_clock_us(session->database->os);
     return OMEN_OK;
 }
 
 /* --- running --- */
 
-static omen_status run_engine(struct statement *statement, const omen_value *parameters,
-                              size_t count, struct ArrowArrayStream *out, omen_error *error)
-{
-    const struct plan *plan = statement->plan;
-    statement->route = "engine";
-    return engine_query(statement->session, plan->engine_text, plan->engine_length, parameters,
-                        (uint32_t)count, out, error);
-}
-
 /* Statements that give no rows. */
-static omen_status run_command(struct statement *statement, const omen_value *parameters,
-                               omen_error *error)
+static omen_status run_command(struct statement *statement, struct run *run, omen_error *error)
 {
-    struct plan *plan = statement->plan;
-    statement->route = "core";
+    struct plan *plan = statement->plans[0];
     switch (plan->kind) {
     case PLAN_CREATE_TABLE:
     case PLAN_DROP_TABLE:
         return ddl_run(plan, error);
     case PLAN_INSERT:
-        return insert_run(plan, parameters, &statement->scratch, &statement->rows_affected, error);
+        return insert_run(plan, run, &statement->rows_affected, error);
+    case PLAN_UPDATE:
+    case PLAN_DELETE:
+        return change_run(plan, run, &statement->rows_affected, error);
     case PLAN_COPY:
-        return copy_run(plan, &statement->rows_affected, error);
+        return copy_run(plan, run, &statement->rows_affected, error);
     case PLAN_SET:
         return set_run(plan, error);
     default:
@@ -243,86 +302,82 @@ static omen_status run_command(struct statement *statement, const omen_value *pa
 
 static bool gives_rows(const struct plan *plan)
 {
-    return plan->explain || plan->kind == PLAN_POINT || plan->kind == PLAN_ENGINE ||
-           plan->kind == PLAN_SHOW;
+    return plan->explain || plan->kind == PLAN_QUERY || plan->kind == PLAN_SHOW;
 }
 
-/* Rows that the core computes, into statement->values. */
-static omen_status run_values(struct statement *statement, omen_error *error)
+/* The rows of a plan that gives some, into statement->rows. */
+static omen_status run_rows(struct statement *statement, struct run *run, omen_error *error)
 {
-    statement->route = "core";
-    if (statement->plan->explain)
-        return explain_run(statement, error);
-    return show_run(statement->plan, &statement->scratch, &statement->values, error);
-}
-
-static bool gives_values(const struct plan *plan)
-{
-    return plan->explain || plan->kind == PLAN_SHOW;
+    struct plan *plan = statement->plans[0];
+    if (plan->kind == PLAN_QUERY && !plan->explain)
+        return query_run(&plan->rows, run, &statement->rows, error);
+    statement->rows.kind = ROWS_VALUES;
+    if (plan->explain)
+        return explain_run(plan, run, &statement->rows.values, error);
+    return show_run(plan, &statement->scratch, &statement->rows.values, error);
 }
 
 omen_status statement_stream(struct statement *statement, const omen_value *parameters,
                              size_t count, struct ArrowArrayStream *out, omen_error *error)
 {
+    struct session *session = statement->session;
+    struct run run;
     memset(out, 0, sizeof *out);
-    OMEN_TRY(begin_run(statement, parameters, count, error));
-    struct plan *plan = statement->plan;
-    if (gives_values(plan)) {
-        OMEN_TRY(run_values(statement, error));
-        return result_values(statement->session, &statement->values, out, error);
-    }
-    if (plan->kind == PLAN_ENGINE)
-        return run_engine(statement, parameters, count, out, error);
+    OMEN_TRY(begin_run(statement, parameters, count, &run, error));
+    const struct plan *plan = statement->plans[0];
     if (!gives_rows(plan)) {
-        OMEN_TRY(result_empty(statement->session, out, error));
-        omen_status status = run_command(statement, parameters, error);
+        OMEN_TRY(result_empty(session, out, error));
+        omen_status status = run_command(statement, &run, error);
+        statement->route = route_name(run.route);
         if (status != OMEN_OK) {
             out->release(out);
             memset(out, 0, sizeof *out);
         }
         return status;
     }
-    struct row_ref row;
-    bool elsewhere;
-    OMEN_TRY(point_run(plan, parameters, &statement->scratch, &row, &elsewhere, error));
-    if (elsewhere)
-        return run_engine(statement, parameters, count, out, error);
-    statement->route = "index";
-    omen_status status = result_row(statement->session, plan->table, &row, plan->point.columns,
-                                    plan->point.names, plan->point.column_count, out, error);
-    if (row.group != NULL)
-        row_ref_release(&row);
-    return status;
+    struct query_rows *rows = &statement->rows;
+    OMEN_TRY(run_rows(statement, &run, error));
+    statement->route = route_name(run.route);
+    switch (rows->kind) {
+    case ROWS_PINNED:
+        return result_row(session, plan->rows.lookup->table, &rows->row, plan->rows.columns,
+                          plan->rows.names, plan->rows.query->target_count, out, error);
+    case ROWS_VALUES:
+        return result_values(session, &rows->values, out, error);
+    default:
+        *out = rows->stream;
+        memset(&rows->stream, 0, sizeof rows->stream);
+        return result_rename(session, out, plan->rows.names, plan->rows.query->target_count, error);
+    }
 }
 
 omen_status statement_run(struct statement *statement, const omen_value *parameters, size_t count,
                           omen_error *error)
 {
-    struct ArrowArrayStream stream;
-    OMEN_TRY(begin_run(statement, parameters, count, error));
-    struct plan *plan = statement->plan;
-    if (plan->kind == PLAN_POINT && !plan->explain) {
-        bool elsewhere;
-        OMEN_TRY(
-            point_run(plan, parameters, &statement->scratch, &statement->row, &elsewhere, error));
-        if (!elsewhere) {
-            statement->route = "index";
-            statement->result = RESULT_ROW;
-            statement->row_pending = statement->row.group != NULL;
-            return OMEN_OK;
-        }
-    } else if (!gives_rows(plan)) {
-        return run_command(statement, parameters, error);
+    struct run run;
+    omen_status status = begin_run(statement, parameters, count, &run, error);
+    if (status != OMEN_OK)
+        return status;
+    if (!gives_rows(statement->plans[0])) {
+        status = run_command(statement, &run, error);
+        statement->route = route_name(run.route);
+        return status;
     }
-    if (gives_values(plan)) {
-        OMEN_TRY(run_values(statement, error));
-        statement->result = RESULT_VALUES;
-        statement->value_row = 0;
+    OMEN_TRY(run_rows(statement, &run, error));
+    statement->route = route_name(run.route);
+    switch (statement->rows.kind) {
+    case ROWS_PINNED:
+        statement->result = RESULT_ROW;
+        statement->row_pending = statement->rows.row.group != NULL;
         return OMEN_OK;
+    case ROWS_VALUES:
+        statement->result = RESULT_VALUES;
+        return OMEN_OK;
+    default:
+        break;
     }
-    OMEN_TRY(run_engine(statement, parameters, count, &stream, error));
-    OMEN_TRY(decoder_create(statement->session->database->allocator, &stream, &statement->decoder,
-                            error));
+    OMEN_TRY(decoder_create(statement->session->database->allocator, &statement->rows.stream,
+                            &statement->decoder, error));
     statement->result = RESULT_ROWS;
     return OMEN_OK;
 }
@@ -338,7 +393,7 @@ omen_status statement_step(struct statement *statement, omen_error *error)
         statement->on_row = true;
         return OMEN_OK;
     case RESULT_VALUES:
-        statement->on_row = statement->value_row < statement->values.row_count;
+        statement->on_row = statement->value_row < statement->rows.values.row_count;
         statement->value_row += statement->on_row;
         return statement->on_row ? OMEN_OK : OMEN_END_OF_DATA;
     case RESULT_ROWS: {
@@ -355,50 +410,50 @@ omen_status statement_step(struct statement *statement, omen_error *error)
 
 uint32_t statement_parameter_count(const struct statement *statement)
 {
-    return statement->plan->parsed.parameter_count;
+    return statement->plans[0]->parsed.parameter_count;
+}
+
+/* Whether names and types are those that binding found: of queries, run or not. */
+static const struct query_plan *query_of(const struct statement *statement)
+{
+    const struct plan *plan = statement->plans[0];
+    return plan->kind == PLAN_QUERY && !plan->explain ? &plan->rows : NULL;
 }
 
 size_t statement_column_count(const struct statement *statement)
 {
-    switch (statement->result) {
-    case RESULT_ROW:
-        return statement->plan->point.column_count;
-    case RESULT_VALUES:
-        return statement->values.column_count;
-    case RESULT_ROWS:
-        return decoder_column_count(statement->decoder);
-    default:
-        return 0;
-    }
+    const struct query_plan *query = query_of(statement);
+    if (query != NULL)
+        return query->query->target_count;
+    return statement->result == RESULT_VALUES ? statement->rows.values.column_count : 0;
 }
 
 const char *statement_column_name(const struct statement *statement, size_t column)
 {
+    const struct query_plan *query = query_of(statement);
     if (column >= statement_column_count(statement))
         return NULL;
-    switch (statement->result) {
-    case RESULT_ROW:
-        return statement->plan->point.names[column];
-    case RESULT_VALUES:
-        return statement->values.names[column];
-    default:
-        return decoder_column_name(statement->decoder, column);
-    }
+    return query != NULL ? query->names[column] : statement->rows.values.names[column];
 }
 
 omen_type statement_column_type(const struct statement *statement, size_t column)
 {
+    const struct query_plan *query = query_of(statement);
     if (column >= statement_column_count(statement))
         return (omen_type){.id = OMEN_TYPE_NONE};
-    const struct plan *plan = statement->plan;
-    switch (statement->result) {
-    case RESULT_ROW:
-        return table_schema(plan->table)->columns[plan->point.columns[column]].type;
-    case RESULT_VALUES:
-        return statement->values.types[column];
-    default:
-        return decoder_column_type(statement->decoder, column);
-    }
+    return query != NULL ? query->query->types[column] : statement->rows.values.types[column];
+}
+
+/* The engine's value as the type that binding gave it: text may be VARCHAR or CHAR. */
+static omen_value retype(omen_value value, omen_type type)
+{
+    bool both_text = value.type.id >= OMEN_TYPE_TEXT && value.type.id <= OMEN_TYPE_CHAR &&
+                     type.id >= OMEN_TYPE_TEXT && type.id <= OMEN_TYPE_CHAR;
+    bool same = value.type.id == type.id &&
+                (type.id != OMEN_TYPE_DECIMAL || value.type.scale == type.scale);
+    if (both_text || same || value.is_null)
+        value.type = type;
+    return value;
 }
 
 omen_value statement_value(const struct statement *statement, size_t column)
@@ -406,16 +461,17 @@ omen_value statement_value(const struct statement *statement, size_t column)
     omen_value value = {.is_null = true};
     if (!statement->on_row || column >= statement_column_count(statement))
         return value;
+    const struct query_rows *rows = &statement->rows;
     switch (statement->result) {
     case RESULT_ROW:
-        row_group_read(statement->row.group, statement->row.slot,
-                       statement->plan->point.columns[column], &value);
+        row_group_read(rows->row.group, rows->row.slot, statement->plans[0]->rows.columns[column],
+                       &value);
         return value;
     case RESULT_VALUES:
-        return statement->values
-            .values[(statement->value_row - 1) * statement->values.column_count + column];
+        return rows->values.values[(statement->value_row - 1) * rows->values.column_count + column];
     default:
-        return decoder_value(statement->decoder, column);
+        return retype(decoder_value(statement->decoder, column),
+                      statement_column_type(statement, column));
     }
 }
 
@@ -426,7 +482,7 @@ const char *statement_route(const struct statement *statement)
 
 const char *statement_tag(const struct statement *statement)
 {
-    return statement->plan->tag;
+    return statement->plans[0]->tag;
 }
 
 uint64_t statement_rows_affected(const struct statement *statement)

@@ -178,4 +178,9 @@ OMEN_MUST_CHECK omen_status bind_default(struct binder *binder, const PgQuery__N
                                          omen_type type, const char *column,
                                          struct expression **out, omen_error *error);
 
+/* What a column gets that nothing is given for: its default, or NULL. */
+OMEN_MUST_CHECK omen_status bind_column_default(struct binder *binder,
+                                                const struct column_definition *column,
+                                                struct expression **out, omen_error *error);
+
 #endif

@@ -51,10 +51,8 @@ static omen_status find_column(struct binder *binder, const struct table *table,
     return OMEN_OK;
 }
 
-/* What a column gets that nothing is given for. */
-static omen_status bind_column_default(struct binder *binder,
-                                       const struct column_definition *column,
-                                       struct expression **out, omen_error *error)
+omen_status bind_column_default(struct binder *binder, const struct column_definition *column,
+                                struct expression **out, omen_error *error)
 {
     static const char select[] = "SELECT ";
     struct parsed parsed;

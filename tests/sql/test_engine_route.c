@@ -113,13 +113,13 @@ static void test_types_through_engine(void **state)
         "\\x00ff|1815-12-10|1969-12-31 23:59:59.999999|2024-01-02 00:00:00+00|"
         "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11|t\n"
         "null|null|null|null|null|null|null|null|null|null|null|null|null|null|null\n";
-    expect(c, "INSERT INTO t VALUES (-1, -2, -3, 0.1, 1e300, "
+    expect(c, "INSERT INTO t VALUES (-1, -2, -3, 0.1, '1e300', "
               "-1234567890123456789012345678.0123456789, 'a text beyond twelve', 'abc', 'x', "
               "'\\x00ff', '1815-12-10', '1969-12-31 23:59:59.999999', '2024-01-02Z', "
               "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', true), "
               "(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
            "ERROR 22007");
-    expect(c, "INSERT INTO t VALUES (-1, -2, -3, 0.1, 1e300, "
+    expect(c, "INSERT INTO t VALUES (-1, -2, -3, 0.1, '1e300', "
               "-1234567890123456789012345678.0123456789, 'a text beyond twelve', 'abc', 'x', "
               "'\\x00ff', '1815-12-10', '1969-12-31 23:59:59.999999', '2024-01-02 00:00Z', "
               "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', true), "
@@ -145,14 +145,14 @@ static void test_explain(void **state)
 static void test_bad_libraries(void **state)
 {
     struct fixture fixture = open_with("libc.so.6");
-    expect(fixture.connection, "SELECT 1", "ERROR 58000");
+    expect(fixture.connection, "SELECT count(*)", "ERROR 58000");
     assert_non_null(strstr(last_error()->message, "libc.so.6"));
     assert_non_null(strstr(last_error()->message, "omen_engine_entry"));
     expect(fixture.connection, "CREATE TABLE t (id int PRIMARY KEY)", "");
     expect(fixture.connection, "SELECT * FROM t WHERE id = 1", "");
     fixture_close(&fixture);
     fixture = open_with("/nonexistent/engine.so");
-    expect(fixture.connection, "SELECT 1", "ERROR 58000");
+    expect(fixture.connection, "SELECT count(*)", "ERROR 58000");
     assert_non_null(strstr(last_error()->message, "/nonexistent/engine.so"));
     fixture_close(&fixture);
 }
@@ -200,14 +200,14 @@ static void test_border(void **state)
     expect(c, "SELECT a.id, b.name FROM t a JOIN t b ON a.id = b.id WHERE a.id = 9", "9|row 9\n");
     expect(c, "SELECT id FROM t WHERE id = (SELECT max(id) FROM t)", "200\n");
     omen_counters before = counters_of(c);
-    expect(c, "SELECT g + 1 FROM t WHERE id = 5", "6\n");
+    expect(c, "SELECT g + 1 FROM t WHERE id IN (5, 500)", "6\n");
     omen_counters after = counters_of(c);
     assert_int_equal(after.engine_index_scans, before.engine_index_scans + 1);
     assert_int_equal(after.engine_scans, before.engine_scans);
     omen_value five = value_bigint(5);
     assert_int_equal(omen_delete(c, "t", &five, 1, NULL), OMEN_OK);
     expect(c, "SELECT count(*), max(id), min(id) FROM t WHERE id < 10", "9|9|0\n");
-    expect(c, "SELECT g + 1 FROM t WHERE id = 5", "");
+    expect(c, "SELECT g + 1 FROM t WHERE id IN (5, 500)", "");
     expect(c, "SELECT nope FROM t", "ERROR 42703");
     fixture_close(&fixture);
 }

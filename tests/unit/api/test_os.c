@@ -116,20 +116,20 @@ static void test_engine_versions(void **state)
     struct fixture fixture = open_over(&os);
     omen_connection *c = fixture.connection;
     entry = NULL;
-    expect(c, "SELECT 1", "ERROR 58000");
+    expect(c, "SELECT count(*)", "ERROR 58000");
     assert_non_null(strstr(last_error()->message, "omen_engine_entry"));
     assert_non_null(strstr(last_error()->message, "/libomendb_engine.so"));
     entry = refuse_version;
-    expect(c, "SELECT 1", "ERROR 58000");
+    expect(c, "SELECT count(*)", "ERROR 58000");
     assert_non_null(strstr(last_error()->message, "version"));
     entry = ignore_version;
     other_engine.abi_version = OMEN_ENGINE_ABI_VERSION + 1;
     other_engine.struct_bytes = sizeof other_engine;
-    expect(c, "SELECT 1", "ERROR 58000");
+    expect(c, "SELECT count(*)", "ERROR 58000");
     assert_non_null(strstr(last_error()->message, "version"));
     other_engine.abi_version = OMEN_ENGINE_ABI_VERSION;
     other_engine.struct_bytes--;
-    expect(c, "SELECT 1", "ERROR 58000");
+    expect(c, "SELECT count(*)", "ERROR 58000");
     fixture_close(&fixture);
 }
 

@@ -139,9 +139,18 @@ static void test_defaults(void **state)
     expect(c, "SELECT * FROM t WHERE id = 3", "3|4|null|-1.01|f|2024-02-29|null\n");
     expect(c, "CREATE TABLE x (a int DEFAULT 1 DEFAULT 2)", "ERROR 42601");
     expect(c, "CREATE TABLE x (a int DEFAULT 'abc')", "ERROR 22P02");
-    expect(c, "CREATE TABLE x (a smallint DEFAULT 70000)", "ERROR 22003");
     expect(c, "CREATE TABLE x (a int DEFAULT true)", "ERROR 42804");
+    expect(c, "CREATE TABLE x (a int, b int DEFAULT a)", "ERROR 0A000");
+    expect(c, "CREATE TABLE x (a int DEFAULT nosuch())", "ERROR 42883");
+    expect(c, "CREATE TABLE x (a int DEFAULT (SELECT 1))", "ERROR 0A000");
+    expect(c, "CREATE TABLE x (a int DEFAULT $1)", "ERROR 42P02");
     expect(c, "SELECT 1 FROM x WHERE a = 1", "ERROR 42P01");
+    /* As in PostgreSQL, a constant out of range is found when it is used. */
+    expect(c, "CREATE TABLE x (a int PRIMARY KEY, b smallint DEFAULT 70000, c text DEFAULT "
+              "upper('x' || 'y'))", "");
+    expect(c, "INSERT INTO x VALUES (1)", "ERROR 22003");
+    expect(c, "INSERT INTO x VALUES (1, 1)", "1 rows\n");
+    expect(c, "SELECT * FROM x WHERE a = 1", "1|1|XY\n");
     fixture_close(&fixture);
 }
 

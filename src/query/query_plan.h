@@ -1,0 +1,89 @@
+/* query_plan.h - a bound query: which way answers it, and running it.
+ *
+ *   core     no table: the evaluator computes the rows
+ *   index    one table, the whole key fixed: one row through the learned index
+ *   engine   everything else, as SQL text that engine_text writes
+ *
+ * The route is decided when planning; omen.route may force another when running.
+ * One thread at a time.
+ */
+#ifndef OMEN_QUERY_QUERY_PLAN_H
+#define OMEN_QUERY_QUERY_PLAN_H
+
+#include "query/lookup.h"
+#include "query/result.h"
+#include "query/session.h"
+#include "sql/engine_text.h"
+#include "sql/query_tree.h"
+
+enum route { ROUTE_BY_CORE, ROUTE_BY_INDEX, ROUTE_BY_ENGINE };
+
+/* As EXPLAIN and omen_statement_route say it. Static. */
+const char *route_name(enum route route);
+
+struct query_plan {
+    struct query *query;
+    const char **names; /* of the outputs, PostgreSQL's */
+    enum route route;
+    const char *reason;    /* for EXPLAIN; static */
+    struct lookup *lookup; /* INDEX */
+    uint32_t *columns;     /* INDEX: the outputs as columns of the table; NULL: computed */
+    struct arena *arena;   /* the plan's */
+    const omen_type *parameter_types;
+    uint32_t parameter_count;
+    struct engine_text *text; /* NULL until needed */
+};
+
+/* What one run of a statement works with. */
+struct run {
+    struct session *session;
+    const omen_value *parameters; /* of the plan's types */
+    uint32_t parameter_count;
+    int64_t now; /* microseconds since 1970, where the plan uses it */
+    struct arena *scratch;
+    enum route route; /* taken: set by running */
+};
+
+/* The rows of a query. Exactly one of the members holds them. */
+struct query_rows {
+    enum { ROWS_PINNED, ROWS_VALUES, ROWS_STREAM } kind;
+    struct row_ref row; /* PINNED: the row or none; VALUES may borrow text from it */
+    struct value_rows values;
+    struct ArrowArrayStream stream;
+};
+
+/* Decides the route of a query that binding has filled in. `plan` has query, arena and the
+ * parameters. Errors: OUT_OF_MEMORY; NOT_SUPPORTED for a type that no result has. */
+OMEN_MUST_CHECK omen_status query_plan_make(struct query_plan *plan, omen_error *error);
+
+/* Whether the core computes every expression by itself. */
+bool query_all_evaluable(struct expression *const *expressions, uint32_t count);
+
+/* The text for the engine, written on first need. Errors: as engine_text_write. */
+OMEN_MUST_CHECK omen_status query_engine_text(struct query_plan *plan, omen_error *error);
+
+/* The route under the session's settings. With `count` a fallback is counted. Errors: NOT_READY
+ * where omen.route_strict forbids falling back; as query_engine_text. */
+OMEN_MUST_CHECK omen_status query_choose(struct query_plan *plan, struct session *session,
+                                         bool count, enum route *route, omen_error *error);
+
+/* Answers it. The rows' values live in the run's arena, the plan, or what the row pins.
+ * Errors: whatever the query raises. */
+OMEN_MUST_CHECK omen_status query_run(struct query_plan *plan, struct run *run,
+                                      struct query_rows *out, omen_error *error);
+
+/* Lets go of what query_run gave; also after a failure. */
+void query_rows_release(struct query_rows *rows);
+
+/* The same by the engine, whatever the route. */
+OMEN_MUST_CHECK omen_status query_run_engine(struct query_plan *plan, struct run *run,
+                                             struct ArrowArrayStream *out, omen_error *error);
+
+/* The engine's plan of it, as a stream of one text column. */
+OMEN_MUST_CHECK omen_status query_explain_engine(struct query_plan *plan, struct run *run,
+                                                 struct ArrowArrayStream *out, omen_error *error);
+
+/* An evaluation without a row. */
+struct evaluation run_evaluation(const struct run *run);
+
+#endif
