@@ -267,7 +267,7 @@ static omen_status bind_subselect(struct from_clause *from, const PgQuery__Range
                                                     : "subquery in FROM must have an alias");
     OMEN_TRY(bind_query(from->binder, &scope, select, &query, error));
     OMEN_TRY(bind_query_relation(from->binder, query, NULL, node->alias, &relation, error));
-    relation->lateral = node->lateral;
+    relation->lateral = node->lateral && bind_uses_around(query);
     return add_leaf(from, relation, names, out, error);
 }
 

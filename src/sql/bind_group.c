@@ -197,6 +197,11 @@ omen_status bind_groups(struct selecting *selecting, omen_error *error)
         OMEN_TRY(expand(selecting, node->group_clause[i], &sets, error));
         OMEN_TRY(multiply(selecting->binder, &product, &sets, error));
     }
+    /* PostgreSQL nulls the one output that GROUP BY names, not others that say the same. */
+    for (uint32_t i = 0; i < query->group_count && has_sets; i++)
+        if (!bind_has_columns(query->groups[i]))
+            return bind_refuse(selecting->binder, query->groups[i]->location,
+                               "a constant in ROLLUP, CUBE or GROUPING SETS", error);
     if (has_sets) {
         query->grouping_sets = product.sets;
         query->grouping_set_count = product.count;

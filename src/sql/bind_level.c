@@ -1,4 +1,4 @@
-/* bind_level.c - moving a bound query one level further in. */
+/* bind_level.c - what a bound query uses of the queries around it, and moving it further in. */
 #include <stdlib.h>
 
 #include "sql/bind_query_private.h"
@@ -46,6 +46,36 @@ static int by_address(const void *one, const void *other)
     uintptr_t left = (uintptr_t) * (struct expression *const *)one;
     uintptr_t right = (uintptr_t) * (struct expression *const *)other;
     return (left > right) - (left < right);
+}
+
+/* Stops at a column of the query `*depth + 1` levels up. */
+static bool is_apart(struct expression **part, void *state);
+
+static bool query_is_apart(struct query *query, uint32_t levels, void *state)
+{
+    uint32_t *depth = state;
+    *depth += levels;
+    bool more = query_visit_parts(query, is_apart, query_is_apart, state);
+    *depth -= levels;
+    return more;
+}
+
+static bool is_apart(struct expression **part, void *state)
+{
+    const uint32_t *depth = state;
+    struct expression *expression = *part;
+    if (expression->kind == EXPRESSION_COLUMN && expression->column.levels_up == *depth + 1)
+        return false;
+    if (!expression_visit_parts(expression, is_apart, state))
+        return false;
+    return expression->kind != EXPRESSION_SUBQUERY ||
+           query_is_apart(expression->subquery.query, 1, state);
+}
+
+bool bind_uses_around(struct query *query)
+{
+    uint32_t depth = 0;
+    return !query_is_apart(query, 0, &depth);
 }
 
 omen_status bind_move_in(struct binder *binder, struct query *query, omen_error *error)

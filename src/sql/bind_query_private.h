@@ -2,9 +2,12 @@
  *
  *   bind_query   SELECT clause by clause, VALUES, WITH
  *   bind_from    FROM items and the names they bring
+ *   bind_join    USING and NATURAL
  *   bind_order   ORDER BY, DISTINCT, LIMIT: clauses that look at the outputs first
  *   bind_group   GROUP BY, grouping sets, and which columns a grouped query may show
  *   bind_set     UNION, INTERSECT, EXCEPT
+ *   bind_recursive  WITH RECURSIVE
+ *   bind_level   what a query uses of those around it
  *   bind_write   INSERT, UPDATE, DELETE
  *
  * Levels: a query in FROM or WITH has the query that holds it around it, although it sees none of
@@ -121,6 +124,9 @@ OMEN_MUST_CHECK omen_status bind_wrap(struct binder *binder, struct query *query
 /* The same without moving it: for a look at its outputs. */
 OMEN_MUST_CHECK omen_status bind_select_all(struct binder *binder, struct query *query,
                                             struct query **out, omen_error *error);
+
+/* Whether it uses columns of the query right around it. */
+bool bind_uses_around(struct query *query);
 
 /* Moves a query one level further in: what it uses of the queries around it is one level more up
  * (bind_level.c). */
