@@ -77,20 +77,20 @@ static bool is_plain_name(const char *name)
     return *name != '\0' && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_.") == strlen(name);
 }
 
-/* Reads `r0."column" as cN`, of output number `number`; the text behind it, or NULL. */
+/* Reads `r0."column" as o0$N`, of output number `number`; the text behind it, or NULL. */
 static const char *parse_output(const char *text, int number)
 {
     char ending[24];
     if (strncmp(text, "r0.\"", 4) != 0 || (text = strchr(text + 4, '"')) == NULL)
         return NULL;
-    size_t length = (size_t)snprintf(ending, sizeof ending, "\" as c%d", number);
+    size_t length = (size_t)snprintf(ending, sizeof ending, "\" as o0$%d", number);
     return strncmp(text, ending, length) == 0 ? text + length : NULL;
 }
 
 /* The core's text, cut apart in place; `*outputs` is how many columns it names. */
 static bool parse_core(char *text, enum shape *shape, const char **table, int *outputs)
 {
-    static const char select[] = "select ", count[] = "count(*) as c0", from[] = " from \"";
+    static const char select[] = "select ", count[] = "count(*) as o0$0", from[] = " from \"";
     const char *rest = text + strlen(select);
     *outputs = 0;
     if (strncmp(text, select, strlen(select)) != 0)
