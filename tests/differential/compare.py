@@ -13,6 +13,7 @@ OIDS = {"boolean": 16, "smallint": 21, "integer": 23, "bigint": 20, "real": 700,
 NAMES = {oid: name for name, oid in OIDS.items()}
 FLOATS = {700: 1e-5, 701: 1e-9}
 NUMERIC = 1700
+BLANKS_ASIDE = -1  # instead of digits: CHAR values compare without trailing blanks
 DATA_ERRORS = ("22", "23", "21")  # which of these comes first may depend on the order of evaluation
 
 
@@ -38,6 +39,8 @@ def canonical(text, oid, digits):
     """A value in a form in which equal ones are equal; floats are left for `close`."""
     if text is None:
         return None
+    if oid == OIDS["char"] and digits == BLANKS_ASIDE:
+        return text.rstrip(b" ")
     if oid == NUMERIC:
         try:
             number = decimal.Decimal(text.decode())
@@ -71,16 +74,17 @@ def close(a, b, tolerance):
     return math.isclose(x, y, rel_tol=tolerance, abs_tol=1e-12)
 
 
-def digits_of(ours, oids):
+def digits_of(ours, blanks_aside=False):
     """Digits after the point at which each column is compared."""
-    return [min(type.scale, 15) if type.name == "numeric" else 15 for type in ours.types]
+    return [min(type.scale, 15) if type.name == "numeric" else BLANKS_ASIDE if blanks_aside else 15
+            for type in ours.types]
 
 
 def rows_equal(ours, theirs, columns=None):
     """Whether two lists of rows, in this order, are equal in some (or all) columns."""
     oids = theirs.oids
     columns = range(len(oids)) if columns is None else columns
-    digits = digits_of(ours, oids)
+    digits = digits_of(ours, True)
     for mine, other in zip(ours.rows, theirs.rows):
         if not row_equal(mine, other, oids, digits, columns):
             return False
@@ -98,10 +102,10 @@ def row_equal(mine, other, oids, digits, columns):
     return True
 
 
-def bags_equal(ours, theirs):
+def bags_equal(ours, theirs, blanks_aside):
     """Whether two lists of rows are equal as multisets."""
     oids = theirs.oids
-    digits = digits_of(ours, oids)
+    digits = digits_of(ours, blanks_aside)
     columns = range(len(oids))
 
     def key(row):
@@ -133,6 +137,13 @@ def same_error(ours, theirs, lenient):
     return lenient and ours.sqlstate[:2] in DATA_ERRORS and theirs.sqlstate[:2] in DATA_ERRORS
 
 
+def folded_early(ours, theirs):
+    """PostgreSQL computes constant parts before it knows whether any row needs them: no error
+    where no row came is right too. Not so for literals that cannot be read at all."""
+    return theirs.sqlstate in ("22003", "22008", "22012", "22001", "2201F", "2201E") and not ours.rows and \
+        not ours.affected and not theirs.message.startswith('value "')
+
+
 def difference(statement, ours, theirs):
     """None, "unsupported", "order" (only the order of evaluation differs), or (class, text)."""
     if ours.sqlstate == "0A000" and theirs.sqlstate != "0A000":
@@ -144,6 +155,8 @@ def difference(statement, ours, theirs):
     if ours.sqlstate or theirs.sqlstate:
         state = ours.sqlstate or theirs.sqlstate
         if statement.lenient and statement.kind == "select" and state[:2] in ("22", "21"):
+            return "order"
+        if ours.sqlstate is None and folded_early(ours, theirs):
             return "order"
         return ("error", ours.sqlstate) if ours.sqlstate else ("accepted", theirs.sqlstate)
     if statement.kind != "select":
@@ -157,7 +170,9 @@ def select_difference(statement, ours, theirs):
     if len(ours.rows) != len(theirs.rows):
         return "rows", f"{len(ours.rows)} rows instead of {len(theirs.rows)}"
     ordered = statement.order and " ORDER BY " in str(statement.tree)
-    if not bags_equal(ours, theirs):
+    # Which of CHAR values that differ in blanks only stands for a group is free.
+    grouped = any(word in str(statement.tree) for word in ("GROUP BY", "DISTINCT", "UNION", "INTERSECT", "EXCEPT", "max(", "min("))
+    if not bags_equal(ours, theirs, grouped):
         return "rows", "other values"
     if ordered and not rows_equal(ours, theirs, statement.order):
         return "rows", "another order"

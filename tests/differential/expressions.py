@@ -26,7 +26,7 @@ TEMPLATES = {
                 "1 !CAST({numeric} AS integer)", "1 CAST({boolean} AS integer)", "1 !CAST({#numeral} AS integer)",
                 "1 CAST({smallint} AS integer)", "1 !CAST({real} AS integer)", "1 mod({integer}, {#divisor:integer})",
                 "1 ({integer} & {integer})", "1 ({integer} | {integer})", "1 ({integer} # {integer})",
-                "1 ({integer} << {#small})", "1 ({integer} >> {#small})", "1 (~ {integer})"],
+                "1 bit_length({text})", "1 gcd({integer}, {integer})", "1 regexp_count({text}, 'a')", "1 ({integer} << {#small})", "1 ({integer} >> {#small})", "1 (~ {integer})"],
     "bigint": ["3 !({bigint} + {integer})", "2 !({bigint} - {bigint})", "1 !({integer} * {bigint})",
                "1 ({bigint} / {#divisor:bigint})", "1 ({bigint} % {#divisor:bigint})", "1 abs({bigint})",
                "1 CAST({integer} AS bigint)", "1 !CAST({numeric} AS bigint)", "1 !CAST({double precision} AS bigint)",
@@ -36,7 +36,7 @@ TEMPLATES = {
                 "1 round({numeric})", "1 trunc({numeric}, {#small})", "1 trunc({numeric})", "1 floor({numeric})",
                 "1 ceil({numeric})", "1 ceiling({numeric})", "1 abs({numeric})", "1 (- {numeric})",
                 "1 sign({numeric})", "1 CAST({integer} AS numeric(12,2))", "1 !CAST({numeric} AS numeric(8,1))",
-                "1 !CAST({#numeral} AS numeric(10,2))", "1 ({numeric} % {#divisor:numeric})", "1 mod({numeric}, {#divisor:numeric})",
+                "1 !CAST({#numeral} AS numeric(10,2))", "1 div({numeric}, {#divisor:numeric})", "1 round({numeric}, {#signed})", "1 trunc({numeric}, {#signed})", "1 !power({numeric}, 2)", "1 CAST({double precision} AS numeric(20,4))", "1 ({numeric} % {#divisor:numeric})", "1 mod({numeric}, {#divisor:numeric})",
                 "1 extract({#field} FROM {timestamp})", "1 extract({#datefield} FROM {date})"],
     "real": ["2 ({real} + {real})", "1 ({real} * {real})", "1 (- {real})", "1 abs({real})", "1 CAST({integer} AS real)",
              "1 CAST({smallint} AS real)", "1 !({real} / {real})", "1 !CAST({#numeral} AS real)"],
@@ -48,7 +48,9 @@ TEMPLATES = {
                          "1 !({double precision} / {double precision})", "1 sign({double precision})",
                          "1 !power({double precision}, {#small})", "1 !CAST({#numeral} AS double precision)",
                          "1 CAST({real} AS double precision)", "1 date_part({#fieldtext}, {timestamp})",
-                         "1 exp({#small})", "1 ({real} + {numeric})"],
+                         "1 exp({#small})", "1 ({real} + {numeric})", "1 !sqrt({double precision})", "1 !ln({double precision})",
+                         "1 sin({#small})", "1 !log({double precision})", "1 cbrt({double precision})", "1 !power({double precision}, 0.5)",
+                         "1 degrees({#small})"],
     "text": ["4 ({text} || {text})", "2 ({text} || {integer})", "2 upper({text})", "2 lower({text})",
              "2 substr({text}, {#small}, {#small})", "2 substring({text} FROM {#small} FOR {#small})",
              "1 substring({text} FROM {#small})", "1 substr({text}, {#small})", "1 trim({text})", "1 ltrim({text})",
@@ -59,8 +61,11 @@ TEMPLATES = {
              "1 initcap({text})", "1 md5({text})", "1 translate({text}, 'abc', 'xy')", "2 CAST({integer} AS text)",
              "1 CAST({boolean} AS text)", "1 CAST({date} AS text)", "1 CAST({timestamp} AS text)", "1 CAST({uuid} AS text)",
              "1 CAST({double precision} AS text)", "1 CAST({#decimal} AS text)", "1 CAST({varchar} AS text)",
-             "1 CAST({char} AS text)", "1 {varchar}::text", "1 chr({#letter})", "1 to_hex({#small})", "1 quote_literal({text})",
-             "1 CAST({bytea} AS text)", "1 encode({bytea}, 'hex')"],
+             "1 CAST({char} AS text)", "1 {varchar}::text", "1 ({char} || {text})", "1 upper({varchar})", "1 substr({char}, 2, 2)", "1 chr({#letter})", "1 to_hex({#small})", "1 quote_literal({text})",
+             "1 CAST({bytea} AS text)", "1 encode({bytea}, 'hex')",
+             "1 overlay({text} PLACING 'zz' FROM 2 FOR {#small})", "1 quote_ident({text})", "1 regexp_replace({text}, 'b+', 'X')",
+             "1 to_char({timestamp}, 'YYYY-MM-DD HH24:MI:SS')", "1 left({text}, {integer})", "1 repeat({text}, {smallint})",
+             "1 CAST({numeric} AS numeric(12,3))::text", "1 CAST({real} AS text)", "1 CAST({bigint} AS text)", "1 CAST({timestamptz} AS text)"],
     "varchar": ["2 CAST({text} AS varchar)", "1 CAST({text} AS varchar(4))"],
     "char": ["1 CAST({text} AS char(4))"],
     "bytea": ["1 ({bytea} || {bytea})", "1 substring({bytea} FROM {#small} FOR {#small})"],
@@ -75,7 +80,9 @@ TEMPLATES = {
     "boolean": ["9 {#comparison}", "3 ({boolean} AND {boolean})", "3 ({boolean} OR {boolean})", "2 (NOT {boolean})",
                 "2 ({#any} IS NULL)", "2 ({#any} IS NOT NULL)", "2 ({text} LIKE {#pattern})", "1 ({text} NOT LIKE {#pattern})",
                 "1 ({text} ILIKE {#pattern})", "1 ({varchar} LIKE {#pattern})", "4 {#inlist}", "3 {#between}", "2 {#distinct}",
-                "1 ({boolean} IS TRUE)", "1 ({boolean} IS NOT FALSE)", "1 ({boolean} IS UNKNOWN)", "1 starts_with({text}, {text})",
+                "1 ({boolean} IS TRUE)", "1 ({boolean} IS NOT FALSE)", "1 ({boolean} IS UNKNOWN)", "1 starts_with({text}, {text})", "1 ({text} ~ 'a+b?')", "1 ({text} !~* '^A')", "1 ({char} = {text})", "1 ({char} LIKE {#pattern})",
+                "1 (({integer}, {text}) = ({integer}, {text}))", "1 (({integer}, {text}) < ({integer}, {text}))", "1 ({real} = {double precision})",
+                "1 ({numeric} = {double precision})", "1 ({text} SIMILAR TO 'a%')", "1 ({text} LIKE 'a!%' ESCAPE '!')",
                 "3 {#odd}", "1 CAST({integer} AS boolean)", "1 !CAST({#truth} AS boolean)", "1 ({boolean} = {boolean})"],
 }
 
@@ -208,13 +215,18 @@ class Expressions:
     # ------------------------------------------------------------- holes
 
     def hole_small(self, scope, depth):
+        if self.wild and self.choose.random() < 0.05:
+            self.raises = True
+            return self.choose.choice(["(-1)", "100", "2147483647", "(-2147483648)"])
         return str(self.choose.choice([0, 1, 1, 2, 2, 3, 4]))
 
     def hole_signed(self, scope, depth):
+        if self.wild and self.choose.random() < 0.05:
+            return self.choose.choice(["2147483647", "(-2147483648)"])
         return str(self.choose.choice([0, 1, 2, 3, 5, -1, -2]))
 
     def hole_one(self, scope, depth):
-        return str(self.choose.choice([1, 1, 2, 3, -1]))
+        return str(self.choose.choice([1, 1, 2, 3, -1, 0] if self.wild else [1, 1, 2, 3, -1]))
 
     def hole_month(self, scope, depth):
         return str(self.choose.randrange(1, 13))

@@ -48,6 +48,7 @@ def run_episode(conninfo, seed, statements, at, pipe):
     pair = Pair(conninfo, episode.route)
     for number, statement in enumerate(episode.statements):
         at.value = number
+        found = None
         for found, ours, theirs in pair.perform(statement):
             count(counts, statement, found, ours, theirs)
             if found == "unsupported":

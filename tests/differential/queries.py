@@ -19,7 +19,9 @@ class Query:
 
     def make(self):
         maker = self.episode.pick([(30, self.plain), (14, self.joined), (16, self.grouped), (6, self.whole), (6, self.windowed),
-                                   (6, self.combined), (7, self.derived), (5, self.distinct), (2, self.constant)])
+                                   (6, self.combined), (7, self.derived), (5, self.distinct), (2, self.constant), (2, self.rolled),
+                                   (2, self.using), (2, self.listed), (1, self.series), (2, self.lateral), (1, self.recursive),
+                                   (2, self.first_of_each)])
         tree, outputs = maker()
         order = ()
         if outputs and self.choose.random() < 0.35:
@@ -251,6 +253,91 @@ class Query:
             parts.append(Node(None, ["SELECT ", ", ".join(map(str, nodes)), f" FROM {sql}", self.episode.where(table, scope)]))
         self.lenient = True
         return Node(None, parts), names
+
+    def rolled(self):
+        """GROUPING SETS, ROLLUP, CUBE over columns."""
+        sql, scope, table = self.source()
+        keys = self.choose.sample(scope, min(2, len(scope)))
+        names = ", ".join(c.sql for c in keys)
+        by = self.choose.choice([f"ROLLUP ({names})", f"CUBE ({names})", f"GROUPING SETS (({names}), ({keys[0].sql}), ())",
+                                 f"GROUPING SETS (({keys[0].sql}), ())"])
+        if by.startswith("GROUPING SETS ((" + keys[0].sql + "), ())"):
+            keys = keys[:1]
+        outputs = [(c.sql, c.type.name) for c in keys] + [(f"grouping({keys[0].sql})", "integer"), ("count(*)", "bigint")]
+        call, type = self.aggregate(scope)
+        self.lenient = self.e.raises
+        return Node(None, ["SELECT ", ", ".join(n for n, _ in outputs), ", ", call, f" FROM {sql}", self.episode.where(table, scope, 0.5),
+                           f" GROUP BY {by}"]), [t for _, t in outputs] + [type]
+
+    def using(self):
+        """JOIN ... USING and NATURAL JOIN: columns merged."""
+        tables = self.episode.tables
+        left, right = self.choose.choice(tables), self.choose.choice(tables)
+        a, b = self.episode.alias(), self.episode.alias()
+        shared = [c for c in left.columns for d in right.columns if c.sql == d.sql and c.type.name == d.type.name]
+        if not shared:
+            return self.plain()
+        merged = self.choose.choice(shared)
+        kind = self.choose.choice(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"])
+        scope = [c for c in self.episode.scope(left, a) + self.episode.scope(right, b)]
+        extra = self.choose.choice(scope)
+        item = self.choose.choice([f"{merged.sql}, {extra.sql}", "*", f"{merged.sql}", f"{a}.{merged.sql}, {b}.{merged.sql}, {merged.sql}"])
+        return Node(None, [f"SELECT {item} FROM {left.name} {a} {kind} {right.name} {b} USING ({merged.sql})"]), None
+
+    def listed(self):
+        """VALUES alone, or in FROM with names."""
+        names = [self.choose.choice(values.TYPES) for _ in range(self.choose.choice([1, 2, 3]))]
+        rows = Items([Node(None, ["(", ", ".join(str(self.e.literal(n, [])) for n in names), ")"])
+                      for _ in range(self.choose.choice([1, 2, 4]))])
+        if self.choose.random() < 0.4:
+            return Node(None, ["VALUES ", rows]), names
+        alias = self.episode.alias()
+        scope = [Column(f"{alias}.v{i}", ColumnType(n, 10, 2)) for i, n in enumerate(names)]
+        items, types = self.items(scope, 1)
+        return Node(None, ["SELECT ", items, " FROM (VALUES ", rows, f") AS {alias} ({', '.join(f'v{i}' for i in range(len(names)))})",
+                           self.filter(None, scope)]), types
+
+    def series(self):
+        alias = self.episode.alias()
+        scope = [Column(f"{alias}.n", ColumnType("integer"), ["1", "2", "3"])]
+        items, types = self.items(scope, 1)
+        return Node(None, ["SELECT ", items, f" FROM generate_series({self.choose.choice(['1, 5', '3, 1', '1, 10, 3', '5, 1, -2', '0, 0'])}) AS {alias} (n)",
+                           self.filter(None, scope)]), types
+
+    def lateral(self):
+        """A subquery in FROM that sees the entry before it."""
+        sql, scope, table = self.source()
+        if "." not in scope[0].sql:
+            return self.plain()
+        inner, alias, outer = self.episode.table(), self.episode.alias(), self.episode.alias()
+        fresh = self.episode.scope(inner, alias)
+        on = self.condition(scope, fresh)
+        if on is None:
+            return self.plain()
+        self.lenient = True
+        join = self.choose.choice([" CROSS JOIN LATERAL ", ", LATERAL ", " LEFT JOIN LATERAL "])
+        call = self.choose.choice(["count(*)", f"max({fresh[0].sql})"]) if fresh[0].type.name in ORDERED else "count(*)"
+        return Node(None, [f"SELECT {scope[0].sql}, {outer}.x FROM {sql}{join}(SELECT {call} AS x FROM {inner.name} {alias} WHERE ", on, f") AS {outer}",
+                           " ON true" if "LEFT" in join else "", Node(None, [" WHERE ", self.e.expr("boolean", scope, 1)], optional=True)]), None
+
+    def recursive(self):
+        alias = self.episode.alias()
+        step, last = self.choose.choice([1, 2, 3]), self.choose.choice([5, 10])
+        word = self.choose.choice(["UNION ALL", "UNION"])
+        return Node(None, [f"WITH RECURSIVE {alias} (n) AS (SELECT 1 {word} SELECT n + {step} FROM {alias} WHERE n < {last}) SELECT n, n * n FROM {alias}"]), \
+            ["integer", "integer"]
+
+    def first_of_each(self):
+        """DISTINCT ON with an order that fixes which row it is."""
+        sql, scope, table = self.source()
+        if not table.key:
+            return self.plain()
+        prefix = scope[0].sql.rsplit(".", 1)[0] + "." if "." in scope[0].sql else ""
+        by = self.choose.choice(scope)
+        total = ", ".join(prefix + name for name in table.key)
+        item = self.choose.choice(scope)
+        return Node(None, [f"SELECT DISTINCT ON ({by.sql}) {by.sql}, {item.sql} FROM {sql}", self.episode.where(table, scope, 0.5),
+                           f" ORDER BY {by.sql}{self.choose.choice(['', ' DESC'])}, {total}"]), None
 
     def derived(self):
         """A subquery in FROM or WITH, and a query over it."""

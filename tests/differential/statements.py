@@ -145,7 +145,7 @@ class Episode:
     def add(self):
         self.e.raises = False
         self.pick([(62, self.select), (6, self.insert_some), (8, self.update), (6, self.delete), (3, self.insert_select),
-                   (9, self.prepared), (2, self.check_all), (2, self.broken), (1, self.recreate)])()
+                   (9, self.prepared), (2, self.check_all), (2, self.broken), (1, self.recreate), (1, self.maintain)])()
 
     def table(self):
         return self.choose.choice(self.tables)
@@ -208,6 +208,8 @@ class Episode:
         choose, table = self.choose, self.table()
         scope = self.scope(table)
         others = [c for c in table.columns if c.sql not in table.key]
+        if others and choose.random() < 0.08:
+            return self.update_from(table, choose.choice(others))
         keyed = table.key and (not others or choose.random() < 0.12)
         columns = [choose.choice([c for c in table.columns if c.sql in table.key])] if keyed else \
             choose.sample(others, min(len(others), choose.choice([1, 1, 2])))
@@ -222,9 +224,31 @@ class Episode:
         where = self.where(table, scope)
         self.emit([f"UPDATE {table.name} SET ", Items(sets), where], "write", lenient=True)
 
+    def update_from(self, table, target):
+        """UPDATE ... FROM groups of another table: at most one row meets each target."""
+        source, alias, inner = self.table(), self.alias(), self.alias()
+        pairs = [(k, s) for k in table.columns for s in source.columns if k.type.name == s.type.name]
+        pair = self.choose.choice(pairs) if pairs else None
+        same = [c for c in source.columns if c.type.name == target.type.name and c.type.name in ORDERED]
+        if not pair or not same:
+            return
+        self.emit([f"UPDATE {table.name} SET {target.sql} = {alias}.v FROM (SELECT {inner}.{pair[1].sql} AS k, ",
+                   f"max({inner}.{self.choose.choice(same).sql}) AS v FROM {source.name} {inner} GROUP BY {inner}.{pair[1].sql}) AS {alias} ",
+                   f"WHERE {table.name}.{pair[0].sql} = {alias}.k"], "write", lenient=True)
+
     def delete(self):
         table = self.table()
         scope = self.scope(table)
+        if self.choose.random() < 0.06:
+            alias = self.alias()
+            other = self.scope(self.table(), alias)
+            pairs = [(a, b) for a in self.scope(table, table.name) for b in other if a.type.name == b.type.name]
+            if pairs:
+                a, b = self.choose.choice(pairs)
+                rest = self.e.hole_comparison(other, 1)
+                name = next(t.name for t in self.tables if len(t.columns) == len(other) and
+                            [c.type for c in t.columns] == [c.type for c in other])
+                return self.emit([f"DELETE FROM {table.name} USING {name} AS {alias} WHERE {a.sql} = {b.sql} AND ", rest], "write", lenient=True)
         if self.choose.random() < 0.6 and table.key:
             key = next(c for c in scope if c.sql == table.key[0])
             where = Node(None, [f" WHERE {key.sql} = ", self.e.operand(key, scope)])
@@ -254,6 +278,10 @@ class Episode:
     def check_all(self):
         table = self.table()
         self.emit([f"SELECT * FROM {table.name}"], "select")
+
+    def maintain(self):
+        """Not SQL: row groups are frozen and compacted."""
+        self.emit(["-- maintain"], "maintain")
 
     def recreate(self):
         """DDL's own errors, and a table that comes again with other columns."""

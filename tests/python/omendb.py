@@ -89,6 +89,7 @@ class Value(ctypes.Structure):
         value.type.id = TYPE_IDS[name]
         value.type.precision, value.type.scale = precision, scale
         if python is None:
+            value.type.precision = precision or (38 if name == "numeric" else 0)
             return value
         content = value.content
         if name == "boolean":
