@@ -510,8 +510,7 @@ static void test_interrupts(void **state)
     static const char *const endless[] = {
         "SELECT count(*) FROM big a, big b, big c",
         "SELECT a.id FROM big a, big b, big c WHERE a.name = c.name || b.name || a.name",
-        "SELECT count(*) FROM big a JOIN big b ON a.amount = b.amount JOIN big c "
-        "ON b.amount = c.amount",
+        "SELECT count(*) FROM big a JOIN big b USING (amount) JOIN big c USING (amount)",
         "SELECT count(*) FROM generate_series(1, 100000000000)",
         "WITH RECURSIVE w AS (SELECT 1 AS n UNION ALL SELECT n FROM w) SELECT count(*) FROM w",
     };
