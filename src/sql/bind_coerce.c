@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "sql/bind_private.h"
+#include "sql/function.h"
 #include "sql/cast.h"
 #include "sql/value_text.h"
 
@@ -339,6 +340,13 @@ static omen_status read_digits(struct binder *binder, const struct semantics_lin
                                const struct expression *call, int32_t *out, omen_error *error)
 {
     *out = 0;
+    if (line->rule == RESULT_DECIMAL_FIELD) {
+        const struct expression *field = call->arguments[0];
+        *out = field->kind == EXPRESSION_CONSTANT
+                   ? function_extract_scale(&field->value, call->arguments[1]->type.id)
+                   : EXTRACT_SCALE_MAX;
+        return OMEN_OK;
+    }
     if (line->rule != RESULT_DECIMAL_DIGITS || call->argument_count < 2)
         return OMEN_OK;
     const struct expression *digits = call->arguments[1];

@@ -10,9 +10,8 @@
 #include <string.h>
 
 #include "column/utf8.h"
+#include "sql/calendar.h"
 #include "sql/value_text.h"
-
-static const int64_t US_PER_DAY = INT64_C(86400000000);
 
 static bool is_integer(omen_type_id type)
 {

@@ -34,6 +34,10 @@ int function_compare(const omen_value *left, const omen_value *right);
 omen_status function_cast(bool explicit_cast, const struct call_context *context,
                           const omen_value *argument, omen_value *out, omen_error *error);
 
+/* The digits behind the point that EXTRACT of a field gives for a value of this type. */
+enum { EXTRACT_SCALE_MAX = 6 };
+int32_t function_extract_scale(const omen_value *field, omen_type_id type);
+
 /* --- arguments --- */
 
 static inline int64_t argument_integer(const omen_value *value)

@@ -491,6 +491,7 @@ omen_status semantics_result_type(const struct semantics_line *line, const omen_
     case RESULT_DECIMAL_WHOLE:
         return decimal_result(38, 0, out, error);
     case RESULT_DECIMAL_DIGITS:
+    case RESULT_DECIMAL_FIELD:
         return decimal_result(38, (uint32_t)(digits > 0 ? digits : 0), out, error);
     }
     return error_set(error, OMEN_INTERNAL, "a line of no result");

@@ -55,6 +55,7 @@ enum result_rule {
     RESULT_DECIMAL_SUM,      /* 38 digits, argument's scale */
     RESULT_DECIMAL_WHOLE,    /* 38 digits, scale 0 */
     RESULT_DECIMAL_DIGITS,   /* 38 digits, scale: argument 2, a constant (round, trunc) */
+    RESULT_DECIMAL_FIELD,    /* 38 digits, scale: argument 1's, a field's name (extract) */
 };
 
 enum { DECIMAL_QUOTIENT_SCALE = 20, SEMANTICS_ARGUMENTS_MAX = 4 };
@@ -142,7 +143,8 @@ OMEN_MUST_CHECK omen_status semantics_common_type(const omen_type *types, uint32
                                                   omen_error *error);
 
 /* The type of a line's result for arguments already of its types. `digits`: the constant second
- * argument of RESULT_DECIMAL_DIGITS, else 0. Errors: NOT_SUPPORTED beyond 38 digits of scale. */
+ * argument of RESULT_DECIMAL_DIGITS, the scale of a RESULT_DECIMAL_FIELD, else 0. Errors:
+ * NOT_SUPPORTED beyond 38 digits of scale. */
 OMEN_MUST_CHECK omen_status semantics_result_type(const struct semantics_line *line,
                                                   const omen_type *arguments,
                                                   uint32_t argument_count, int32_t digits,

@@ -1,56 +1,11 @@
-/* value_datetime.c - dates and timestamps in ISO 8601, proleptic Gregorian, years BC included.
- *
- * Days count from 1970-01-01 and microseconds from its midnight. Year 0 here is 1 BC there. The
- * conversions between days and dates are the well-known ones over 400-year eras that start on
- * 1 March (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
- */
+/* value_datetime.c - dates and timestamps in ISO 8601, years BC included. */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "sql/calendar.h"
 #include "sql/value_text.h"
-
-enum {
-    DAYS_PER_ERA = 146097,
-    DAYS_TO_1970 = 719468, /* from 0000-03-01 */
-    YEAR_MIN = -4712,      /* 4713 BC, where PostgreSQL's calendar begins */
-    YEAR_MAX = 5874897,
-};
-
-static const int64_t US_PER_SECOND = 1000000;
-static const int64_t US_PER_DAY = INT64_C(86400000000);
-
-static int64_t days_from_civil(int64_t year, int month, int day)
-{
-    int64_t shifted = month <= 2 ? year - 1 : year;
-    int64_t era = (shifted >= 0 ? shifted : shifted - 399) / 400;
-    int64_t year_of_era = shifted - era * 400;
-    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    return era * DAYS_PER_ERA + day_of_era - DAYS_TO_1970;
-}
-
-static void civil_from_days(int64_t days, int64_t *year, int *month, int *day)
-{
-    days += DAYS_TO_1970;
-    int64_t era = (days >= 0 ? days : days - (DAYS_PER_ERA - 1)) / DAYS_PER_ERA;
-    int64_t day_of_era = days - era * DAYS_PER_ERA;
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t shifted_month = (5 * day_of_year + 2) / 153;
-    *day = (int)(day_of_year - (153 * shifted_month + 2) / 5 + 1);
-    *month = (int)(shifted_month < 10 ? shifted_month + 3 : shifted_month - 9);
-    *year = year_of_era + era * 400 + (*month <= 2);
-}
-
-static int month_days(int64_t year, int month)
-{
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return days[month - 1] + (month == 2 && leap);
-}
 
 /* --- writing --- */
 
@@ -77,11 +32,7 @@ size_t date_to_text(int32_t days, char *buffer)
 
 size_t timestamp_to_text(int64_t microseconds, bool zone, char *buffer)
 {
-    int64_t days = microseconds / US_PER_DAY, rest = microseconds % US_PER_DAY;
-    if (rest < 0) {
-        rest += US_PER_DAY;
-        days--;
-    }
+    int64_t rest, days = day_of(microseconds, &rest);
     bool before_christ;
     size_t length = write_date(days, buffer, &before_christ);
     int seconds = (int)(rest / US_PER_SECOND), fraction = (int)(rest % US_PER_SECOND);

@@ -6,11 +6,14 @@
 #include <strings.h>
 
 #include "column/utf8.h"
+#include "sql/semantics.h"
 
 enum { SHOWN_BYTES_MAX = 100 };
 
 const char *type_name_of(omen_type_id type)
 {
+    if ((int)type == SQL_TYPE_INTERVAL)
+        return "interval";
     switch (type) {
     case OMEN_TYPE_NONE:
         return "unknown";
@@ -307,6 +310,12 @@ omen_status value_from_text(omen_type type, const char *text, size_t length, str
     omen_status status;
     memset(out, 0, sizeof *out);
     out->type = type;
+    if ((int)type.id == SQL_TYPE_INTERVAL) {
+        struct interval interval = {0};
+        status = interval_from_text(text, length, &interval, error);
+        memcpy(out->as.uuid, &interval, sizeof interval);
+        return status;
+    }
     switch (type.id) {
     case OMEN_TYPE_BOOLEAN:
         return boolean_from_text(text, length, &out->as.boolean, error);
@@ -369,7 +378,7 @@ static size_t uuid_write(const uint8_t *uuid, char *buffer)
 }
 
 /* Values of bounded text, into a buffer of VALUE_TEXT_BYTES. */
-enum { VALUE_TEXT_BYTES = 64 };
+enum { VALUE_TEXT_BYTES = INTERVAL_TEXT_BYTES_MAX };
 
 /* A value from a caller may carry any scale; more than 38 digits no decimal has. */
 static uint32_t decimal_shown_scale(int8_t scale)
@@ -379,7 +388,11 @@ static uint32_t decimal_shown_scale(int8_t scale)
 
 static size_t small_to_text(const omen_value *value, char *buffer)
 {
-    switch (value->type.id) {
+    struct interval interval;
+    switch ((int)value->type.id) {
+    case SQL_TYPE_INTERVAL:
+        memcpy(&interval, value->as.uuid, sizeof interval);
+        return interval_to_text(&interval, buffer);
     case OMEN_TYPE_BOOLEAN:
         buffer[0] = value->as.boolean ? 't' : 'f';
         return 1;

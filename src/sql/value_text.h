@@ -72,6 +72,7 @@ enum {
     DATE_TEXT_BYTES_MAX = 32,
     TIMESTAMP_TEXT_BYTES_MAX = 48,
     DECIMAL_TEXT_BYTES_MAX = 48,
+    INTERVAL_TEXT_BYTES_MAX = 96,
     FLOAT_TEXT_BYTES_MAX = 32,
 };
 
@@ -83,6 +84,13 @@ size_t float_to_text(float value, char *buffer);
 size_t double_to_text(double value, char *buffer);
 /* A finite number with that many significant digits at most, as casts to NUMERIC take it. */
 size_t float_to_text_digits(double value, int digits, char *buffer);
+
+/* As PostgreSQL's interval_in and interval_out, style "postgres". Errors: INVALID_DATETIME,
+ * INTERVAL_OVERFLOW. */
+struct interval;
+OMEN_MUST_CHECK omen_status interval_from_text(const char *text, size_t length,
+                                               struct interval *out, omen_error *error);
+size_t interval_to_text(const struct interval *interval, char *buffer);
 
 OMEN_MUST_CHECK omen_status date_from_text(const char *text, size_t length, int32_t *days,
                                            omen_error *error);

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "sql/evaluate.h"
+#include "sql/function.h"
 #include "sql/value_text.h"
 
 static const char *cases_path;
@@ -156,6 +157,7 @@ static void read_call(const char *text, struct call *call)
         return;
     }
     call->kind = SEMANTICS_FUNCTION;
+    (void)take(call, "pg_catalog.");
     read_name(call, "(");
     call->at++;
     while (!take(call, ")")) {
@@ -222,6 +224,10 @@ static omen_type result_type(const struct semantics_line *line, const struct cal
         break;
     case RESULT_DECIMAL_DIGITS:
         type.scale = (int8_t)larger(0, call->arguments[1].as.i32);
+        break;
+    case RESULT_DECIMAL_FIELD:
+        type.scale =
+            (int8_t)function_extract_scale(&call->arguments[0], call->arguments[1].type.id);
         break;
     case RESULT_DECIMAL_SUM:
     case RESULT_DECIMAL_WHOLE:

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
+#include "sql/semantics.h"
 #include "sql/value_text.h"
 
 struct text_case {
@@ -246,6 +247,35 @@ static void test_hostile_texts(void **state)
     arena_release(&arena);
 }
 
+/* Any text is an interval that prints and reads back as the same, or an error. */
+static void test_intervals(void **state)
+{
+    static const char *const words[] = {"1",    "-2",   "3.5",  "04:05:06", "+1:2",  "1-2", "day",
+                                        "mons", "year", "weeks", "ago",     "P",     "T",   "Y",
+                                        " ",    " ",    "@",    "us",       ".5",    "-",   "99999999999",
+                                        "2147483647", "9223372036854775807", "x", ":", "H", "5M"};
+    struct random random = random_seeded(seed_of_run());
+    struct allocator allocator;
+    struct arena arena;
+    allocator_init(&allocator, 0);
+    arena_init(&arena, &allocator);
+    for (int i = 0; i < 200000; i++) {
+        char text[128] = "", printed[INTERVAL_TEXT_BYTES_MAX];
+        size_t length = 0;
+        omen_value value, back;
+        for (uint64_t parts = 1 + random_below(&random, 8); parts > 0 && strlen(text) < 100; parts--)
+            strncat(text, words[random_below(&random, sizeof words / sizeof *words)], 24);
+        omen_type type = {.id = (omen_type_id)SQL_TYPE_INTERVAL};
+        if (value_from_text(type, text, strlen(text), &arena, &value, NULL) != OMEN_OK)
+            continue;
+        assert_int_equal(value_to_text(&value, printed, sizeof printed, &length), OMEN_OK);
+        if (value_from_text(type, printed, length, &arena, &back, NULL) != OMEN_OK ||
+            memcmp(value.as.uuid, back.as.uuid, 16) != 0)
+            fail_msg("'%s' prints as '%.*s', which does not read back", text, (int)length, printed);
+    }
+    arena_release(&arena);
+}
+
 /* What does not fit the buffer says how much is needed and writes nothing. */
 static void test_small_buffers(void **state)
 {
@@ -271,6 +301,7 @@ int main(void)
         cmocka_unit_test(test_known_texts),
         cmocka_unit_test(test_round_trips),
         cmocka_unit_test(test_hostile_texts),
+        cmocka_unit_test(test_intervals),
         cmocka_unit_test(test_small_buffers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
