@@ -371,7 +371,7 @@ static void put_column(struct text_writer *writer, const struct column_use *use)
     const struct relation *relation = use->relation;
     if (relation->kind == RELATION_TABLE && use->column < relation->column_count) {
         text_put_format(writer, "r%u.", relation->number);
-        text_put_name(writer, relation->columns[use->column].name);
+        text_put_name(writer, table_schema(relation->table)->columns[use->column].name);
     } else if (relation->kind == RELATION_TABLE) {
         text_put_format(writer, "r%u.", relation->number);
         text_put_name(writer, ROW_ID_NAME);

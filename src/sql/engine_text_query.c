@@ -217,8 +217,42 @@ static void put_select(struct text_writer *writer, const struct query *query)
 
 /* --- VALUES and set operations --- */
 
+static bool find_subquery(struct expression **part, void *state)
+{
+    bool *found = state;
+    *found |= (*part)->kind == EXPRESSION_SUBQUERY;
+    return !*found && expression_visit_parts(*part, find_subquery, state);
+}
+
+static bool values_have_subqueries(const struct query *query)
+{
+    bool found = false;
+    for (uint32_t row = 0; row < query->row_count && !found; row++)
+        for (uint32_t i = 0; i < query->target_count && !found; i++)
+            find_subquery(&query->rows[row][i], &found);
+    return found;
+}
+
+/* The engine computes VALUES while planning, when it has no subquery's value yet. */
+static void put_rows(struct text_writer *writer, const struct query *query)
+{
+    for (uint32_t row = 0; row < query->row_count && writer->status == OMEN_OK; row++) {
+        text_put(writer, row > 0 ? " UNION ALL SELECT " : "SELECT ");
+        for (uint32_t i = 0; i < query->target_count; i++) {
+            text_put(writer, i > 0 ? ", " : "");
+            text_put_expression(writer, query->rows[row][i]);
+            text_put(writer, " AS ");
+            text_put_output(writer, writer->outputs, i);
+        }
+    }
+}
+
 static void put_values(struct text_writer *writer, const struct query *query)
 {
+    if (values_have_subqueries(query)) {
+        put_rows(writer, query);
+        return;
+    }
     text_put(writer, "SELECT ");
     for (uint32_t i = 0; i < query->target_count; i++) {
         text_put_format(writer, "%scolumn%u AS ", i > 0 ? ", " : "", i + 1);
@@ -237,7 +271,7 @@ static void put_values(struct text_writer *writer, const struct query *query)
 static bool stands_alone(const struct query *query)
 {
     return query->cte_count == 0 && query->order_count == 0 && query->limit == NULL &&
-           query->offset == NULL && query->kind != QUERY_SET;
+           query->offset == NULL && query->kind == QUERY_SELECT;
 }
 
 static void put_side(struct text_writer *writer, const struct query *side, bool bare)

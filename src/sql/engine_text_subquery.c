@@ -264,6 +264,16 @@ static void put_quantified(struct text_writer *writer, const struct expression *
         put_not_in(writer, &equal);
 }
 
+/* The engine believes the value of a column without NULLs to be none even where there is no row;
+ * whole() makes no such promise. Correlated ones are joins, which know better. */
+static void put_scalar(struct text_writer *writer, const struct query *query)
+{
+    bool correlated = is_correlated(query);
+    text_put(writer, correlated ? "(" : "whole((");
+    put_whole(writer, query);
+    text_put(writer, correlated ? ")" : "))");
+}
+
 void text_put_subquery(struct text_writer *writer, const struct expression *expression,
                        enum text_position position)
 {
@@ -280,9 +290,7 @@ void text_put_subquery(struct text_writer *writer, const struct expression *expr
         }
         break;
     case SUBQUERY_SCALAR:
-        text_put(writer, "(");
-        put_whole(writer, query);
-        text_put(writer, ")");
+        put_scalar(writer, query);
         break;
     case SUBQUERY_ANY:
     case SUBQUERY_ALL:

@@ -142,8 +142,8 @@ static const struct text_case cases[] = {
      "FROM \"u.1\" AS r1 WHERE ((r0.\"n\" > r1.\"v\") IS NOT TRUE))) OR (r0.\"n\" IN "
      "(SELECT r2.\"v\" AS s2$0 FROM \"u.2\" AS r2)))"},
     {"SELECT (SELECT max(v) FROM u) FROM t",
-     "SELECT (SELECT max(r1.\"v\") AS s1$0 FROM \"u.1\" AS r1) AS o0$0 FROM \"t.0\" AS "
-     "r0"},
+     "SELECT whole((SELECT max(r1.\"v\") AS s1$0 FROM \"u.1\" AS r1)) AS o0$0 FROM "
+     "\"t.0\" AS r0"},
     {"WITH RECURSIVE r(a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM r WHERE a < 10) "
      "SELECT a FROM r",
      "WITH RECURSIVE w0 AS (SELECT CAST(1 AS INT) AS w0$0 UNION ALL SELECT (r0.w0$0 + "
