@@ -29,6 +29,8 @@ struct query_plan {
     struct lookup *lookup; /* INDEX */
     uint32_t *columns;     /* INDEX: the outputs as columns of the table; NULL: computed */
     struct arena *arena;   /* the plan's */
+    struct binder *binder; /* what bound the query; the plan's */
+    bool decorrelated;     /* done, or tried */
     const omen_type *parameter_types;
     uint32_t parameter_count;
     struct engine_text *text; /* NULL until needed */
@@ -59,7 +61,8 @@ OMEN_MUST_CHECK omen_status query_plan_make(struct query_plan *plan, omen_error 
 /* Whether the core computes every expression by itself. */
 bool query_all_evaluable(struct expression *const *expressions, uint32_t count);
 
-/* The text for the engine, written on first need. Errors: as engine_text_write. */
+/* The text for the engine, written on first need. Errors: as decorrelate_query and
+ * engine_text_write. */
 OMEN_MUST_CHECK omen_status query_engine_text(struct query_plan *plan, omen_error *error);
 
 /* The route under the session's settings. With `count` a fallback is counted. Errors: NOT_READY
