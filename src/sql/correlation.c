@@ -179,11 +179,11 @@ bool correlation_is_equality(struct binder *binder, struct query *query)
 
 static bool find_subquery(struct expression **part, void *state)
 {
-    return (*part)->kind != EXPRESSION_SUBQUERY && expression_visit_parts(*part, find_subquery, state);
+    return (*part)->kind != EXPRESSION_SUBQUERY &&
+           expression_visit_parts(*part, find_subquery, state);
 }
 
 bool expression_has_subquery(struct expression *expression)
 {
     return !find_subquery(&expression, NULL);
 }
-

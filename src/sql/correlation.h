@@ -11,11 +11,12 @@ enum { CORRELATION_KEYS_MAX = 32 };
 
 /* What a subquery takes from the query around it. */
 struct correlation {
-    struct expression *keys[CORRELATION_KEYS_MAX]; /* columns of that query, as it sees them (levels_up 0) */
+    struct expression
+        *keys[CORRELATION_KEYS_MAX]; /* columns of that query, as it sees them (levels_up 0) */
     uint32_t key_count;
-    uint32_t depth;  /* of the query being walked, below the subquery */
-    bool far;        /* something from further out */
-    bool misplaced;  /* where a join with the keys can't reach: FROM, a side of a set operation */
+    uint32_t depth; /* of the query being walked, below the subquery */
+    bool far;       /* something from further out */
+    bool misplaced; /* where a join with the keys can't reach: FROM, a side of a set operation */
     bool in_from;
     struct relation *listed; /* replacing: the relation that lists the keys */
     struct binder *binder;

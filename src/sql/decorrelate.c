@@ -32,8 +32,8 @@ struct rewriting {
     struct from_item **from;
     uint32_t from_count;
     struct expression *condition;
-    bool grouped; /* within a grouped query's outputs, outside of its aggregates */
-    bool filter;  /* in WHERE or HAVING, where the engine joins EXISTS and IN itself */
+    bool grouped;             /* within a grouped query's outputs, outside of its aggregates */
+    bool filter;              /* in WHERE or HAVING, where the engine joins EXISTS and IN itself */
     struct replacement *done; /* a tested expression of a CASE stands in each of its comparisons */
 };
 
@@ -72,8 +72,8 @@ static struct expression *make(struct rewriting *rewriting, enum expression_kind
     made->argument_count = argument_count;
     if (argument_count == 0)
         return made;
-    made->arguments = bind_alloc(rewriting->binder, argument_count * sizeof *made->arguments,
-                                 rewriting->error);
+    made->arguments =
+        bind_alloc(rewriting->binder, argument_count * sizeof *made->arguments, rewriting->error);
     return made->arguments == NULL ? NULL : made;
 }
 
@@ -194,7 +194,8 @@ static omen_status key_condition(struct rewriting *rewriting, struct expression 
     if (all == NULL)
         return OMEN_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < count; i++) {
-        if (!expression_has_subquery(conjuncts[i]) && !correlation_of_expression(rewriting->binder, conjuncts[i]))
+        if (!expression_has_subquery(conjuncts[i]) &&
+            !correlation_of_expression(rewriting->binder, conjuncts[i]))
             all->arguments[kept++] = conjuncts[i];
     }
     all->argument_count = kept;
@@ -220,8 +221,7 @@ static omen_status grow_query(struct rewriting *rewriting, uint32_t target_count
 static void add_target(struct query *query, struct expression *expression, const char *name)
 {
     query->types[query->target_count] = expression->type;
-    query->targets[query->target_count++] =
-        (struct target){.expression = expression, .name = name};
+    query->targets[query->target_count++] = (struct target){.expression = expression, .name = name};
 }
 
 /* SELECT DISTINCT keys FROM the query around, as a relation. */
@@ -257,8 +257,8 @@ static omen_status join_result(struct rewriting *rewriting, struct relation *rel
         struct expression *listed = bind_column_use(binder, relation, i, 0, -1, rewriting->error);
         if (same == NULL || listed == NULL)
             return OMEN_OUT_OF_MEMORY;
-        OMEN_TRY(semantics_find_operator("=", &key->type, &key->type, &same->line,
-                                         rewriting->error));
+        OMEN_TRY(
+            semantics_find_operator("=", &key->type, &key->type, &same->line, rewriting->error));
         same->negated = true;
         same->arguments[0] = key;
         same->arguments[1] = listed;
@@ -296,8 +296,8 @@ static struct expression *result_column(struct rewriting *rewriting, struct rela
         bind_column_use(rewriting->binder, relation, column, 0, -1, rewriting->error);
     if (use == NULL || !rewriting->grouped)
         return use;
-    struct expression **groups = bind_alloc(
-        rewriting->binder, (query->group_count + 1) * sizeof *groups, rewriting->error);
+    struct expression **groups =
+        bind_alloc(rewriting->binder, (query->group_count + 1) * sizeof *groups, rewriting->error);
     if (groups == NULL)
         return NULL;
     if (query->group_count > 0)
@@ -327,8 +327,8 @@ static omen_status join_answer(struct rewriting *rewriting, struct query *inner,
     OMEN_TRY(list_keys(rewriting, correlation, &keys));
     OMEN_TRY(grow_query(rewriting, correlation->key_count + 3, &grouped));
     OMEN_TRY(bind_leaf(binder, keys, &leaf, rewriting->error));
-    grouped->from = bind_alloc(binder, (inner->from_count + 1) * sizeof *grouped->from,
-                               rewriting->error);
+    grouped->from =
+        bind_alloc(binder, (inner->from_count + 1) * sizeof *grouped->from, rewriting->error);
     grouped->groups =
         bind_alloc(binder, correlation->key_count * sizeof *grouped->groups, rewriting->error);
     struct expression *truth = make_boolean(rewriting, true);
@@ -388,16 +388,15 @@ static omen_status rewrite_scalar(struct rewriting *rewriting, struct expression
         return refuse(rewriting, *slot);
     struct expression *target = inner->targets[0].expression;
     struct answer answer = {.value_count = 1};
-    answer.missing = aggregate ? over_no_rows(rewriting, target)
-                               : make_null(rewriting, (*slot)->type);
+    answer.missing =
+        aggregate ? over_no_rows(rewriting, target) : make_null(rewriting, (*slot)->type);
     answer.values[0] = aggregate ? target : make_aggregate(rewriting, &only_value, target);
     if (answer.missing == NULL || answer.values[0] == NULL)
         return no_memory(rewriting);
     OMEN_TRY(join_answer(rewriting, inner, correlation, &answer, &found));
-    *slot = make_case(
-        rewriting, (*slot)->type, 3,
-        (struct expression *[]){make_test(rewriting, TEST_NULL, found), answer.missing,
-                                answer.values[0]});
+    *slot = make_case(rewriting, (*slot)->type, 3,
+                      (struct expression *[]){make_test(rewriting, TEST_NULL, found),
+                                              answer.missing, answer.values[0]});
     return *slot == NULL ? no_memory(rewriting) : OMEN_OK;
 }
 
@@ -422,9 +421,10 @@ static omen_status add_left_key(struct rewriting *rewriting, struct expression *
     for (*key = 0; *key < correlation->key_count; ++*key)
         if (expression_equal(correlation->keys[*key], left))
             return OMEN_OK;
-    if (correlation->key_count == CORRELATION_KEYS_MAX || expression_has_subquery(left) || correlation_of_expression(rewriting->binder, left))
-        return bind_refuse(rewriting->binder, left->location,
-                           "this comparison with a subquery", rewriting->error);
+    if (correlation->key_count == CORRELATION_KEYS_MAX || expression_has_subquery(left) ||
+        correlation_of_expression(rewriting->binder, left))
+        return bind_refuse(rewriting->binder, left->location, "this comparison with a subquery",
+                           rewriting->error);
     correlation->keys[correlation->key_count++] = left;
     return OMEN_OK;
 }
@@ -449,8 +449,7 @@ static omen_status rewrite_quantified(struct rewriting *rewriting, struct expres
     compared->line = call->line;
     compared->arguments[0] = left;
     compared->arguments[1] = inner->targets[0].expression;
-    struct expression *decides =
-        any ? compared : make_unary(rewriting, EXPRESSION_NOT, compared);
+    struct expression *decides = any ? compared : make_unary(rewriting, EXPRESSION_NOT, compared);
     struct answer answer = {.value_count = 2};
     answer.values[0] = decides == NULL ? NULL : make_aggregate(rewriting, &any_of, decides);
     struct expression *open = make_test(rewriting, TEST_NULL, compared);
@@ -460,13 +459,12 @@ static omen_status rewrite_quantified(struct rewriting *rewriting, struct expres
     left->column = (struct column_use){.column = key, .levels_up = CORRELATION_KEY_TO_COME};
     OMEN_TRY(join_answer(rewriting, inner, correlation, &answer, &found));
     bool negated = call->negated != call->subquery.negated;
-    struct expression *value = make_case(
-        rewriting, boolean_type, 7,
-        (struct expression *[]){
-            make_test(rewriting, TEST_NULL, found), make_boolean(rewriting, !any),
-            answer.values[0], make_boolean(rewriting, any),
-            answer.values[1], make_null(rewriting, boolean_type),
-            make_boolean(rewriting, !any)});
+    struct expression *value =
+        make_case(rewriting, boolean_type, 7,
+                  (struct expression *[]){
+                      make_test(rewriting, TEST_NULL, found), make_boolean(rewriting, !any),
+                      answer.values[0], make_boolean(rewriting, any), answer.values[1],
+                      make_null(rewriting, boolean_type), make_boolean(rewriting, !any)});
     *slot = value != NULL && negated ? make_unary(rewriting, EXPRESSION_NOT, value) : value;
     return *slot == NULL ? no_memory(rewriting) : OMEN_OK;
 }
@@ -489,7 +487,8 @@ static bool leave(struct rewriting *rewriting, const struct expression *call,
         return true;
     if (kind == SUBQUERY_ANY || kind == SUBQUERY_ALL)
         return rewriting->filter ||
-               (is_equality(call->line) && (!correlated || correlation_is_equality(rewriting->binder, inner)));
+               (is_equality(call->line) &&
+                (!correlated || correlation_is_equality(rewriting->binder, inner)));
     if (!correlated || (kind == SUBQUERY_EXISTS && rewriting->filter))
         return true;
     return !rewriting->grouped && correlation_is_equality(rewriting->binder, inner);
