@@ -125,6 +125,40 @@ static omen_status explain(omen_connection *connection, omen_error *error)
     return run_query(connection, "EXPLAIN SELECT v FROM t WHERE id = 2", 2, error);
 }
 
+static omen_status compute_row(omen_connection *connection, omen_error *error)
+{
+    return run_query(connection, "SELECT v || '!', id + 1, 'x' AS x FROM t WHERE id = 1 + 1 LIMIT 1",
+                     1, error);
+}
+
+static omen_status compute_values(omen_connection *connection, omen_error *error)
+{
+    return run_query(connection, "VALUES (1, 'a text longer than twelve bytes'), (2, NULL)", 2,
+                     error);
+}
+
+static omen_status change_row(omen_connection *connection, omen_error *error)
+{
+    return run_query(connection, "UPDATE t SET v = v || '' WHERE id = 1", 0, error);
+}
+
+static omen_status delete_row(omen_connection *connection, omen_error *error)
+{
+    omen_status status =
+        run_query(connection, "INSERT INTO t VALUES (20, upper('x')), (21, DEFAULT)", 0, error);
+    if (status != OMEN_OK && status != OMEN_DUPLICATE_KEY)
+        return status;
+    status = run_query(connection, "DELETE FROM t WHERE id = 20", 0, error);
+    if (status != OMEN_OK)
+        return status;
+    return run_query(connection, "DELETE FROM t WHERE id = 10 + 11", 0, error);
+}
+
+static omen_status describe(omen_connection *connection, omen_error *error)
+{
+    return run_query(connection, "DESCRIBE t", 2, error);
+}
+
 static omen_status prepared(omen_connection *connection, omen_error *error)
 {
     omen_statement *statement;
@@ -174,7 +208,9 @@ static const struct {
     {"get", get_row},                     {"scan", scan_table},
     {"select", select_row},               {"explain", explain},
     {"prepare", prepared},                {"copy", copy_rows},
-    {"snapshot", sessions},
+    {"compute", compute_row},             {"compute rows", compute_values},
+    {"update by SQL", change_row},        {"delete by SQL", delete_row},
+    {"describe", describe},               {"snapshot", sessions},
 };
 
 /* The rows as every operation leaves them. */
@@ -230,7 +266,8 @@ static void test_sweep(void **state)
 static void test_level_after_failures(void **state)
 {
     struct fixture fixture = fixture_open();
-    static const operation reading[] = {get_row, scan_table, select_row, explain, prepared, sessions};
+    static const operation reading[] = {get_row,     scan_table,     select_row, explain, prepared,
+                                        compute_row, compute_values, describe,   sessions};
     omen_error error;
     expect(fixture.connection, "CREATE TABLE t (id int PRIMARY KEY, v text)", "");
     expect(fixture.connection, "INSERT INTO t VALUES (1, 'one'), (2, 'two')", "2 rows\n");
