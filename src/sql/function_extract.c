@@ -272,9 +272,8 @@ omen_status datetime_part(FUNCTION_PARAMETERS)
     }
     OMEN_TRY(read_field(&arguments[0], &value, unit, &field, error));
     if (unit == UNIT_SECOND)
-        return give_double((double)(field / US_PER_SECOND) +
-                               (double)(field % US_PER_SECOND) / 1000000.0,
-                           out);
+        return give_double(
+            (double)(field / US_PER_SECOND) + (double)(field % US_PER_SECOND) / 1000000.0, out);
     if (unit == UNIT_MILLISECOND)
         return give_double((double)(field / US_PER_SECOND) * 1000.0 +
                                (double)(field % US_PER_SECOND) / 1000.0,
@@ -382,9 +381,9 @@ omen_status interval_truncate(FUNCTION_PARAMETERS)
     enum time_unit unit = read_span(&arguments[0]);
     struct interval interval = argument_interval(&arguments[1]);
     int64_t length = unit_length(unit);
-    static const int32_t months[] = {[UNIT_MONTH] = 1,      [UNIT_QUARTER] = 3,
-                                     [UNIT_YEAR] = 12,      [UNIT_DECADE] = 120,
-                                     [UNIT_CENTURY] = 1200, [UNIT_MILLENNIUM] = 12000};
+    static const int32_t months[] = {
+        [UNIT_MONTH] = 1,    [UNIT_QUARTER] = 3,    [UNIT_YEAR] = 12,
+        [UNIT_DECADE] = 120, [UNIT_CENTURY] = 1200, [UNIT_MILLENNIUM] = 12000};
     if (length > 0) {
         interval.microseconds -= interval.microseconds % length;
     } else if (unit == UNIT_DAY) {

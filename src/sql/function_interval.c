@@ -72,8 +72,8 @@ static omen_status give_scaled(double months, double days, double time, omen_val
     if (!whole_part(months, &result.months) || !whole_part(days, &result.days))
         return out_of_range(error);
     double month_days = round_to_microseconds((months - result.months) * DAYS_PER_MONTH);
-    double seconds = round_to_microseconds((days - result.days + month_days - (int)month_days) *
-                                           86400);
+    double seconds =
+        round_to_microseconds((days - result.days + month_days - (int)month_days) * 86400);
     if (fabs(seconds) >= 86400) {
         result.days += (int)(seconds / 86400);
         seconds -= (int)(seconds / 86400) * 86400;

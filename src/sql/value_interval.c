@@ -143,8 +143,7 @@ static bool add_units(struct sum *sum, enum time_unit unit, int64_t value, doubl
     default:
         years = 1000;
     }
-    return sum_add_32(&sum->years, value, years) &&
-           add_fraction_of_years(sum, fraction, years);
+    return sum_add_32(&sum->years, value, years) && add_fraction_of_years(sum, fraction, years);
 }
 
 /* --- tokens --- */
@@ -452,9 +451,8 @@ omen_status interval_from_text(const char *text, size_t length, struct interval 
     const char *trimmed = text;
     size_t rest = length;
     text_trim(&trimmed, &rest);
-    enum outcome outcome = memchr(text, '\0', length) != NULL
-                               ? WRONG_FORMAT
-                               : read_postgres(trimmed, rest, &sum);
+    enum outcome outcome =
+        memchr(text, '\0', length) != NULL ? WRONG_FORMAT : read_postgres(trimmed, rest, &sum);
     if (outcome == WRONG_FORMAT)
         outcome = read_iso(trimmed, rest, &sum);
     if (outcome == WRONG_FORMAT) {
@@ -470,9 +468,8 @@ omen_status interval_from_text(const char *text, size_t length, struct interval 
                          "interval field value out of range: \"%.*s\"",
                          (int)(length < 100 ? length : 100), text);
     int64_t months = sum.years * MONTHS_PER_YEAR + sum.months;
-    *out = (struct interval){.microseconds = sum.microseconds,
-                             .days = (int32_t)sum.days,
-                             .months = (int32_t)months};
+    *out = (struct interval){
+        .microseconds = sum.microseconds, .days = (int32_t)sum.days, .months = (int32_t)months};
     if (out->months != months || out->days != sum.days)
         return error_set(error, OMEN_DATETIME_OVERFLOW, "interval out of range");
     return OMEN_OK;

@@ -179,22 +179,34 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+static omen_status hex_invalid(const char *digit, const char *end, omen_error *error)
+{
+    size_t length = 1;
+    while (digit + length < end && ((unsigned char)digit[length] & 0xC0) == 0x80)
+        length++;
+    if (!utf8_is_valid((const uint8_t *)digit, length))
+        return text_invalid(OMEN_TYPE_BYTEA, digit, length, error);
+    return error_set(error, OMEN_INVALID_ARGUMENT, "invalid hexadecimal digit: \"%.*s\"",
+                     (int)length, digit);
+}
+
 /* \xDEADBEEF, with blanks between the pairs. */
 static omen_status bytea_from_hex(const char *text, size_t length, uint8_t *bytes, size_t *count,
                                   omen_error *error)
 {
+    const char *end = text + length;
     for (size_t i = 2; i < length; i++) {
         if (is_space(text[i]))
             continue;
         int high = hex_digit(text[i]);
         if (high < 0)
-            return error_set(error, OMEN_INVALID_TEXT, "invalid hexadecimal digit");
+            return hex_invalid(text + i, end, error);
         if (++i == length)
-            return error_set(error, OMEN_INVALID_TEXT,
+            return error_set(error, OMEN_INVALID_ARGUMENT,
                              "invalid hexadecimal data: odd number of digits");
         int low = hex_digit(text[i]);
         if (low < 0)
-            return error_set(error, OMEN_INVALID_TEXT, "invalid hexadecimal digit");
+            return hex_invalid(text + i, end, error);
         bytes[(*count)++] = (uint8_t)(high << 4 | low);
     }
     return OMEN_OK;
