@@ -70,7 +70,6 @@ struct scope {
     const char *clause; /* "WHERE", "JOIN conditions", "VALUES", ... */
     bool allows_aggregates, allows_windows;
     bool found_aggregate, found_window;
-    bool in_aggregate;       /* within an aggregate's arguments: no nesting */
     bool in_window;          /* within a window function's: no windows there */
     PgQuery__Node **windows; /* WINDOW w AS (...): WindowDef nodes */
     uint32_t window_count;

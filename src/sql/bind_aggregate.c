@@ -24,13 +24,12 @@ enum {
 /* What a part of a call may hold; put back afterwards. */
 struct rights {
     const char *clause;
-    bool allows_aggregates, allows_windows, in_aggregate;
+    bool allows_aggregates, allows_windows;
 };
 
 static struct rights scope_rights(const struct scope *scope)
 {
-    return (struct rights){scope->clause, scope->allows_aggregates, scope->allows_windows,
-                           scope->in_aggregate};
+    return (struct rights){scope->clause, scope->allows_aggregates, scope->allows_windows};
 }
 
 static void scope_restore(struct scope *scope, struct rights rights)
@@ -38,37 +37,50 @@ static void scope_restore(struct scope *scope, struct rights rights)
     scope->clause = rights.clause;
     scope->allows_aggregates = rights.allows_aggregates;
     scope->allows_windows = rights.allows_windows;
-    scope->in_aggregate = rights.in_aggregate;
 }
 
 /* --- where they may stand --- */
 
-static omen_status check_window(struct binder *binder, const struct scope *scope, int location,
-                                omen_error *error)
+/* A node of this kind among the parts of a call, the call itself aside. */
+static struct expression *find_within(struct expression *call, enum expression_kind kind)
 {
+    struct expression *found = NULL;
+    for (uint32_t i = 0; found == NULL && i < call->argument_count; i++)
+        found = bind_find_kind(call->arguments[i], kind);
+    for (uint32_t i = 0; found == NULL && i < call->aggregate.order_count; i++)
+        found = bind_find_kind(call->aggregate.order[i].expression, kind);
+    return found;
+}
+
+static omen_status check_window(struct binder *binder, const struct scope *scope,
+                                struct expression *call, omen_error *error)
+{
+    const struct expression *inner = find_within(call, EXPRESSION_WINDOW);
+    if (inner != NULL)
+        return bind_fail(binder, inner->location, error, OMEN_WINDOWING_ERROR,
+                         "window function calls cannot be nested");
     if (scope == NULL || !scope->allows_windows)
-        return bind_fail(binder, location, error, OMEN_WINDOWING_ERROR,
+        return bind_fail(binder, call->location, error, OMEN_WINDOWING_ERROR,
                          "window functions are not allowed in %s",
                          scope != NULL && scope->clause != NULL ? scope->clause : "this place");
-    if (scope->in_aggregate)
-        return bind_fail(binder, location, error, OMEN_GROUPING_ERROR,
-                         "aggregate function calls cannot contain window function calls");
-    if (scope->in_window)
-        return bind_fail(binder, location, error, OMEN_WINDOWING_ERROR,
-                         "window function calls cannot be nested");
     return OMEN_OK;
 }
 
-static omen_status check_aggregate(struct binder *binder, const struct scope *scope, int location,
-                                   omen_error *error)
+static omen_status check_aggregate(struct binder *binder, const struct scope *scope,
+                                   struct expression *call, omen_error *error)
 {
+    const struct expression *inner = find_within(call, EXPRESSION_WINDOW);
+    if (inner != NULL)
+        return bind_fail(binder, inner->location, error, OMEN_GROUPING_ERROR,
+                         "aggregate function calls cannot contain window function calls");
+    inner = find_within(call, EXPRESSION_AGGREGATE);
+    if (inner != NULL)
+        return bind_fail(binder, inner->location, error, OMEN_GROUPING_ERROR,
+                         "aggregate function calls cannot be nested");
     if (scope == NULL || !scope->allows_aggregates)
-        return bind_fail(binder, location, error, OMEN_GROUPING_ERROR,
+        return bind_fail(binder, call->location, error, OMEN_GROUPING_ERROR,
                          "aggregate functions are not allowed in %s",
                          scope != NULL && scope->clause != NULL ? scope->clause : "this place");
-    if (scope->in_aggregate)
-        return bind_fail(binder, location, error, OMEN_GROUPING_ERROR,
-                         "aggregate function calls cannot be nested");
     return OMEN_OK;
 }
 
@@ -157,9 +169,16 @@ static omen_status bind_offset(struct binder *binder, struct scope *scope,
                              "type %s",
                              semantics_type_name(type.id));
     }
-    OMEN_TRY(bind_expression(binder, scope, node, out, error));
-    if (bind_has_column(*out))
-        return bind_fail(binder, bind_leftmost(*out), error, OMEN_INVALID_COLUMN_REFERENCE,
+    static const char *const clauses[] = {"window ROWS", "window RANGE", "window GROUPS"};
+    struct rights rights = scope_rights(scope);
+    scope->clause = clauses[window->unit];
+    scope->allows_aggregates = false;
+    omen_status status = bind_expression(binder, scope, node, out, error);
+    scope_restore(scope, rights);
+    OMEN_TRY(status);
+    const struct expression *column = bind_find_kind(*out, EXPRESSION_COLUMN);
+    if (column != NULL)
+        return bind_fail(binder, column->location, error, OMEN_INVALID_COLUMN_REFERENCE,
                          "argument of %s must not contain variables", unit);
     if (!bind_is_unknown((*out)->type) && (uint32_t)(*out)->type.id != (uint32_t)type.id &&
         semantics_find_cast((*out)->type.id, type.id, CONTEXT_ASSIGNMENT) == NULL)
@@ -325,14 +344,20 @@ static omen_status check_forms(struct binder *binder, const PgQuery__FuncCall *n
     return OMEN_OK;
 }
 
-static omen_status bind_filter(struct binder *binder, struct scope *scope,
-                               const PgQuery__Node *node, struct expression **out,
-                               omen_error *error)
+omen_status bind_call_filter(struct binder *binder, struct scope *scope,
+                             const PgQuery__FuncCall *node, struct expression **out,
+                             omen_error *error)
 {
+    struct scope empty = {.clause = "FILTER"};
+    *out = NULL;
+    if (node->agg_filter == NULL)
+        return OMEN_OK;
+    if (scope == NULL)
+        scope = &empty;
     struct rights rights = scope_rights(scope);
     scope->clause = "FILTER";
     scope->allows_aggregates = scope->allows_windows = false;
-    omen_status status = bind_condition(binder, scope, node, out, error);
+    omen_status status = bind_condition(binder, scope, node->agg_filter, out, error);
     scope_restore(scope, rights);
     return status;
 }
@@ -342,12 +367,8 @@ static omen_status bind_aggregate_order(struct binder *binder, struct scope *sco
                                         omen_error *error)
 {
     struct aggregate_call *aggregate = &call->aggregate;
-    struct rights rights = scope_rights(scope);
-    scope->in_aggregate = true;
-    omen_status status =
-        bind_sort_keys(binder, scope, node->agg_order, node->n_agg_order, &aggregate->order, error);
-    scope_restore(scope, rights);
-    OMEN_TRY(status);
+    OMEN_TRY(bind_sort_keys(binder, scope, node->agg_order, node->n_agg_order, &aggregate->order,
+                            error));
     aggregate->order_count = (uint32_t)node->n_agg_order;
     for (uint32_t i = 0; aggregate->distinct && i < aggregate->order_count; i++) {
         bool found = false;
@@ -365,24 +386,24 @@ static omen_status bind_aggregate_order(struct binder *binder, struct scope *sco
 omen_status bind_aggregate(struct binder *binder, struct scope *scope,
                            const PgQuery__FuncCall *node, const char *name,
                            const struct semantics_line *line, struct expression **arguments,
-                           uint32_t count, struct expression **out, omen_error *error)
+                           struct expression *filter, struct expression **out, omen_error *error)
 {
     OMEN_TRY(check_forms(binder, node, name, line, error));
-    OMEN_TRY(node->over != NULL ? check_window(binder, scope, node->location, error)
-                                : check_aggregate(binder, scope, node->location, error));
-    OMEN_TRY(bind_call_line(binder, line, arguments, count, node->location, out, error));
+    OMEN_TRY(bind_call_line(binder, line, arguments, (uint32_t)node->n_args, node->location, out,
+                            error));
     struct expression *call = *out;
     call->kind = node->over != NULL ? EXPRESSION_WINDOW : EXPRESSION_AGGREGATE;
     call->aggregate.star = node->agg_star;
     call->aggregate.distinct = node->agg_distinct;
-    if (node->agg_filter != NULL)
-        OMEN_TRY(bind_filter(binder, scope, node->agg_filter, &call->aggregate.filter, error));
-    if (node->n_agg_order > 0)
-        OMEN_TRY(bind_aggregate_order(binder, scope, node, call, error));
+    call->aggregate.filter = filter;
     if (node->over != NULL) {
+        OMEN_TRY(check_window(binder, scope, call, error));
         scope->found_window = true;
         return bind_over(binder, scope, node->over, &call->aggregate.window, error);
     }
+    if (node->n_agg_order > 0)
+        OMEN_TRY(bind_aggregate_order(binder, scope, node, call, error));
+    OMEN_TRY(check_aggregate(binder, scope, call, error));
     if (belongs_outside(call))
         return bind_unsupported(binder, node->location,
                                 "an aggregate of columns of an outer query is", error);

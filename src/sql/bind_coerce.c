@@ -243,7 +243,11 @@ omen_status bind_explicit_cast(struct binder *binder, struct expression *operand
         semantics_find_cast(operand->type.id, type.id, CONTEXT_EXPLICIT) == NULL)
         return bind_fail(binder, location, error, OMEN_CANNOT_COERCE, "cannot cast type %s to %s",
                          semantics_type_name(operand->type.id), semantics_type_name(type.id));
-    return bind_coerce(binder, operand, type, CONTEXT_EXPLICIT, NULL, out, error);
+    bool typed = !bind_is_unknown(operand->type);
+    OMEN_TRY(bind_coerce(binder, operand, type, CONTEXT_EXPLICIT, NULL, out, error));
+    if (typed && *out != operand && location >= 0 && location < (*out)->location)
+        (*out)->location = location;
+    return OMEN_OK;
 }
 
 omen_status bind_coerce_argument(struct binder *binder, struct expression *expression,

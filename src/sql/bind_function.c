@@ -103,29 +103,13 @@ static bool takes_exactly(const struct semantics_line *line, const struct expres
 static omen_status bind_found(struct binder *binder, struct scope *scope,
                               const PgQuery__FuncCall *node, const char *name,
                               const struct semantics_line *line, struct expression **arguments,
-                              struct expression **out, omen_error *error)
+                              struct expression *filter, struct expression **out, omen_error *error)
 {
     uint32_t count = (uint32_t)node->n_args;
     if (line->kind != SEMANTICS_FUNCTION)
-        return bind_aggregate(binder, scope, node, name, line, arguments, count, out, error);
+        return bind_aggregate(binder, scope, node, name, line, arguments, filter, out, error);
     OMEN_TRY(refuse_on_plain(binder, node, name, error));
     return bind_call_line(binder, line, arguments, count, node->location, out, error);
-}
-
-/* Arguments of an aggregate are bound as such: no aggregates and windows in them. */
-static omen_status bind_arguments(struct binder *binder, struct scope *scope,
-                                  const PgQuery__FuncCall *node, const char *name,
-                                  struct expression ***out, omen_error *error)
-{
-    if (scope == NULL)
-        return bind_list(binder, scope, node->args, node->n_args, out, error);
-    bool in_aggregate = scope->in_aggregate, in_window = scope->in_window;
-    scope->in_aggregate |= node->over == NULL && semantics_is_aggregate(name);
-    scope->in_window |= node->over != NULL;
-    omen_status status = bind_list(binder, scope, node->args, node->n_args, out, error);
-    scope->in_aggregate = in_aggregate;
-    scope->in_window = in_window;
-    return status;
 }
 
 omen_status bind_function(struct binder *binder, struct scope *scope, const PgQuery__FuncCall *node,
@@ -133,14 +117,15 @@ omen_status bind_function(struct binder *binder, struct scope *scope, const PgQu
 {
     char name[NAME_BYTES_MAX];
     const char *bare;
-    struct expression **arguments;
+    struct expression **arguments, *filter;
     const struct semantics_line *line;
     omen_type type, *types = arena_alloc(binder->arena, node->n_args * sizeof *types);
     if (types == NULL)
         return bind_no_memory(error);
     OMEN_TRY(function_name(binder, node, name, &bare, error));
     OMEN_TRY(refuse_forms(binder, node, error));
-    OMEN_TRY(bind_arguments(binder, scope, node, bare, &arguments, error));
+    OMEN_TRY(bind_list(binder, scope, node->args, node->n_args, &arguments, error));
+    OMEN_TRY(bind_call_filter(binder, scope, node, &filter, error));
     for (size_t i = 0; i < node->n_args; i++)
         types[i] = arguments[i]->type;
     omen_status status =
@@ -153,7 +138,7 @@ omen_status bind_function(struct binder *binder, struct scope *scope, const PgQu
         parse_set_position(binder->parsed, node->location, error);
         return status;
     }
-    return bind_found(binder, scope, node, name, line, arguments, out, error);
+    return bind_found(binder, scope, node, name, line, arguments, filter, out, error);
 }
 
 /* --- current_date and its kin --- */

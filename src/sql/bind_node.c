@@ -112,15 +112,24 @@ bool bind_is_null(const struct expression *expression)
            bind_is_unknown(expression->type);
 }
 
-static bool without_column(struct expression **part, void *state)
+struct sought {
+    enum expression_kind kind;
+    struct expression *found;
+};
+
+static bool seek_kind(struct expression **part, void *state)
 {
-    return !bind_has_column(*part);
+    struct sought *sought = state;
+    if ((*part)->kind == sought->kind)
+        sought->found = *part;
+    return sought->found == NULL && expression_visit_parts(*part, seek_kind, state);
 }
 
-bool bind_has_column(struct expression *expression)
+struct expression *bind_find_kind(struct expression *expression, enum expression_kind kind)
 {
-    return expression->kind == EXPRESSION_COLUMN ||
-           !expression_visit_parts(expression, without_column, NULL);
+    struct sought sought = {.kind = kind};
+    seek_kind(&expression, &sought);
+    return sought.found;
 }
 
 static bool not_volatile(struct expression **part, void *state)

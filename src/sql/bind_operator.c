@@ -205,7 +205,7 @@ static omen_status bind_in_scalars(struct binder *binder, struct expression *lef
     if (constants == NULL || operands == NULL)
         return bind_no_memory(error);
     for (uint32_t i = 0; i < count; i++)
-        if (!bind_has_column(items[i]))
+        if (!bind_has_columns(items[i]))
             constants[constant_count++] = items[i];
     struct expression *in = NULL;
     if (constant_count > 1)
@@ -214,7 +214,7 @@ static omen_status bind_in_scalars(struct binder *binder, struct expression *lef
     if (in != NULL)
         operands[operand_count++] = in;
     for (uint32_t i = 0; i < count; i++) {
-        if (in != NULL && !bind_has_column(items[i]))
+        if (in != NULL && !bind_has_columns(items[i]))
             continue;
         OMEN_TRY(bind_operator(binder, negated ? "<>" : "=", left, items[i], location,
                                &operands[operand_count++], error));

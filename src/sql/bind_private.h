@@ -30,14 +30,16 @@ omen_status bind_unsupported(struct binder *binder, int location, const char *wh
                              omen_error *error);
 omen_status bind_no_memory(omen_error *error);
 
+/* The first part (the expression itself counts) of this kind of node, or NULL. Subqueries are not
+ * looked into. */
+struct expression *bind_find_kind(struct expression *expression, enum expression_kind kind);
+
 /* The first byte of an expression in the statement, its operands included; -1 unknown. */
 int bind_leftmost(const struct expression *expression);
 
 bool bind_is_null(const struct expression *expression); /* an untyped NULL */
 
-/* Whether it has a column of this query (levels_up 0), of any, or a volatile call. Subqueries are
- * not looked into, but count as volatile for `bind_is_volatile`. */
-bool bind_has_column(struct expression *expression);
+/* Whether it holds a volatile call, or a subquery. */
 bool bind_is_volatile(struct expression *expression);
 
 /* --- names (bind_scope.c) --- */
@@ -125,12 +127,17 @@ OMEN_MUST_CHECK omen_status bind_sublink(struct binder *binder, struct scope *sc
                                          const PgQuery__SubLink *node, struct expression **out,
                                          omen_error *error);
 
-/* Aggregates and window functions, arguments bound, line found. `call` is the node for its rest:
- * DISTINCT, FILTER, ORDER BY, OVER. */
+/* FILTER (WHERE ...) of a call; NULL where it has none. */
+OMEN_MUST_CHECK omen_status bind_call_filter(struct binder *binder, struct scope *scope,
+                                             const PgQuery__FuncCall *node, struct expression **out,
+                                             omen_error *error);
+
+/* Aggregates and window functions: arguments and FILTER are bound, the line is found. `node` is
+ * for the rest: DISTINCT, ORDER BY, OVER. */
 OMEN_MUST_CHECK omen_status bind_aggregate(struct binder *binder, struct scope *scope,
                                            const PgQuery__FuncCall *node, const char *name,
                                            const struct semantics_line *line,
-                                           struct expression **arguments, uint32_t count,
+                                           struct expression **arguments, struct expression *filter,
                                            struct expression **out, omen_error *error);
 
 /* --- rows (bind_row.c) --- */

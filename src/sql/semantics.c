@@ -401,18 +401,6 @@ omen_status semantics_find_function(const char *name, const omen_type *arguments
     return *out != NULL ? OMEN_OK : function_missing(name, arguments, call.count, ambiguous, error);
 }
 
-bool semantics_is_aggregate(const char *name)
-{
-    pthread_once(&index_once, index_build);
-    for (uint32_t number = name_first[name_bucket(name)]; number != 0;
-         number = name_next[number - 1]) {
-        const struct semantics_line *line = &semantics_lines[number - 1];
-        if (line->kind == SEMANTICS_AGGREGATE && strcmp(line->name, name) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* --- result types --- */
 
 static uint32_t smaller(uint32_t one, uint32_t other)

@@ -126,9 +126,6 @@ OMEN_MUST_CHECK omen_status semantics_find_function(const char *name, const omen
 omen_status semantics_no_function(const char *name, const omen_type *arguments,
                                   uint32_t argument_count, omen_error *error);
 
-/* Whether a name is that of an aggregate, for whatever arguments. */
-bool semantics_is_aggregate(const char *name);
-
 /* The cast from one type to another under a rule, NULL where there is none. IMPLICIT: only
  * SEMANTICS_IMPLICIT; ASSIGNMENT: those too that assign; EXPLICIT: all. */
 enum cast_context { CONTEXT_IMPLICIT, CONTEXT_ASSIGNMENT, CONTEXT_EXPLICIT };

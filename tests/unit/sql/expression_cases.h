@@ -328,6 +328,11 @@ static const struct {
         {"nth_value('5', 2) OVER ()", "42804", 0, "could not determine polymorphic type because input has type unknown"},
         {"ts AND f", "42804", 8, "argument of AND must be type boolean, not type timestamp without time zone"},
         {"f AND i AND (x + 1)", "42804", 14, "argument of AND must be type boolean, not type integer"},
+        {"sum(min(v))", "42883", 8, "function sum(text) does not exist"},
+        {"abs(i) FILTER (WHERE sum(i) > 1)", "42803", 29, "aggregate functions are not allowed in FILTER"},
+        {"sum(i) OVER (ORDER BY i ROWS sum(i) PRECEDING)", "42803", 37, "aggregate functions are not allowed in window ROWS"},
+        {"sum(i ORDER BY sum(i))", "42803", 23, "aggregate function calls cannot be nested"},
+        {"CAST(i AS text) AND f", "42804", 8, "argument of AND must be type boolean, not type text"},
 };
 
 #endif

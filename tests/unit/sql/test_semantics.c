@@ -156,9 +156,6 @@ static void test_functions(void **state)
     const struct semantics_line *line;
     assert_int_equal(semantics_find_function("count", NULL, 0, true, &line, NULL), OMEN_OK);
     assert_int_equal(line->kind, SEMANTICS_AGGREGATE);
-    assert_true(semantics_is_aggregate("sum"));
-    assert_false(semantics_is_aggregate("lower"));
-    assert_false(semantics_is_aggregate("row_number"));
 }
 
 static void test_casts(void **state)
