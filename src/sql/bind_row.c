@@ -46,6 +46,15 @@ static omen_status compare_orders(struct binder *binder, const char *name,
 {
     const char strict[2] = {name[0], '\0'};
     uint32_t last = rows->count - 1;
+    const struct semantics_line *line;
+    for (uint32_t i = 0; i < last; i++) { /* errors name the operator written */
+        omen_status status = semantics_find_operator(name, &rows->left[i]->type,
+                                                     &rows->right[i]->type, &line, error);
+        if (status != OMEN_OK) {
+            parse_set_position(binder->parsed, rows->location, error);
+            return status;
+        }
+    }
     OMEN_TRY(bind_operator(binder, name, rows->left[last], rows->right[last], rows->location, out,
                            error));
     for (uint32_t i = last; i-- > 0;) {

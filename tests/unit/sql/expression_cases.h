@@ -219,6 +219,19 @@ static const struct {
         {"replace(x, 'a', 'b')", "text", "replace(x, 'a':text, 'b':text)"},
         {"NULLIF(r, i)", "real", "nullif(r::~double precision, i::~double precision)::real"},
         {"NULLIF(i, r)", "double precision", "nullif(i::~double precision, r::~double precision)"},
+        {"da + 1", "date", "(da + 1)"},
+        {"da - da", "integer", "(da - da)"},
+        {"ts - ts", "interval", "(ts - ts)"},
+        {"ts + '1 day'", "timestamp without time zone", "(ts + '0m1d0us':interval)"},
+        {"da + interval '1 day'", "timestamp without time zone", "(da + '0m1d0us':interval)"},
+        {"ts - interval '3' day", "timestamp without time zone", "(ts - '0m3d0us':interval)"},
+        {"interval '1-2'", "interval", "'14m0d0us':interval"},
+        {"da - '2024-01-01'", "integer", "(da - '2024-01-01':date)"},
+        {"current_date", "date", "now()::date"},
+        {"current_timestamp", "timestamp with time zone", "now()"},
+        {"localtimestamp", "timestamp without time zone", "now()::timestamp without time zone"},
+        {"extract(year from da)", "numeric(38,0)", "extract('year':text, da)"},
+        {"date_trunc('month', ts)", "timestamp without time zone", "date_trunc('month':text, ts)"},
 };
 
 static const struct {
@@ -333,6 +346,10 @@ static const struct {
         {"sum(i) OVER (ORDER BY i ROWS sum(i) PRECEDING)", "42803", 37, "aggregate functions are not allowed in window ROWS"},
         {"sum(i ORDER BY sum(i))", "42803", 23, "aggregate function calls cannot be nested"},
         {"CAST(i AS text) AND f", "42804", 8, "argument of AND must be type boolean, not type text"},
+        {"sum('1')", "42725", 8, "function sum(unknown) is not unique"},
+        {"(i, s) < (f, 1)", "42883", 15, "operator does not exist: integer < boolean"},
+        {"'5' + '3'", "42725", 12, "operator is not unique: unknown + unknown"},
+        {"da + '1'", "42725", 11, "operator is not unique: date + unknown"},
 };
 
 #endif
