@@ -202,7 +202,8 @@ omen_status bind_groups(struct selecting *selecting, omen_error *error)
         if (!bind_has_columns(query->groups[i]))
             return bind_refuse(selecting->binder, query->groups[i]->location,
                                "a constant in ROLLUP, CUBE or GROUPING SETS", error);
-    if (has_sets) {
+    /* One empty set is what aggregates without GROUP BY have. */
+    if (has_sets && !(product.count == 1 && query->group_count == 0)) {
         query->grouping_sets = product.sets;
         query->grouping_set_count = product.count;
     }

@@ -201,6 +201,22 @@ static void put_targets(struct text_writer *writer, const struct query *query)
         text_put(writer, "1");
 }
 
+static bool no_aggregate(struct expression **part, void *state)
+{
+    return (*part)->kind != EXPRESSION_AGGREGATE &&
+           expression_visit_parts(*part, no_aggregate, state);
+}
+
+/* Without one the engine would not see that all rows are one group. */
+static bool has_aggregate(const struct query *query)
+{
+    struct expression *having = query->having;
+    bool none = having == NULL || no_aggregate(&having, NULL);
+    for (uint32_t i = 0; i < query->target_count && none; i++)
+        none = no_aggregate(&query->targets[i].expression, NULL);
+    return !none;
+}
+
 static void put_select(struct text_writer *writer, const struct query *query)
 {
     put_targets(writer, query);
@@ -213,6 +229,9 @@ static void put_select(struct text_writer *writer, const struct query *query)
         text_put_where(writer, query->having);
         writer->in_filter = false;
     }
+    if (query->grouped && query->group_count == 0 && !has_aggregate(query))
+        text_put(writer,
+                 query->having != NULL ? " AND (count(*) >= 0)" : " HAVING (count(*) >= 0)");
 }
 
 /* --- VALUES and set operations --- */

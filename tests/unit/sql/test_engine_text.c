@@ -252,6 +252,8 @@ static const struct text_case cases[] = {
      "OR (r0.\"id\" = CAST(12 AS INT)) OR (r0.\"id\" = CAST(13 AS INT)) OR (r0.\"id\" = "
      "CAST(14 AS INT)) OR (r0.\"id\" = CAST(15 AS INT)) OR (r0.\"id\" = CAST(16 AS "
      "INT)) OR (r0.\"id\" = CAST(17 AS INT))))"},
+    {"SELECT 1 FROM t GROUP BY ()",
+     "SELECT CAST(1 AS INT) AS o0$0 FROM \"t.0\" AS r0 HAVING (count(*) >= 0)"},
     {"SELECT 1 FROM t HAVING count(*) > 0",
      "SELECT CAST(1 AS INT) AS o0$0 FROM \"t.0\" AS r0 HAVING (count(*) > 0)"},
     {"SELECT b IS NOT TRUE, (n > 1) IS UNKNOWN, c IN ('a', 'b'), n NOT IN (1, 2) FROM t",
