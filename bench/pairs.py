@@ -28,10 +28,11 @@ def seconds(function):
     return time.perf_counter() - start
 
 
-def figure(name, ours, peer, peer_name, target, pairs=11):
+def figure(name, ours, peer, peer_name, target, pairs=11, planning=None):
     """Times both functions in turn and prints the figure's line; True where the target is met.
 
-    ours, peer: callables without arguments; peer = None prints `undecided`.
+    ours, peer: callables without arguments; peer = None prints `undecided`. planning: does of ours
+    what comes before running; its median is shown as `planning=`, and is part of ours.
     """
     if peer is None:
         print(f"{name} ours={seconds(ours) * 1e3:.2f}ms peer=missing({peer_name}) "
@@ -45,8 +46,11 @@ def figure(name, ours, peer, peer_name, target, pairs=11):
     ratios = [a / b for a, b in zip(mine, theirs)]
     low, high = interval(ratios)
     ratio = statistics.median(ratios)
+    planned = ""
+    if planning is not None:
+        planned = f" planning={statistics.median(seconds(planning) for _ in range(pairs)) * 1e3:.2f}ms"
     verdict = "met" if high <= target else "missed" if low > target else "undecided"
-    print(f"{name} ours={statistics.median(mine) * 1e3:.2f}ms "
+    print(f"{name} ours={statistics.median(mine) * 1e3:.2f}ms{planned} "
           f"peer={statistics.median(theirs) * 1e3:.2f}ms({peer_name}) ratio={ratio:.2f} "
           f"[{low:.2f},{high:.2f}] target<={target:.2f} {verdict}", flush=True)
     return verdict == "met"
