@@ -127,7 +127,7 @@ class Pair:
         self.session.run("ROLLBACK" if ours.sqlstate else "COMMIT")
         found = difference(statement, ours, theirs)
         if found is None and statement.kind == "write" and not ours.sqlstate:
-            found, ours, theirs = self.check(sql, ours, theirs)
+            found, ours, theirs = self.check(statement, sql, ours, theirs)
         return [(found, ours, theirs)]
 
     def arrow_difference(self, sql, ours):
@@ -146,10 +146,10 @@ class Pair:
             return "arrow", f"as an Arrow stream columns {table.column_names}"
         return None
 
-    def check(self, sql, ours, theirs):
+    def check(self, statement, sql, ours, theirs):
         """After a write: the target's rows must be equal."""
         table = next(word for word in sql.split() if word[0] == "t" and word[1:].isdigit() or word == "digits")
-        whole = Statement(Node(None, [f"SELECT * FROM {table}"]), "select")
+        whole = Statement(Node(None, [statement.check or f"SELECT * FROM {table}"]), "select")
         mine, other = self.ask_ours(str(whole.tree)), self.session.run(str(whole.tree))
         found = difference(whole, mine, other)
         if isinstance(found, tuple) and found[0] in ("rows", "error"):
@@ -190,5 +190,5 @@ class Pair:
             self.session.run("ROLLBACK" if ours.sqlstate else "COMMIT")
         found = difference(statement, ours, theirs)
         if found is None and statement.kind == "write" and not ours.sqlstate:
-            found, ours, theirs = self.check(str(statement.tree), ours, theirs)
+            found, ours, theirs = self.check(statement, str(statement.tree), ours, theirs)
         return [(found, ours, theirs)]

@@ -18,13 +18,16 @@ class Query:
         self.unordered = False  # the rows depend on an order that the statement does not fix
 
     def make(self):
-        maker = self.episode.pick([(30, self.plain), (14, self.joined), (16, self.grouped), (6, self.whole), (6, self.windowed),
+        weighted = [(30, self.plain), (14, self.joined), (16, self.grouped), (6, self.whole), (6, self.windowed),
                                    (6, self.combined), (7, self.derived), (5, self.distinct), (2, self.constant), (2, self.rolled),
                                    (2, self.using), (2, self.listed), (1, self.series), (2, self.lateral), (1, self.recursive),
-                                   (2, self.first_of_each)])
+                                   (2, self.first_of_each)]
+        if self.episode.large:  # few rows come out, and none are paired
+            weighted = [(3, self.whole), (2, self.plain)]
+        maker = self.episode.pick(weighted)
         tree, outputs = maker()
         order = ()
-        if outputs and self.choose.random() < 0.35:
+        if outputs and (self.choose.random() < 0.35 or self.episode.large):
             tree, order = self.ordered(tree, outputs)
         return Statement(tree, "select", order, self.lenient)
 
@@ -55,13 +58,15 @@ class Query:
         choose = self.choose
         positions = list(range(len(outputs)))
         choose.shuffle(positions)
-        total = choose.random() < 0.6
+        total = choose.random() < 0.6 or self.episode.large
         if not total:
             positions = positions[:choose.randrange(1, len(positions) + 1)]
         keys = ", ".join(str(p + 1) + choose.choice(["", "", " DESC", " ASC", " NULLS FIRST", " DESC NULLS LAST"])
                          for p in positions)
         tail = ""
-        if len(positions) == len(outputs) and choose.random() < 0.6:
+        if self.episode.large:
+            tail = " LIMIT 20"
+        elif len(positions) == len(outputs) and choose.random() < 0.6:
             self.lenient = self.lenient or self.e.raises
             tail = choose.choice([" LIMIT 1", " LIMIT 5", " LIMIT 10", " LIMIT 3 OFFSET 2", " OFFSET 4", " LIMIT 0",
                                   " LIMIT ALL", " FETCH FIRST 3 ROWS ONLY"])

@@ -7,7 +7,7 @@ import random
 from expressions import COMPARISONS, Column, Expressions
 from tree import Items, Node
 import values
-from values import INTEGERS, NUMBERS, STRINGS, TIMES
+from values import ColumnType, INTEGERS, NUMBERS, STRINGS, TIMES
 
 KEY_TYPES = ("integer", "bigint", "integer", "bigint", "smallint", "text", "varchar", "date", "timestamp",
              "timestamptz", "uuid", "numeric", "bytea", "boolean", "double precision", "real", "char")
@@ -26,13 +26,17 @@ class Table:
 class Statement:
     """`tree`: the SQL. `order`: positions of the output columns it is ordered by, () for none.
     `lenient`: which of several rows or operands raises first is not defined, nor whether one that
-    is not needed raises at all. `runs`: parameter lists of a prepared statement, or None."""
+    is not needed raises at all. `runs`: parameter lists of a prepared statement, or None. `check`: a query
+    whose answer must be equal after a write, instead of the whole table."""
 
     def __init__(self, tree, kind, order=(), lenient=False, runs=None):
         self.tree, self.kind, self.order, self.lenient, self.runs = tree, kind, order, lenient, runs
+        self.check = None
 
     def with_tree(self, tree):
-        return Statement(tree, self.kind, self.order, self.lenient, self.runs)
+        fresh = Statement(tree, self.kind, self.order, self.lenient, self.runs)
+        fresh.check = self.check
+        return fresh
 
 
 class Episode:
@@ -40,15 +44,15 @@ class Episode:
         self.choose = random.Random(seed)
         self.seed, self.features = seed, features
         self.wild = self.choose.random() < 0.3
-        self.large = self.choose.random() < 0.01
+        self.large = self.choose.random() < 0.03
         self.route = self.choose.choice(["auto", "auto", "index", "engine"])
         self.e = Expressions(self.choose, self.wild)
-        self.e.subquery = self.subquery
+        self.e.subquery = None if self.large else self.subquery
         self.tables, self.aliases = [], 0
         self.statements = []
         for number in range(self.choose.choice([1, 2, 2, 3])):
             self.create(number)
-        while len(self.statements) < statements:
+        while len(self.statements) < (statements // 4 if self.large else statements):
             self.add()
 
     def pick(self, weighted):
@@ -56,6 +60,9 @@ class Episode:
 
     def emit(self, parts, kind, order=(), lenient=False):
         self.statements.append(Statement(Node(None, parts), kind, order, lenient))
+        if self.large:
+            columns = ", ".join(f"count({c.sql}), max({c.sql}::text)" for c in self.tables[0].columns) if self.tables else "count(*)"
+            self.statements[-1].check = f"SELECT count(*), {columns} FROM t0"
 
     # ------------------------------------------------------------- tables and rows
 
@@ -72,15 +79,18 @@ class Episode:
             for column in columns[:min(width, count)]:
                 column.type = values.column_type(choose, KEY_TYPES[:4] if choose.random() < 0.5 else KEY_TYPES)
                 key.append(column.sql)
+        large = self.large and number == 0
+        if large:  # a key that load() can fill, and nothing but NULL in the other columns
+            columns[0].type, key = ColumnType(choose.choice(["integer", "bigint"])), ["c0"]
         defs = []
         for column in columns:
             text = f"{column.sql} {column.type}"
             if [column.sql] == key and choose.random() < 0.7:
                 text += " PRIMARY KEY"
-            elif choose.random() < 0.1 and column.sql not in key:
+            elif choose.random() < 0.1 and column.sql not in key and not large:
                 text += " NOT NULL"
                 column.not_null = True
-            if choose.random() < 0.1 and column.sql not in key:
+            if choose.random() < 0.1 and column.sql not in key and not large:
                 text += " DEFAULT " + values.literal(values.value(choose, column.type, False), column.type.name)
             defs.append(text)
         if key and "PRIMARY KEY" not in "".join(defs):
@@ -89,14 +99,14 @@ class Episode:
         table = Table(name, columns, key)
         self.tables.append(table)
         rows = choose.choice([10, 20, 40, 80, 150])
-        if self.large and number == 0:
-            table.columns[0].type.name in ("integer", "bigint") and self.load(table, 70_000)
+        if large:
+            self.load(table)
         while rows > 0:
             batch = min(rows, choose.choice([5, 10, 40]))
             self.insert(table, batch, spread=max(60, 4 * rows))
             rows -= batch
 
-    def load(self, table, rows):
+    def load(self, table):
         """Many rows, made by the statement itself from a small table of digits."""
         self.emit(["CREATE TABLE digits (d integer PRIMARY KEY)"], "ddl")
         self.emit(["INSERT INTO digits VALUES ", ", ".join(f"({i})" for i in range(42))], "write")
@@ -277,6 +287,8 @@ class Episode:
 
     def check_all(self):
         table = self.table()
+        if self.large:
+            return self.select()
         self.emit([f"SELECT * FROM {table.name}"], "select")
 
     def maintain(self):
