@@ -2,6 +2,7 @@
 import datetime
 import decimal
 import os
+import re
 import sys
 import uuid
 import zlib
@@ -148,7 +149,7 @@ class Pair:
 
     def check(self, statement, sql, ours, theirs):
         """After a write: the target's rows must be equal."""
-        table = next(word for word in sql.split() if word[0] == "t" and word[1:].isdigit() or word == "digits")
+        table = re.search(r"(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)", sql)[1]
         whole = Statement(Node(None, [statement.check or f"SELECT * FROM {table}"]), "select")
         mine, other = self.ask_ours(str(whole.tree)), self.session.run(str(whole.tree))
         found = difference(whole, mine, other)
