@@ -234,3 +234,11 @@ omen_status text_like_escape(FUNCTION_PARAMETERS)
     }
     return give_bytes(context, result, (size_t)(end - result), out);
 }
+
+/* Regular expressions and formats: PostgreSQL's own languages. */
+omen_status text_refused(FUNCTION_PARAMETERS)
+{
+    (void)context, (void)arguments, (void)out;
+    return error_set(error, OMEN_NOT_SUPPORTED,
+                     "regular expressions, to_char and its kin are not supported");
+}
