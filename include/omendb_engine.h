@@ -137,16 +137,6 @@ typedef struct omen_engine_host {
      * Errors: INTERNAL where the signature is none of the core's. */
     omen_status (*function_result)(const char *signature, size_t signature_length,
                                    struct ArrowSchema *out, omen_error *error);
-
-    /* Reads `length` bytes of text as a value of `type`, by the same rules as INSERT and COPY.
-     * The bytes of a BYTEA go to `buffer`, which has room for `length`; TEXT is not for this.
-     * Errors: those of the type's input, with the message users see. */
-    omen_status (*value_from_text)(const omen_type *type, const char *text, size_t length,
-                                   uint8_t *buffer, omen_value *out, omen_error *error);
-
-    /* Writes a value as text: see omen_value_to_text. */
-    omen_status (*value_to_text)(const omen_value *value, char *buffer, size_t capacity,
-                                 size_t *length);
 } omen_engine_host;
 
 typedef struct omen_engine_options {
@@ -194,7 +184,7 @@ typedef struct omen_engine {
     void (*close)(omen_engine_instance *engine);
 
     /* Plans and starts one query (no DDL, DML or settings: those are refused with NOT_SUPPORTED).
-     * The result's columns are named c0, c1, ... as the text names them and have core types.
+     * The result's columns are named as the text names them and have core types.
      * Errors found while planning come from here with their SQLSTATE; later ones from the stream:
      * get_next returns non-zero and get_last_error gives "SQLSTATE message". get_next blocks its
      * caller until a batch is ready, so it must not be called from an engine thread. Releasing

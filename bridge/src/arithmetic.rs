@@ -40,7 +40,6 @@ use datafusion::physical_expr_common::datum::apply;
 
 use crate::abi::omen_status;
 use crate::error::EngineError;
-use crate::value;
 
 /// The rule; recursion is the caller's, from the leaves up.
 #[derive(Debug)]
@@ -186,7 +185,11 @@ fn overflow(error: ArrowError, data_type: &DataType) -> ArrowError {
     match error {
         ArrowError::ArithmeticOverflow(_) if data_type.is_decimal() => too_many_digits(),
         ArrowError::ArithmeticOverflow(_) => {
-            let name = value::sql_name(data_type);
+            let name = match data_type {
+                DataType::Int16 => "smallint",
+                DataType::Int32 => "integer",
+                _ => "bigint",
+            };
             raise(omen_status::OMEN_OUT_OF_RANGE, format!("{name} out of range"))
         }
         error => error,

@@ -24,7 +24,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::abi::omen_status;
-use crate::error::EngineError;
+use crate::error::{EngineError, MORE_THAN_ONE_ROW};
 use crate::host::Host;
 use crate::value;
 
@@ -194,8 +194,7 @@ impl SingleRow {
     fn add(&mut self, values: &ArrayRef, row: usize) -> Result<()> {
         self.count += 1;
         if self.count > 1 {
-            let words = "more than one row returned by a subquery used as an expression";
-            return Err(EngineError::new(omen_status::OMEN_CARDINALITY, words).into());
+            return Err(EngineError::new(omen_status::OMEN_CARDINALITY, MORE_THAN_ONE_ROW).into());
         }
         self.value = ScalarValue::try_from_array(values, row)?;
         Ok(())

@@ -22,7 +22,7 @@ use datafusion::common::{ColumnStatistics, ScalarValue};
 use crate::abi::{
     omen_engine_column_statistics, omen_engine_cursor, omen_engine_host, omen_engine_scan,
     omen_engine_statement, omen_engine_support, omen_engine_table, omen_error, omen_status,
-    omen_type, omen_value, ArrowArray, ArrowSchema, Status, OMEN_ENGINE_ABI_VERSION,
+    ArrowArray, ArrowSchema, Status, OMEN_ENGINE_ABI_VERSION,
 };
 use crate::error::{EngineError, EngineResult};
 use crate::predicate::{AbiPredicates, Predicate};
@@ -68,8 +68,7 @@ impl Host {
         let opening = scan_open.is_some() && scan_next.is_some();
         let scans = opening && scan_prune.is_some() && scan_close.is_some();
         let functions_called = function_call.is_some() && function_result.is_some();
-        let texts = functions.value_from_text.is_some() && functions.value_to_text.is_some();
-        if !tables || !facts || !scans || !functions_called || !texts {
+        if !tables || !facts || !scans || !functions_called {
             return Err(EngineError::internal("a function of the host is missing"));
         }
         Ok(Arc::new(Self { functions, dynamic_filters: AtomicU64::new(0) }))
@@ -109,61 +108,6 @@ impl Host {
         Ok(Arc::new(table))
     }
 
-    /// `text` as a value of a core type, by the rules of the core's INSERT; errors are its own.
-    pub fn value_from_text(&self, wanted: &omen_type, text: &str) -> EngineResult<ScalarValue> {
-        // SAFETY: all-zero bytes are a valid value.
-        let mut out: omen_value = unsafe { MaybeUninit::zeroed().assume_init() };
-        let mut error = empty_error();
-        let mut buffer = vec![0_u8; text.len()];
-        // SAFETY: everything is borrowed for the call; a BYTEA points into `buffer`, which lives
-        // until the value is copied.
-        unsafe {
-            let status = call!(
-                self,
-                value_from_text(
-                    wanted,
-                    text.as_ptr().cast(),
-                    text.len(),
-                    buffer.as_mut_ptr(),
-                    &mut out,
-                    &mut error
-                )
-            );
-            check(status, &error)?;
-            value::scalar_of(&out)
-        }
-    }
-}
-
-impl Host {
-    /// `value` as the core prints it; None where it is NULL or of no core type.
-    pub fn value_to_text(&self, value: &ScalarValue) -> EngineResult<Option<String>> {
-        let Some(value) = value::value_of(value) else { return Ok(None) };
-        let (mut buffer, mut length) = (vec![0_u8; 64], 0);
-        let mut write = |buffer: &mut Vec<u8>| {
-            let room = buffer.len();
-            // SAFETY: all is borrowed for the call, and the core writes `room` bytes at most.
-            unsafe {
-                call!(self, value_to_text(&value, buffer.as_mut_ptr().cast(), room, &mut length))
-            }
-        };
-        let mut status = write(&mut buffer);
-        if status == omen_status::OMEN_LIMIT_EXCEEDED {
-            // Only a BYTEA is longer than the first buffer.
-            // SAFETY: the type says which member is set.
-            let bytes = unsafe { value.as_.bytes.length };
-            buffer.resize(2 * bytes + 2, 0);
-            status = write(&mut buffer);
-        }
-        check(status, &empty_error())?;
-        buffer.truncate(length);
-        String::from_utf8(buffer)
-            .map(Some)
-            .map_err(|_| EngineError::internal("the core's text is not valid UTF-8"))
-    }
-}
-
-impl Host {
     /// The type of what the core's function of this signature gives.
     pub fn function_result(&self, signature: &str) -> EngineResult<DataType> {
         let mut schema = ArrowSchema::empty();

@@ -9,8 +9,7 @@
 //!                 | read.rs     batches in, by cursors
 //!   stream      <-| stream.rs   result out, as an Arrow C stream
 //!                 | wait.rs     callers wait, and give up when asked to (stop.rs)
-//!                 | operands.rs, texts.rs, coercion.rs, arithmetic.rs: PostgreSQL's rules
-//!                 | functions.rs what the core's texts call
+//!                 | functions.rs, arithmetic.rs: what DataFusion has otherwise, or not at all
 //!                 | error.rs    every error as a SQLSTATE
 //!                 | limits.rs   how deep a statement may be
 //! ```
@@ -22,12 +21,10 @@
 mod abi;
 mod arithmetic;
 mod catalog;
-mod coercion;
 mod error;
 mod functions;
 mod host;
 mod limits;
-mod operands;
 mod predicate;
 mod provider;
 mod prune;
@@ -36,7 +33,6 @@ mod scan;
 mod session;
 mod stop;
 mod stream;
-mod texts;
 mod value;
 mod wait;
 

@@ -56,9 +56,10 @@ pub fn check_chains(sql: &str) -> EngineResult<()> {
         };
         let Some(chain) = open.last_mut() else { break };
         match token {
-            Token::Comma => *chain = Chain { longest: chain.length_max(), current: 0 },
-            token => chain.current += inner + weight(&token),
+            Token::Comma => *chain = Chain { longest: chain.length_max(), ..Chain::default() },
+            token => chain.operators += weight(&token),
         }
+        chain.deepest = chain.deepest.max(inner);
         if chain.length_max() > CHAIN_LENGTH_MAX {
             return Err(too_complex());
         }
@@ -66,16 +67,18 @@ pub fn check_chains(sql: &str) -> EngineResult<()> {
     Ok(())
 }
 
-/// The chains between two parentheses: the longest that a comma ended, and the one being read.
+/// The chains between two parentheses: the longest that a comma ended, and the one being read,
+/// which is as deep as its operators and the deepest parentheses in it.
 #[derive(Default)]
 struct Chain {
     longest: usize,
-    current: usize,
+    operators: usize,
+    deepest: usize,
 }
 
 impl Chain {
     fn length_max(&self) -> usize {
-        self.longest.max(self.current)
+        self.longest.max(self.operators + self.deepest)
     }
 }
 

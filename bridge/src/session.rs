@@ -36,22 +36,19 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    visit_expressions_mut, CharacterLength, DataType as SqlType, Expr as SqlExpr, Ident,
-    ObjectName, Query, Statement as SqlStatement, TimezoneInfo, Value as SqlValue, Visit, Visitor,
+    DataType as SqlType, Ident, ObjectName, Query, Statement as SqlStatement, TimezoneInfo, Visit,
+    Visitor,
 };
 use tokio::runtime::Runtime;
 
 use crate::abi::{omen_engine_counters, omen_engine_options, omen_engine_statement, omen_status};
 use crate::arithmetic::CheckedArithmetic;
 use crate::catalog::{StatementCatalog, CATALOG, SCHEMA};
-use crate::coercion::FloatOverDecimal;
 use crate::error::{EngineError, EngineResult};
 use crate::functions;
 use crate::host::Host;
 use crate::limits;
-use crate::operands::Operands;
 use crate::stop::{self, StopFlag};
 use crate::value;
 use crate::wait::Interrupt;
@@ -187,9 +184,7 @@ fn new_state(
     // Small inputs then stay on one partition.
     options.execution.use_row_number_estimates_to_optimize_partitioning = true;
     let table_functions = SessionStateDefaults::default_table_functions();
-    // Its patterns are not PostgreSQL's, and what is none comes out as it went in.
     let mut scalar_functions = SessionStateDefaults::default_scalar_functions();
-    scalar_functions.retain(|function| function.name() != "to_char");
     scalar_functions.extend(functions::scalar_functions(&host));
     let mut aggregate_functions = SessionStateDefaults::default_aggregate_functions();
     aggregate_functions.extend(functions::aggregate_functions());
@@ -204,8 +199,6 @@ fn new_state(
         .with_table_function_list(table_functions)
         .with_type_planner(Arc::new(CoreTypes))
         .build();
-    state.register_function_rewrite(Arc::new(Operands { host }))?;
-    state.register_function_rewrite(Arc::new(FloatOverDecimal))?;
     state.register_function_rewrite(Arc::new(CheckedArithmetic))?;
     Ok(state)
 }
@@ -243,51 +236,11 @@ fn parse(state: &SessionState, sql: &str) -> EngineResult<Box<Query>> {
         Statement::Statement(statement) => *statement,
         _ => return Err(only_queries()),
     };
-    let SqlStatement::Query(mut query) = statement else { return Err(only_queries()) };
-    if let ControlFlow::Break(error) = query.visit(&mut Inspector::default()) {
-        return Err(*error);
-    }
-    match visit_expressions_mut(&mut query, adapt) {
+    let SqlStatement::Query(query) = statement else { return Err(only_queries()) };
+    match query.visit(&mut Inspector::default()) {
         ControlFlow::Continue(()) => Ok(query),
         ControlFlow::Break(error) => Err(*error),
     }
-}
-
-/// Mends or refuses what DataFusion takes for something else.
-///
-/// A cast to VARCHAR(n) cuts its text, which DataFusion's does not: `substring(x for n)`. One to
-/// CHAR(n) would pad too, and its result would have to be known for a CHAR. SIMILAR TO is a regular
-/// expression to DataFusion, without `%` and `_`.
-fn adapt(expr: &mut SqlExpr) -> ControlFlow<Box<EngineError>> {
-    let refuse = |what: &str| {
-        let words = format!("{what} is not supported here");
-        ControlFlow::Break(Box::new(EngineError::unsupported(words)))
-    };
-    let data_type = match expr {
-        SqlExpr::Cast { data_type, .. } => data_type,
-        SqlExpr::SimilarTo { .. } => return refuse("SIMILAR TO"),
-        _ => return ControlFlow::Continue(()),
-    };
-    let length = match data_type {
-        SqlType::Character(_) | SqlType::Char(_) => return refuse("a cast to CHAR(n)"),
-        SqlType::Varchar(Some(CharacterLength::IntegerLength { length, .. }))
-        | SqlType::CharVarying(Some(CharacterLength::IntegerLength { length, .. }))
-        | SqlType::CharacterVarying(Some(CharacterLength::IntegerLength { length, .. })) => *length,
-        _ => return ControlFlow::Continue(()),
-    };
-    *data_type = SqlType::Text;
-    let number = |digits: String| {
-        Some(Box::new(SqlExpr::Value(SqlValue::Number(digits, false).with_empty_span())))
-    };
-    let text = std::mem::replace(expr, SqlExpr::Wildcard(AttachedToken::empty()));
-    *expr = SqlExpr::Substring {
-        expr: Box::new(text),
-        substring_from: number("1".into()),
-        substring_for: number(length.to_string()),
-        special: false,
-        shorthand: false,
-    };
-    ControlFlow::Continue(())
 }
 
 fn only_queries() -> EngineError {

@@ -60,48 +60,6 @@ pub fn result_type(data_type: &DataType) -> Option<DataType> {
     })
 }
 
-/// The core's type that reads text as `data_type`; None for text itself, for DECIMAL, whose
-/// digits decide, and for what the core doesn't have.
-pub fn text_input_type(data_type: &DataType) -> Option<omen_type> {
-    use omen_type_id::*;
-    let id = match data_type {
-        DataType::Boolean => OMEN_TYPE_BOOLEAN,
-        DataType::Int16 => OMEN_TYPE_SMALLINT,
-        DataType::Int32 => OMEN_TYPE_INTEGER,
-        DataType::Int64 => OMEN_TYPE_BIGINT,
-        DataType::Float32 => OMEN_TYPE_REAL,
-        DataType::Float64 => OMEN_TYPE_DOUBLE,
-        DataType::BinaryView => OMEN_TYPE_BYTEA,
-        DataType::Date32 => OMEN_TYPE_DATE,
-        DataType::FixedSizeBinary(16) => OMEN_TYPE_UUID,
-        other if *other == TIMESTAMP => OMEN_TYPE_TIMESTAMP,
-        other if *other == timestamptz() => OMEN_TYPE_TIMESTAMPTZ,
-        _ => return None,
-    };
-    Some(omen_type { id, precision: 0, scale: 0, length_max: 0 })
-}
-
-/// A type as PostgreSQL's messages name it.
-pub fn sql_name(data_type: &DataType) -> String {
-    let name = match data_type {
-        DataType::Boolean => "boolean",
-        DataType::Int16 => "smallint",
-        DataType::Int32 => "integer",
-        DataType::Int64 => "bigint",
-        DataType::Float32 => "real",
-        DataType::Float64 => "double precision",
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text",
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "bytea",
-        DataType::Date32 => "date",
-        DataType::Timestamp(_, None) => "timestamp without time zone",
-        DataType::Timestamp(_, Some(_)) => "timestamp with time zone",
-        DataType::FixedSizeBinary(16) => "uuid",
-        other if other.is_decimal() => "numeric",
-        other => return other.to_string(),
-    };
-    name.into()
-}
-
 /// The SQL type that declares a parameter of this type.
 pub fn sql_type(declared: &omen_type) -> EngineResult<SqlType> {
     use omen_type_id::*;

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "query/engine_host.h"
-#include "sql/value_text.h"
 
 struct omen_engine_statement {
     struct session *session;
@@ -232,25 +231,6 @@ static void host_column_statistics(const omen_engine_table *table, uint32_t colu
     };
 }
 
-/* --- values --- */
-
-static omen_status host_value_from_text(const omen_type *type, const char *text, size_t length,
-                                        uint8_t *buffer, omen_value *out, omen_error *error)
-{
-    struct allocator allocator;
-    struct arena arena;
-    allocator_init(&allocator, 0);
-    arena_init(&arena, &allocator);
-    omen_status status = value_from_text(*type, text, length, &arena, out, error);
-    if (status == OMEN_OK && type->id == OMEN_TYPE_BYTEA) {
-        if (out->as.bytes.length > 0)
-            memcpy(buffer, out->as.bytes.data, out->as.bytes.length);
-        out->as.bytes.data = buffer;
-    }
-    arena_release(&arena);
-    return status;
-}
-
 const omen_engine_host engine_host = {
     .abi_version = OMEN_ENGINE_ABI_VERSION,
     .struct_bytes = sizeof(omen_engine_host),
@@ -268,6 +248,4 @@ const omen_engine_host engine_host = {
     .scan_close = engine_scan_close,
     .function_call = engine_function_call,
     .function_result = engine_function_result,
-    .value_from_text = host_value_from_text,
-    .value_to_text = value_to_text,
 };

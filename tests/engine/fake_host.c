@@ -626,19 +626,6 @@ static omen_status scan_open(omen_engine_table *table, const omen_engine_scan *s
     return OMEN_OK;
 }
 
-/* The core's own reading of texts: a second one here would be another truth. */
-static omen_status read_value(const omen_type *type, const char *text, size_t length,
-                              uint8_t *buffer, omen_value *out, omen_error *error)
-{
-    return engine_host.value_from_text(type, text, length, buffer, out, error);
-}
-
-static omen_status write_value(const omen_value *value, char *buffer, size_t capacity,
-                               size_t *length)
-{
-    return engine_host.value_to_text(value, buffer, capacity, length);
-}
-
 /* Functions too are the core's own. */
 static omen_status function_call(const char *signature, size_t signature_length,
                                  const struct ArrowSchema *argument_schema,
@@ -674,8 +661,6 @@ const omen_engine_host *fake_host_functions(void)
         .scan_close = scan_close,
         .function_call = function_call,
         .function_result = function_result,
-        .value_from_text = read_value,
-        .value_to_text = write_value,
     };
     return &functions;
 }

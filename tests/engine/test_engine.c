@@ -284,13 +284,6 @@ static void test_types(void **state)
     expect("SELECT DATE '1969-12-31'", "-1");
     expect("SELECT 42.50", "4250(4,2)");
     expect("SELECT NULL", "NULL");
-    /* Floats win over decimals. */
-    expect("SELECT CAST('1e300' AS DOUBLE PRECISION) > 0.5", "true");
-    expect("SELECT CAST('NaN' AS DOUBLE PRECISION) > 0.5", "true");
-    expect("SELECT coalesce(CAST('1e300' AS DOUBLE PRECISION), 0.5)", "1e+300");
-    expect("SELECT CASE WHEN id = 5 THEN CAST(id AS REAL) ELSE 0.5 END FROM t WHERE id IN (5, 6) "
-           "ORDER BY 1", "0.5\n5");
-    expect("SELECT id * 0.5 FROM t WHERE id = 5", "25(22,1)");
     expect("SELECT upper(name) FROM t WHERE id = 5", "FIVE");
     expect("SELECT row_number() OVER (ORDER BY id) FROM t WHERE id BETWEEN 1 AND 2", "1\n2");
     expect("SELECT now() IS NOT NULL", "true");
@@ -321,12 +314,13 @@ static void test_predicate_values(void **state)
     expect_predicates("whole = 5000000000", NULL, "");
     expect_predicates("whole = 5.0", NULL, "whole = 5");
     expect_predicates("whole = 5.5", NULL, "");
-    expect_predicates("ratio > 0.5", NULL, "ratio > 0.5");
+    expect_predicates("ratio > CAST('0.5' AS DOUBLE)", NULL, "ratio > 0.5");
     expect_predicates("ratio = $1", &zero, "ratio = 0");
     expect_predicates("ratio <= $1", &nan, "ratio <= nan");
-    expect_predicates("ratio IN (0.5, 1, 2, 3.5)", NULL, "ratio in 0.5 1 2 3.5");
-    expect_predicates("ratio BETWEEN 0.5 AND 1.5", NULL, "ratio >= 0.5; ratio <= 1.5");
-    expect_predicates("single = 0.5", NULL, "");
+    expect_predicates("ratio IN (CAST('0.5' AS DOUBLE), CAST('3.5' AS DOUBLE))", NULL,
+                      "ratio in 0.5 3.5");
+    expect_predicates("ratio BETWEEN CAST('0.5' AS DOUBLE) AND CAST('1.5' AS DOUBLE)", NULL, "ratio >= 0.5; ratio <= 1.5");
+    expect_predicates("single = CAST('0.5' AS REAL)", NULL, "single = 0.5");
     expect_predicates("price >= 1.5", NULL, "price >= 0/150");
     expect_predicates("price = $1", &dear, "price = -1/-150");
     expect_predicates("price = 1.555", NULL, "");
@@ -380,17 +374,20 @@ static void test_long_statements(void **state)
 
 static void test_planning_errors(void **state)
 {
-    expect_error("SELECT nothing FROM t", "42703", "column \"nothing\" does not exist");
-    expect_error("SELECT id FROM t a, t b", "42702", "");
-    expect_error("SELECT no_such_function(id) FROM t", "42883", "no_such_function");
-    expect_error("SELECT id, count(*) FROM t", "42803", "");
+    /* Names and types are the core's: a text that doesn't plan is too much for the engine. */
+    expect_error("SELECT nothing FROM t", "0A000", "nothing");
+    expect_error("SELECT id FROM t a, t b", "0A000", "");
+    expect_error("SELECT no_such_function(id) FROM t", "0A000", "no_such_function");
+    expect_error("SELECT id, count(*) FROM t", "0A000", "");
     expect_error("SELEC id FROM t", "42601", "");
     expect_error("SELECT id FROM t WHERE", "42601", "");
     expect_error("", "42601", "empty");
     expect_error("SELECT id FROM t; SELECT id FROM t", "0A000", "");
     expect_error("SELECT * FROM elsewhere.t", "42P01", "");
     expect_error("SELECT * FROM 'file.parquet'", "42P01", "");
-    expect_error("SELECT id FROM t WHERE name", "42804", "");
+    expect_error("SELECT id FROM t WHERE name", "0A000", "");
+    expect_error("SELECT id FROM t LIMIT -1", "2201W", "");
+    expect_error("SELECT id FROM t LIMIT 1 OFFSET -1", "2201X", "");
     expect_error("SELECT (SELECT id FROM t)", "21000", "");
     /* The stream's names are quoted back; nothing of the text is lost. */
     expect_error("SELECT * FROM \"Missing\"", "42P01", "relation \"Missing\" does not exist");
@@ -434,7 +431,7 @@ static void test_running_errors(void **state)
            "3|-1");
     expect("SELECT id FROM t WHERE id = 2 + 3", "5");
     assert_int_equal(fake_host.predicate_count, 1);
-    expect_error("SELECT DATE '2020-13-45'", "22008", "");
+    expect_error("SELECT DATE '2020-13-45'", "22007", "");
     expect_error("SELECT count(*) FROM failing_big a JOIN t b ON a.id = b.id", "XX001", "page 7");
 }
 
