@@ -54,6 +54,7 @@ static bool walk_column(struct correlation *correlation, struct expression **par
     }
     int32_t key = to_come ? (int32_t)use->column.column : find_key(correlation, use);
     correlation->misplaced |= correlation->in_from || key < 0;
+    correlation->deep |= correlation->depth > 0;
     if (correlation->listed == NULL || key < 0)
         return correlation->status == OMEN_OK;
     *part = bind_column_use(correlation->binder, correlation->listed, (uint32_t)key,
@@ -186,4 +187,33 @@ static bool find_subquery(struct expression **part, void *state)
 bool expression_has_subquery(struct expression *expression)
 {
     return !find_subquery(&expression, NULL);
+}
+
+static bool find_window(struct expression **part, void *state)
+{
+    return (*part)->kind != EXPRESSION_WINDOW && expression_visit_parts(*part, find_window, state);
+}
+
+static bool skip_query(struct query *query, uint32_t levels, void *state)
+{
+    (void)query, (void)levels, (void)state;
+    return true;
+}
+
+static bool has_window(const struct query *query)
+{
+    return !query_visit_parts((struct query *)query, find_window, skip_query, NULL);
+}
+
+bool correlation_is_joinable(const struct query *query, enum correlated_place place,
+                             const struct correlation *correlation)
+{
+    bool one_group = query->grouped && query->group_count == 0;
+    if (query->kind != QUERY_SELECT || correlation->far || correlation->deep ||
+        correlation->misplaced || query->distinct_on_count > 0 || query->limit != NULL ||
+        query->offset != NULL || query->grouping_set_count > 0 || has_window(query))
+        return false;
+    if (!one_group)
+        return true;
+    return place == CORRELATED_SCALAR || (place == CORRELATED_LATERAL && query->having == NULL);
 }

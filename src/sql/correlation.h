@@ -16,6 +16,7 @@ struct correlation {
     uint32_t key_count;
     uint32_t depth; /* of the query being walked, below the subquery */
     bool far;       /* something from further out */
+    bool deep;      /* something in a query within the subquery */
     bool misplaced; /* where a join with the keys can't reach: FROM, a side of a set operation */
     bool in_from;
     struct relation *listed; /* replacing: the relation that lists the keys */
@@ -38,6 +39,17 @@ bool correlation_of_expression(struct binder *binder, struct expression *express
 /* Whether the outside stands in the query's WHERE alone, and there in `own column = outside`: a
  * correlation that the engine joins by itself. */
 bool correlation_is_equality(struct binder *binder, struct query *query);
+
+/* Where a query stands that uses columns of the one around it. */
+enum correlated_place { CORRELATED_SCALAR, CORRELATED_EXISTS, CORRELATED_SET, CORRELATED_LATERAL };
+
+/* Whether the engine's join of a correlated query with what is around it is the same: it moves the
+ * conditions up into the join. So each outer row's result must follow row by row or group by group;
+ * windows, OFFSET and LIMIT would reach over the rows of all outer rows, and the one row of an
+ * aggregate over nothing is lost but in scalar subqueries, and LATERAL without HAVING. Columns that
+ * are not of the query right around are not found. */
+bool correlation_is_joinable(const struct query *query, enum correlated_place place,
+                             const struct correlation *correlation);
 
 /* Whether a subquery stands in the expression. */
 bool expression_has_subquery(struct expression *expression);

@@ -58,6 +58,14 @@ static const struct semantics_line only_value = {.kind = SEMANTICS_AGGREGATE,
                                                  .rule = RESULT_SAME,
                                                  .engine = "single_value($1)$F"};
 
+static const struct semantics_line first_value = {.kind = SEMANTICS_AGGREGATE,
+                                                  .name = "first_value",
+                                                  .argument_count = 1,
+                                                  .arguments = {SQL_TYPE_ANY},
+                                                  .result = SQL_TYPE_ANY,
+                                                  .rule = RESULT_SAME,
+                                                  .engine = "first_value($1)$F"};
+
 /* --- making trees --- */
 
 static const omen_type boolean_type = {.id = OMEN_TYPE_BOOLEAN};
@@ -377,20 +385,46 @@ static bool is_plain(const struct query *query, bool aggregate)
            query->grouped == aggregate && query->limit == NULL && query->offset == NULL;
 }
 
+static bool is_one(const struct expression *limit)
+{
+    return limit != NULL && limit->kind == EXPRESSION_CONSTANT && !limit->value.is_null &&
+           limit->value.as.i64 == 1;
+}
+
+/* The value of a subquery of plain rows: the only one, or the first one of LIMIT 1. */
+static struct expression *row_value(struct rewriting *rewriting, struct query *inner)
+{
+    struct expression *target = inner->targets[0].expression;
+    if (inner->limit == NULL)
+        return make_aggregate(rewriting, &only_value, target);
+    struct expression *first = make_aggregate(rewriting, &first_value, target);
+    if (first == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < inner->order_count; i++)
+        if (inner->order[i].expression == NULL)
+            inner->order[i].expression = inner->targets[inner->order[i].target].expression;
+    first->aggregate.order = inner->order;
+    first->aggregate.order_count = inner->order_count;
+    return first;
+}
+
 static omen_status rewrite_scalar(struct rewriting *rewriting, struct expression **slot,
                                   struct correlation *correlation)
 {
     struct query *inner = (*slot)->subquery.query;
+    struct query rows = *inner;
+    if (is_one(inner->limit))
+        rows.limit = NULL;
     bool aggregate = is_plain(inner, true);
     struct expression *found;
-    if ((!aggregate && (!is_plain(inner, false) || inner->distinct)) ||
+    if ((!aggregate && (!is_plain(&rows, false) || inner->distinct)) ||
         bind_has_aggregate(inner->targets[0].expression, true))
         return refuse(rewriting, *slot);
     struct expression *target = inner->targets[0].expression;
     struct answer answer = {.value_count = 1};
     answer.missing =
         aggregate ? over_no_rows(rewriting, target) : make_null(rewriting, (*slot)->type);
-    answer.values[0] = aggregate ? target : make_aggregate(rewriting, &only_value, target);
+    answer.values[0] = aggregate ? target : row_value(rewriting, inner);
     if (answer.missing == NULL || answer.values[0] == NULL)
         return no_memory(rewriting);
     OMEN_TRY(join_answer(rewriting, inner, correlation, &answer, &found));
@@ -476,57 +510,154 @@ static bool is_equality(const struct semantics_line *line)
     return strcmp(line->name, "=") == 0 || strcmp(line->name, "<>") == 0;
 }
 
-/* Whether the engine, or engine_text, makes it right by itself, or nothing does. */
+static enum correlated_place place_of(enum subquery_kind kind)
+{
+    if (kind == SUBQUERY_SCALAR)
+        return CORRELATED_SCALAR;
+    return kind == SUBQUERY_EXISTS ? CORRELATED_EXISTS : CORRELATED_SET;
+}
+
+/* Whether the engine, or engine_text, makes it right by itself. */
 static bool leave(struct rewriting *rewriting, const struct expression *call,
                   const struct correlation *correlation)
 {
     struct query *inner = call->subquery.query;
     enum subquery_kind kind = call->subquery.kind;
-    bool correlated = correlation->key_count > 0;
-    if (correlation->far || correlation->misplaced)
+    bool quantified = kind == SUBQUERY_ANY || kind == SUBQUERY_ALL;
+    if (correlation->key_count == 0 && !correlation->far)
+        return !quantified || rewriting->filter || is_equality(call->line);
+    if (!correlation_is_joinable(inner, place_of(kind), correlation))
+        return false;
+    if (kind != SUBQUERY_SCALAR && rewriting->filter)
         return true;
-    if (kind == SUBQUERY_ANY || kind == SUBQUERY_ALL)
-        return rewriting->filter ||
-               (is_equality(call->line) &&
-                (!correlated || correlation_is_equality(rewriting->binder, inner)));
-    if (!correlated || (kind == SUBQUERY_EXISTS && rewriting->filter))
-        return true;
-    return !rewriting->grouped && correlation_is_equality(rewriting->binder, inner);
+    if (rewriting->grouped || (quantified && !is_equality(call->line)) ||
+        (kind == SUBQUERY_SCALAR && !inner->grouped))
+        return false;
+    return correlation_is_equality(rewriting->binder, inner);
 }
 
-static omen_status rewrite_subquery(struct rewriting *rewriting, struct expression **slot)
+/* A LIMIT of one row or more. */
+static bool is_some(const struct expression *limit)
+{
+    return limit != NULL && limit->kind == EXPRESSION_CONSTANT && !limit->value.is_null &&
+           limit->value.as.i64 > 0;
+}
+
+static void drop_what_exists_ignores(struct query *query)
+{
+    if (query->kind != QUERY_SELECT || query->offset != NULL)
+        return;
+    if (is_some(query->limit))
+        query->limit = NULL;
+    if (query->limit == NULL)
+        query->order_count = 0;
+    if (!query->grouped && query->distinct_on_count == 0)
+        query->distinct = false;
+}
+
+/* EXISTS over an aggregate of all rows: that row is always there. */
+static bool is_always_there(const struct query *query)
+{
+    return query->kind == QUERY_SELECT && query->grouped && query->group_count == 0 &&
+           query->grouping_set_count == 0 && query->having == NULL && query->limit == NULL &&
+           query->offset == NULL;
+}
+
+static omen_status rewrite_subquery(struct rewriting *rewriting, struct expression **slot);
+
+/* x op ANY (an aggregate of all rows): it has one row, so it is x op (it). */
+static omen_status compare_with_row(struct rewriting *rewriting, struct expression **slot)
+{
+    struct expression *call = *slot;
+    struct expression *row =
+        make(rewriting, EXPRESSION_SUBQUERY, call->subquery.query->types[0], 0);
+    struct expression *compared = make(rewriting, EXPRESSION_CALL, boolean_type, 2);
+    if (row == NULL || compared == NULL)
+        return no_memory(rewriting);
+    row->location = call->location;
+    row->subquery = (struct subquery_call){SUBQUERY_SCALAR, call->subquery.query, false};
+    compared->line = call->line;
+    compared->arguments[0] = call->arguments[0];
+    compared->arguments[1] = row;
+    bool negated = call->negated != call->subquery.negated;
+    *slot = negated ? make_unary(rewriting, EXPRESSION_NOT, compared) : compared;
+    if (*slot == NULL)
+        return no_memory(rewriting);
+    return rewrite_subquery(rewriting, &compared->arguments[1]);
+}
+
+/* The forms that become simpler ones. `*done`: nothing is left to do. */
+static omen_status simplify_subquery(struct rewriting *rewriting, struct expression **slot,
+                                     bool *done)
+{
+    struct expression *call = *slot;
+    struct query *inner = call->subquery.query;
+    *done = false;
+    if (inner->grouped && inner->group_count == 0 && is_some(inner->limit)) {
+        inner->limit = NULL; /* it has one row */
+        inner->order_count = 0;
+    }
+    if (call->subquery.kind == SUBQUERY_SCALAR)
+        return OMEN_OK;
+    if (call->subquery.kind == SUBQUERY_EXISTS) {
+        drop_what_exists_ignores(inner);
+        if (!is_always_there(inner))
+            return OMEN_OK;
+        *done = true;
+        *slot = make_boolean(rewriting, call->negated == call->subquery.negated);
+        return *slot == NULL ? no_memory(rewriting) : OMEN_OK;
+    }
+    *done = is_always_there(inner);
+    return *done ? compare_with_row(rewriting, slot) : OMEN_OK;
+}
+
+/* The same expression may stand in several places: it is rewritten once. */
+static omen_status remember(struct rewriting *rewriting, const struct expression *subquery,
+                            struct expression *with)
+{
+    struct replacement *done = bind_alloc(rewriting->binder, sizeof *done, rewriting->error);
+    if (done == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    *done = (struct replacement){.next = rewriting->done, .subquery = subquery, .with = with};
+    rewriting->done = done;
+    return OMEN_OK;
+}
+
+static omen_status join_subquery(struct rewriting *rewriting, struct expression **slot)
 {
     struct correlation correlation;
-    for (const struct replacement *done = rewriting->done; done != NULL; done = done->next)
-        if (done->subquery == *slot) {
-            *slot = done->with;
-            return OMEN_OK;
-        }
     OMEN_TRY(correlation_find(rewriting->binder, (*slot)->subquery.query, &correlation,
                               rewriting->error));
     if (leave(rewriting, *slot, &correlation))
         return OMEN_OK;
-    if (rewriting->grouped && rewriting->query->grouping_set_count > 0)
+    if (correlation.far || correlation.misplaced ||
+        (rewriting->grouped && rewriting->query->grouping_set_count > 0))
         return refuse(rewriting, *slot);
-    struct replacement *done = bind_alloc(rewriting->binder, sizeof *done, rewriting->error);
-    if (done == NULL)
-        return OMEN_OUT_OF_MEMORY;
-    *done = (struct replacement){.next = rewriting->done, .subquery = *slot};
     switch ((*slot)->subquery.kind) {
     case SUBQUERY_SCALAR:
-        OMEN_TRY(rewrite_scalar(rewriting, slot, &correlation));
-        break;
+        return rewrite_scalar(rewriting, slot, &correlation);
     case SUBQUERY_EXISTS:
-        OMEN_TRY(rewrite_exists(rewriting, slot, &correlation));
-        break;
+        return rewrite_exists(rewriting, slot, &correlation);
     case SUBQUERY_ANY:
     case SUBQUERY_ALL:
-        OMEN_TRY(rewrite_quantified(rewriting, slot, &correlation));
-        break;
+        return rewrite_quantified(rewriting, slot, &correlation);
     }
-    done->with = *slot;
-    rewriting->done = done;
     return OMEN_OK;
+}
+
+static omen_status rewrite_subquery(struct rewriting *rewriting, struct expression **slot)
+{
+    const struct expression *call = *slot;
+    bool simplified;
+    for (const struct replacement *done = rewriting->done; done != NULL; done = done->next)
+        if (done->subquery == call) {
+            *slot = done->with;
+            return OMEN_OK;
+        }
+    OMEN_TRY(simplify_subquery(rewriting, slot, &simplified));
+    if (!simplified)
+        OMEN_TRY(join_subquery(rewriting, slot));
+    return *slot == call ? OMEN_OK : remember(rewriting, call, *slot);
 }
 
 static bool rewrite_part(struct expression **slot, void *state)
@@ -547,6 +678,23 @@ static void rewrite_optional(struct rewriting *rewriting, struct expression **sl
 {
     if (*slot != NULL && rewriting->status == OMEN_OK)
         rewrite_part(slot, rewriting);
+}
+
+/* LATERAL items that the engine would join wrongly are refused. */
+static omen_status check_lateral(struct rewriting *rewriting, const struct from_item *item)
+{
+    struct correlation correlation;
+    if (item->relation == NULL) {
+        OMEN_TRY(check_lateral(rewriting, item->left));
+        return check_lateral(rewriting, item->right);
+    }
+    if (!item->relation->lateral || item->relation->kind != RELATION_QUERY)
+        return OMEN_OK;
+    struct query *query = item->relation->query;
+    OMEN_TRY(correlation_find(rewriting->binder, query, &correlation, rewriting->error));
+    if (correlation_is_joinable(query, CORRELATED_LATERAL, &correlation))
+        return OMEN_OK;
+    return bind_refuse(rewriting->binder, -1, "this form of LATERAL", rewriting->error);
 }
 
 static omen_status rewrite_clauses(struct rewriting *rewriting)
@@ -593,7 +741,10 @@ omen_status decorrelate_query(struct binder *binder, struct query *query, omen_e
     if (rewriting.status == OMEN_OK && query->kind == QUERY_SELECT && query->from_count > 0) {
         rewriting.from = query->from;
         rewriting.from_count = query->from_count;
-        rewriting.status = key_condition(&rewriting, &rewriting.condition);
+        for (uint32_t i = 0; i < query->from_count && rewriting.status == OMEN_OK; i++)
+            rewriting.status = check_lateral(&rewriting, query->from[i]);
+        if (rewriting.status == OMEN_OK)
+            rewriting.status = key_condition(&rewriting, &rewriting.condition);
         if (rewriting.status == OMEN_OK)
             rewriting.status = rewrite_clauses(&rewriting);
     }
