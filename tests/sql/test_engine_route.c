@@ -252,7 +252,7 @@ static void test_string_constants(void **state)
         {"real", "0.1", "1e-1", "0.11", "1e99", "ERROR 22003"},
         {"double precision", "NaN", "nan", "0", "1e999", "ERROR 22003"},
         {"decimal(10,2)", "1.50", "1.5000", "1.505", "1.5x", "ERROR 22P02"},
-        {"bytea", "\\x00ff", "\\x00FF", "\\x00", "\\x0", "ERROR 22P02"},
+        {"bytea", "\\x00ff", "\\x00FF", "\\x00", "\\x0", "ERROR 22023"},
         {"date", "2020-01-05", "2020-1-5", "20200106", "2020-13-01", "ERROR 22008"},
         {"timestamp", "2020-01-05 10:00:00", "2020-01-05 10:00", "2020-01-05", "2020-13-01",
          "ERROR 22008"},
@@ -337,7 +337,7 @@ static void test_casts(void **state)
     expect(c, "SELECT length(now()::text) > 18 AND now() > '2020-1-1'", "t\n");
     expect(c, "SELECT 'ab'::char(3)", "ab \n");
     expect(c, "SELECT 'ab' SIMILAR TO 'a%'", "ERROR 0A000");
-    expect(c, "SELECT to_char(d, 'YYYY') FROM t", "ERROR 42883");
+    expect(c, "SELECT to_char(d, 'YYYY') FROM t", "ERROR 0A000");
     expect(c, "SELECT id FROM t WHERE r = 16777217", "");
     expect(c, "SELECT id FROM t WHERE r = 16777216", "1\n");
     expect(c, "SELECT id FROM t WHERE d = ts", "1\n");
