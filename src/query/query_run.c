@@ -180,7 +180,8 @@ omen_status query_explain_engine(struct query_plan *plan, struct run *run,
 omen_status query_run(struct query_plan *plan, struct run *run, struct query_rows *out,
                       omen_error *error)
 {
-    memset(out, 0, sizeof *out);
+    out->row = (struct row_ref){0};
+    out->stream.release = NULL;
     OMEN_TRY(query_choose(plan, run->session, true, &run->route, error));
     switch (run->route) {
     case ROUTE_BY_CORE:

@@ -182,6 +182,24 @@ static bool plan_fits(const struct plan *plan, const omen_value *parameters, siz
     return true;
 }
 
+/* Whether all values are of fixed width and exactly of the plan's types: nothing to check or fit.
+ */
+static bool parameters_are_plain(const struct plan *plan, const omen_value *parameters,
+                                 size_t count)
+{
+    enum {
+        FIXED = 1 << OMEN_TYPE_BOOLEAN | 1 << OMEN_TYPE_SMALLINT | 1 << OMEN_TYPE_INTEGER |
+                1 << OMEN_TYPE_BIGINT | 1 << OMEN_TYPE_REAL | 1 << OMEN_TYPE_DOUBLE |
+                1 << OMEN_TYPE_DATE | 1 << OMEN_TYPE_TIMESTAMP | 1 << OMEN_TYPE_TIMESTAMPTZ |
+                1 << OMEN_TYPE_UUID
+    };
+    const omen_type *types = plan_parameter_types(plan);
+    for (size_t i = 0; i < count; i++)
+        if (parameters[i].type.id != types[i].id || (1 << (types[i].id & 31) & FIXED) == 0)
+            return false;
+    return true;
+}
+
 /* The value as its parameter's type in the plan; text is read as it. */
 static omen_status fit_parameter(const omen_value *from, omen_type type, struct arena *arena,
                                  omen_value *out, omen_error *error)
@@ -265,12 +283,17 @@ static omen_status begin_run(struct statement *statement, const omen_value *para
         return error_set(error, OMEN_INVALID_ARGUMENT,
                          "the statement takes %u parameters, %zu were given",
                          statement_parameter_count(statement), count);
-    for (size_t i = 0; i < count; i++)
-        OMEN_TRY(check_parameter(&parameters[i], i, error));
-    OMEN_TRY(choose_plan(statement, parameters, count, error));
-    *run = (struct run){
-        .session = session, .parameter_count = (uint32_t)count, .scratch = &statement->scratch};
-    OMEN_TRY(fit_parameters(statement, parameters, count, &run->parameters, error));
+    *run = (struct run){.session = session,
+                        .parameters = parameters,
+                        .parameter_count = (uint32_t)count,
+                        .scratch = &statement->scratch};
+    if (!plan_is_current(statement, statement->plans[0]) ||
+        !parameters_are_plain(statement->plans[0], parameters, count)) {
+        for (size_t i = 0; i < count; i++)
+            OMEN_TRY(check_parameter(&parameters[i], i, error));
+        OMEN_TRY(choose_plan(statement, parameters, count, error));
+        OMEN_TRY(fit_parameters(statement, parameters, count, &run->parameters, error));
+    }
     if (statement->plans[0]->uses_now)
         run->now = session->database->os->wall_clock_us(session->database->os);
     return OMEN_OK;
