@@ -145,6 +145,16 @@ omen_status decimal_multiply(FUNCTION_PARAMETERS)
 
 /* --- quotients --- */
 
+/* How many digits a number above zero has, from its bits: a digit has log2(10) = 4096 / 1233. */
+static int digit_count(wide_unsigned value)
+{
+    uint64_t high = (uint64_t)(value >> 64);
+    int bits = high != 0 ? 128 - __builtin_clzll(high) : 64 - __builtin_clzll((uint64_t)value);
+    int digits = bits * 1233 >> 12;
+    return digits + (digits > DECIMAL_PRECISION_MAX ||
+                     value >= (wide_unsigned)decimal_power_of((uint32_t)digits));
+}
+
 /* The position of the highest non-zero group of four digits, counted from the decimal point, and
  * the group itself. Zero: position 0, group 0. */
 static int first_group(wide_unsigned value, int scale, uint32_t *group)
@@ -152,10 +162,7 @@ static int first_group(wide_unsigned value, int scale, uint32_t *group)
     *group = 0;
     if (value == 0)
         return 0;
-    int digits = 0;
-    for (wide_unsigned rest = value; rest > 0; rest /= 10)
-        digits++;
-    int exponent = digits - 1 - scale;
+    int exponent = digit_count(value) - 1 - scale;
     int position =
         exponent >= 0 ? exponent / GROUP_DIGITS : -((-exponent + GROUP_DIGITS - 1) / GROUP_DIGITS);
     /* The group ends `low` digits above the last digit, maybe below it. */

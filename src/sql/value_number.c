@@ -243,6 +243,42 @@ static size_t special_to_text(double value, char *buffer)
     return length;
 }
 
+/* Whether a text in %e's form says exactly this number. */
+static bool says_exactly(const char *text, long double number)
+{
+    char exact[64], digits[48], exact_digits[48];
+    int exponent, exact_exponent;
+    /* Forty digits: more than any text of a float has, and none of the others' are zeros. */
+    snprintf(exact, sizeof exact, "%.40Le", number);
+    size_t count = read_digits(text, digits, &exponent);
+    return count == read_digits(exact, exact_digits, &exact_exponent) &&
+           exponent == exact_exponent && memcmp(digits, exact_digits, count) == 0;
+}
+
+/* Whether a text is nearer to the value than to its neighbours. One halfway between may read back
+ * too, but PostgreSQL trusts no reader with that and prints another digit. */
+static bool double_reads_back(const char *text, double value)
+{
+    if (strtod(text, NULL) != value)
+        return false;
+#if LDBL_MANT_DIG > DBL_MANT_DIG
+    long double read = strtold(text, NULL), here = value;
+    long double middle = (here + nextafter(value, read > here ? INFINITY : -INFINITY)) / 2;
+    return read != middle || !says_exactly(text, middle);
+#else
+    return true;
+#endif
+}
+
+static bool float_reads_back(const char *text, float value)
+{
+    if (strtof(text, NULL) != value)
+        return false;
+    double read = strtod(text, NULL), here = (double)value;
+    double middle = (here + (double)nextafterf(value, read > here ? INFINITY : -INFINITY)) / 2;
+    return read != middle || !says_exactly(text, middle);
+}
+
 size_t double_to_text(double value, char *buffer)
 {
     if (!isfinite(value))
@@ -253,7 +289,7 @@ size_t double_to_text(double value, char *buffer)
     int precision = fabs(value) < DBL_MIN ? 1 : 15;
     do
         snprintf(text, sizeof text, "%.*e", precision - 1, value);
-    while (precision++ < 17 && strtod(text, NULL) != value);
+    while (precision++ < 17 && !double_reads_back(text, value));
     size_t count = read_digits(text, digits, &exponent);
     return layout_float(signbit(value), digits, count, exponent, 15, buffer);
 }
@@ -267,7 +303,7 @@ size_t float_to_text(float value, char *buffer)
     int precision = fabsf(value) < FLT_MIN ? 1 : 6;
     do
         snprintf(text, sizeof text, "%.*e", precision - 1, (double)value);
-    while (precision++ < 9 && strtof(text, NULL) != value);
+    while (precision++ < 9 && !float_reads_back(text, value));
     size_t count = read_digits(text, digits, &exponent);
     return layout_float(signbit(value), digits, count, exponent, 6, buffer);
 }
