@@ -8,8 +8,8 @@
 PATH is a file or a folder. Each file gets a database of its own; files run side by side. A route
 is forced by SET omen.route; `auto` leaves the choice to the router. Per route and folder one line
 says how many records pass, fail and are unsupported: unsupported is what fails with 0A000, or asks
-a view, index or trigger whose creation did, and nothing else. A wrong answer, a crash and a hang
-are failures. Per forced route one line says which share of the records meant for it the route
+for something whose creation did, or would see rows that only such a statement writes, and nothing
+else. A wrong answer, a crash and a hang are failures. Per forced route one line says which share of the records meant for it the route
 answered itself: full-key point statements and INSERT VALUES for `index`, queries for `engine`.
 
 SQLite's corpus holds records that PostgreSQL answers otherwise although they are meant for it;
@@ -37,6 +37,7 @@ HANG_SECONDS = 60
 ROUTE_SHARE_MIN = 0.4
 CREATED = re.compile(r"\s*CREATE\s+(?:UNIQUE\s+|TEMP\s+|TEMPORARY\s+)?(TABLE|VIEW|INDEX|TRIGGER)\s+"
                      r"(?:IF\s+NOT\s+EXISTS\s+)?(\w+)", re.IGNORECASE)
+WRITTEN = re.compile(r"\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|COPY)\s+(\w+)", re.IGNORECASE)
 POINT = re.compile(r"\s*(?:SELECT\s+(?:\*|\w+(?:\s*,\s*\w+)*)\s+FROM|DELETE\s+FROM|UPDATE)\s+(\w+)"
                    r"(?:\s+SET\s+.*?)?\s+WHERE\s+(.*)$", re.IGNORECASE | re.DOTALL)
 KEY_EQUALS = re.compile(r"\s*(\w+)\s*=\s*(?:-?\d+|'(?:[^']|'')*')\s*$", re.IGNORECASE)
@@ -115,15 +116,40 @@ class Keys:
         return all(parts) and {part[1].lower() for part in parts} == key
 
 
-def judge(record, outcome, labels, absent):
-    """("pass" | "fail" | "unsupported", why)."""
-    if outcome.sqlstate == "0A000" and record.detail != "0A000":
-        created = CREATED.match(record.sql)
+class Missing:
+    """What statements that ended with 0A000 would have made: names of objects that do not exist,
+    and tables whose rows are not those the file expects."""
+
+    def __init__(self):
+        self.absent, self.changed = set(), set()
+
+    def learn(self, sql):
+        created = CREATED.match(sql)
         if created:
-            absent.add(created[2].lower())
+            self.absent.add(created[2].lower())
+        written = WRITTEN.match(sql)
+        if written:
+            self.changed.add(written[1].lower())
+
+    @staticmethod
+    def named(sql, names):
+        return any(re.search(rf"\b{re.escape(name)}\b", sql, re.IGNORECASE) for name in names)
+
+
+def judge(record, outcome, labels, missing):
+    """("pass" | "fail" | "unsupported", why)."""
+    verdict, why = judge_alone(record, outcome, labels, missing)
+    if verdict == "fail" and outcome.sqlstate is None and missing.named(record.sql, missing.changed):
+        verdict, why = "unsupported", "sees rows that an unsupported statement would have written"
+    if verdict == "unsupported":
+        missing.learn(record.sql)
+    return verdict, why
+
+
+def judge_alone(record, outcome, labels, missing):
+    if outcome.sqlstate == "0A000" and record.detail != "0A000":
         return "unsupported", outcome.message
-    if outcome.sqlstate == "42P01" and any(
-            re.search(rf"\b{re.escape(name)}\b", record.sql, re.IGNORECASE) for name in absent):
+    if outcome.sqlstate == "42P01" and missing.named(record.sql, missing.absent):
         return "unsupported", "asks what an unsupported statement would have made"
     if record.alternative and outcome.sqlstate == record.alternative:
         return "pass", None
@@ -148,7 +174,7 @@ def run_file(path, exceptions, open_session, every, line, pipe):
     """Runs one file in this process and sends its counts: a Counter and a list of findings.
     `exceptions` are the file's, by line."""
     session = open_session()
-    counts, findings, labels, absent, keys = collections.Counter(), [], {}, set(), Keys()
+    counts, findings, labels, missing, keys = collections.Counter(), [], {}, Missing(), Keys()
     queries = 0
     for record in slt.parse(path, session.engines):
         if record.kind == "query":
@@ -160,7 +186,7 @@ def run_file(path, exceptions, open_session, every, line, pipe):
             slt.apply_exception(record, exceptions[line.value])
         keys.learn(record.sql)
         outcome = session.run(record.sql)
-        verdict, why = judge(record, outcome, labels, absent)
+        verdict, why = judge(record, outcome, labels, missing)
         counts[verdict] += 1
         if verdict != "pass":
             findings.append((verdict, record.line + 1, record.sql, why))
@@ -253,7 +279,7 @@ def exceptions_of(path, server):
     found, labels = {}, {}
     for record in slt.parse(path, session.engines):
         outcome = session.run(record.sql)
-        if judge(record, outcome, labels, ())[0] == "pass":
+        if judge(record, outcome, labels, Missing())[0] == "pass":
             continue
         if outcome.sqlstate or record.kind == "statement":
             found[record.line + 1] = outcome.sqlstate or "ok"
