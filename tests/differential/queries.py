@@ -82,10 +82,10 @@ class Query:
             items, types = self.items(scope)
         return Node(None, ["SELECT ", items, f" FROM {sql}", self.filter(table, scope)]), types
 
-    def filter(self, table, scope):
+    def filter(self, table, scope, chance=0.92):
         """WHERE; where it may raise, which of its operands does so first is not defined."""
         raised, self.e.raises = self.e.raises, False
-        where = self.episode.where(table, scope)
+        where = self.episode.where(table, scope, chance)
         self.lenient |= self.e.raises
         self.e.raises |= raised
         return where
@@ -177,8 +177,8 @@ class Query:
         """Aggregates without GROUP BY."""
         sql, scope, table = self.source()
         calls = [self.aggregate(scope) for _ in range(self.choose.choice([1, 2, 3]))]
-        self.lenient = self.e.raises
-        return Node(None, ["SELECT ", Items([c for c, _ in calls]), f" FROM {sql}", self.episode.where(table, scope)]), [t for _, t in calls]
+        self.lenient |= self.e.raises
+        return Node(None, ["SELECT ", Items([c for c, _ in calls]), f" FROM {sql}", self.filter(table, scope)]), [t for _, t in calls]
 
     def grouped(self):
         choose = self.choose
@@ -202,11 +202,11 @@ class Query:
             call, type = self.aggregate(scope)
             test = f" > {choose.choice([0, 1, 2])}" if type in NUMBERS else " IS NOT NULL"
             having = Node(None, [" HAVING ", call, test], optional=True)
-        self.lenient = self.e.raises
+        self.lenient |= self.e.raises
         self.e.subquery = saved
         if str(keys[0][0]).strip("()-").isdigit():
             by = by if by[0].isdigit() else "1"
-        return Node(None, ["SELECT ", Items([n for n, _ in outputs]), f" FROM {sql}", self.episode.where(table, scope),
+        return Node(None, ["SELECT ", Items([n for n, _ in outputs]), f" FROM {sql}", self.filter(table, scope),
                            f" GROUP BY {by}", having]), [t for _, t in outputs]
 
     def windowed(self):
@@ -239,7 +239,7 @@ class Query:
                 text = f"{call} OVER ({partition}{frame})"
             calls.append((Node(None, [text]), type))
         outputs = [(Node(scope[0].type.name, [scope[0].sql]), scope[0].type.name)] + calls
-        return Node(None, ["SELECT ", Items([n for n, _ in outputs]), f" FROM {sql}", self.episode.where(table, scope, 0.4)]), [t for _, t in outputs]
+        return Node(None, ["SELECT ", Items([n for n, _ in outputs]), f" FROM {sql}", self.filter(table, scope, 0.4)]), [t for _, t in outputs]
 
     def combined(self):
         """Two or three queries under set operations."""
@@ -255,7 +255,7 @@ class Query:
                 nodes.append(Node(n, [choose.choice(same).sql]) if same and choose.random() < 0.8 else self.e.expr(n, scope, 1))
             if number:
                 parts.append(" " + choose.choice(["UNION", "UNION ALL", "UNION", "INTERSECT", "EXCEPT", "EXCEPT ALL", "INTERSECT ALL"]) + " ")
-            parts.append(Node(None, ["SELECT ", ", ".join(map(str, nodes)), f" FROM {sql}", self.episode.where(table, scope)]))
+            parts.append(Node(None, ["SELECT ", ", ".join(map(str, nodes)), f" FROM {sql}", self.filter(table, scope)]))
         self.lenient = True
         return Node(None, parts), names
 
@@ -270,8 +270,8 @@ class Query:
             keys = keys[:1]
         outputs = [(c.sql, c.type.name) for c in keys] + [(f"grouping({keys[0].sql})", "integer"), ("count(*)", "bigint")]
         call, type = self.aggregate(scope)
-        self.lenient = self.e.raises
-        return Node(None, ["SELECT ", ", ".join(n for n, _ in outputs), ", ", call, f" FROM {sql}", self.episode.where(table, scope, 0.5),
+        self.lenient |= self.e.raises
+        return Node(None, ["SELECT ", ", ".join(n for n, _ in outputs), ", ", call, f" FROM {sql}", self.filter(table, scope, 0.5),
                            f" GROUP BY {by}"]), [t for _, t in outputs] + [type]
 
     def using(self):
@@ -341,7 +341,7 @@ class Query:
         by = self.choose.choice(scope)
         total = ", ".join(prefix + name for name in table.key)
         item = self.choose.choice(scope)
-        return Node(None, [f"SELECT DISTINCT ON ({by.sql}) {by.sql}, {item.sql} FROM {sql}", self.episode.where(table, scope, 0.5),
+        return Node(None, [f"SELECT DISTINCT ON ({by.sql}) {by.sql}, {item.sql} FROM {sql}", self.filter(table, scope, 0.5),
                            f" ORDER BY {by.sql}{self.choose.choice(['', ' DESC'])}, {total}"]), None
 
     def derived(self):
@@ -355,7 +355,7 @@ class Query:
         names = [f"o{i}" for i in range(len(types))]
         scope = [Column(f"{alias}.{n}", ColumnType(t, 10, 2)) for n, t in zip(names, types)]
         items, outputs = self.items(scope, 1)
-        where = self.episode.where(None, scope, 0.6)
+        where = self.filter(None, scope, 0.6)
         self.lenient = True
         if choose.random() < 0.5:
             return Node(None, [f"WITH {alias} ({', '.join(names)}) AS (", inner, ") SELECT ", items, f" FROM {alias}", where]), outputs

@@ -27,15 +27,16 @@ class Statement:
     """`tree`: the SQL. `order`: positions of the output columns it is ordered by, () for none.
     `lenient`: which of several rows or operands raises first is not defined, nor whether one that
     is not needed raises at all. `runs`: parameter lists of a prepared statement, or None. `check`: a query
-    whose answer must be equal after a write, instead of the whole table."""
+    whose answer must be equal after a write, instead of the whole table. `raises`: it holds parts
+    that may raise an error when they are computed."""
 
     def __init__(self, tree, kind, order=(), lenient=False, runs=None):
         self.tree, self.kind, self.order, self.lenient, self.runs = tree, kind, order, lenient, runs
-        self.check = None
+        self.check, self.raises = None, False
 
     def with_tree(self, tree):
         fresh = Statement(tree, self.kind, self.order, self.lenient, self.runs)
-        fresh.check = self.check
+        fresh.check, fresh.raises = self.check, self.raises
         return fresh
 
 
@@ -153,9 +154,11 @@ class Episode:
     # ------------------------------------------------------------- writing
 
     def add(self):
-        self.e.raises = False
+        self.e.raises, first = False, len(self.statements)
         self.pick([(62, self.select), (6, self.insert_some), (8, self.update), (6, self.delete), (3, self.insert_select),
                    (9, self.prepared), (2, self.check_all), (2, self.broken), (1, self.recreate), (1, self.maintain)])()
+        for statement in self.statements[first:]:
+            statement.raises = self.e.raises
 
     def table(self):
         return self.choose.choice(self.tables)
