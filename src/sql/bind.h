@@ -89,6 +89,12 @@ OMEN_MUST_CHECK omen_status bind_condition(struct binder *binder, struct scope *
                                            const PgQuery__Node *node, struct expression **out,
                                            omen_error *error);
 
+/* As bind_expression, for one that will be cast to `type`: a number that becomes REAL or DOUBLE
+ * PRECISION is left as a literal for it to read, whatever its digits. */
+OMEN_MUST_CHECK omen_status bind_expression_for(struct binder *binder, struct scope *scope,
+                                                const PgQuery__Node *node, omen_type type,
+                                                struct expression **out, omen_error *error);
+
 /* Makes an expression one of `type`: constants and parameters are read as it, others get a cast.
  * Errors: TYPE_MISMATCH where the context has no such cast (`what` NULL), those of reading an
  * UNKNOWN constant. With ASSIGNMENT `column` names the column in the error. */

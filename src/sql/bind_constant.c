@@ -63,6 +63,21 @@ omen_status bind_constant(struct binder *binder, const PgQuery__AConst *node,
     return *out != NULL ? OMEN_OK : bind_no_memory(error);
 }
 
+omen_status bind_expression_for(struct binder *binder, struct scope *scope,
+                                const PgQuery__Node *node, omen_type type, struct expression **out,
+                                omen_error *error)
+{
+    bool is_float = type.id == OMEN_TYPE_REAL || type.id == OMEN_TYPE_DOUBLE;
+    if (!is_float || node->node_case != PG_QUERY__NODE__NODE_A_CONST || node->a_const->isnull ||
+        node->a_const->val_case != PG_QUERY__A__CONST__VAL_FVAL)
+        return bind_expression(binder, scope, node, out, error);
+    const char *text = node->a_const->fval->fval;
+    const omen_value value = {.type.id = OMEN_TYPE_NONE,
+                              .as.bytes = {(const uint8_t *)text, strlen(text)}};
+    *out = bind_value(binder, &value, node->a_const->location);
+    return *out != NULL ? OMEN_OK : bind_no_memory(error);
+}
+
 omen_status bind_parameter(struct binder *binder, struct scope *scope,
                            const PgQuery__ParamRef *node, struct expression **out,
                            omen_error *error)
@@ -168,7 +183,7 @@ omen_status bind_type_cast(struct binder *binder, struct scope *scope,
             return status;
         }
     }
-    OMEN_TRY(bind_expression(binder, scope, node->arg, &operand, error));
+    OMEN_TRY(bind_expression_for(binder, scope, node->arg, type, &operand, error));
     if (interval)
         OMEN_TRY(apply_field(binder, node->type_name, operand, &operand, error));
     int location = node->location >= 0 ? node->location : node->type_name->location;

@@ -158,7 +158,7 @@ static omen_status bind_insert_row(struct inserting *inserting, struct scope *sc
         struct expression *expression;
         if (item->node_case == PG_QUERY__NODE__NODE_SET_TO_DEFAULT)
             continue;
-        OMEN_TRY(bind_expression(binder, scope, item, &expression, error));
+        OMEN_TRY(bind_expression_for(binder, scope, item, column->type, &expression, error));
         OMEN_TRY(bind_coerce(binder, expression, column->type, CONTEXT_ASSIGNMENT, column->name,
                              &cells[i], error));
         *evaluable = *evaluable && expression_is_evaluable(cells[i]);

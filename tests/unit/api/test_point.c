@@ -292,7 +292,7 @@ static void test_other_keys(void **state)
         {"varchar(3)", "'abc', 'ab'", "'ab'", "'ab '"},
         {"char(4)", "'ab', 'abcd'", "'ab  '", "'abcde'"},
         {"char(4)", "'ab', 'abcd'", "'ab'", "'a'"},
-        {"double precision", "1.5, -0.0, 'NaN', 'Infinity', '-1e300'", "0", "1.25"},
+        {"double precision", "1.5, -0.0, 'NaN', 'Infinity', -1e300", "0", "1.25"},
         {"double precision", "1.5, 0.0, 'NaN'", "'-0'", "'-Infinity'"},
         {"double precision", "1.5, 'NaN'", "'nan'", "1"},
         {"double precision", "0.1, 0.2", "0.1", "0.3"},

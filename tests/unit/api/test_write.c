@@ -106,7 +106,7 @@ static void test_insert(void **state)
         {"(id, w, n) VALUES (9, '2024-01-01', 9999.995)", "ERROR 22003"},
         {"(id, w, v) VALUES (9, '2024-01-01', 'abcd')", "ERROR 22001"},
         {"(id, w, b) VALUES (9, '2024-01-01', 1)", "ERROR 42804"},
-        {"(id, w, r) VALUES (9, '2024-01-01', '1e39')", "ERROR 22003"},
+        {"(id, w, r) VALUES (9, '2024-01-01', 1e39)", "ERROR 22003"},
         {"(id, nope) VALUES (9, 1)", "ERROR 42703"},
         {"(id, id) VALUES (9, 1)", "ERROR 42701"},
         {"(id, w) VALUES (9)", "ERROR 42601"},
