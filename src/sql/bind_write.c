@@ -386,6 +386,14 @@ static omen_status assigned_node(struct binder *binder, const PgQuery__ResTarget
     return OMEN_OK;
 }
 
+/* The type of the column that is set; none where there is no such column. */
+static omen_type assigned_type(const struct table *table, const PgQuery__ResTarget *node)
+{
+    const struct schema *schema = table_schema(table);
+    int32_t column = schema_find(schema, node->name, strlen(node->name));
+    return column < 0 ? (omen_type){.id = OMEN_TYPE_NONE} : schema->columns[column].type;
+}
+
 static omen_status bind_assignments(struct binder *binder, struct scope *scope,
                                     const PgQuery__UpdateStmt *node, struct bound_change *out,
                                     omen_error *error)
@@ -396,7 +404,9 @@ static omen_status bind_assignments(struct binder *binder, struct scope *scope,
         const PgQuery__Node *value;
         OMEN_TRY(assigned_node(binder, node->target_list[i]->res_target, &value, error));
         if (value->node_case != PG_QUERY__NODE__NODE_SET_TO_DEFAULT)
-            OMEN_TRY(bind_expression(binder, scope, value, &values[i], error));
+            OMEN_TRY(bind_expression_for(binder, scope, value,
+                                         assigned_type(out->table, node->target_list[i]->res_target),
+                                         &values[i], error));
     }
     for (uint32_t i = 0; i < out->column_count; i++) {
         const PgQuery__ResTarget *target = node->target_list[i]->res_target;
