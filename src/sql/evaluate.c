@@ -91,24 +91,27 @@ static omen_status evaluate_test(const struct expression *expression, struct eva
                                  omen_value *out, omen_error *error)
 {
     OMEN_TRY(evaluate(expression->arguments[0], evaluation, out, error));
-    bool null = out->is_null, is_true = !null && out->as.boolean;
-    switch (expression->test) {
+    bool null = out->is_null, is_true;
+    switch (expression->test) { /* the NULL tests take a value of any type */
     case TEST_NULL:
     case TEST_UNKNOWN:
         return give_boolean(null, out);
     case TEST_NOT_NULL:
     case TEST_NOT_UNKNOWN:
         return give_boolean(!null, out);
+    default:
+        is_true = !null && out->as.boolean;
+    }
+    switch (expression->test) {
     case TEST_TRUE:
         return give_boolean(is_true, out);
     case TEST_NOT_TRUE:
         return give_boolean(!is_true, out);
     case TEST_FALSE:
         return give_boolean(!null && !is_true, out);
-    case TEST_NOT_FALSE:
-        break;
+    default:
+        return give_boolean(null || is_true, out);
     }
-    return give_boolean(null || is_true, out);
 }
 
 static omen_status evaluate_distinct(const struct expression *expression,
