@@ -11,7 +11,15 @@
 #include "sql/query_tree.h"
 #include "store/catalog.h"
 
-enum { BIND_DEPTH_MAX = 400 }; /* levels of nesting, expressions and queries together; 54001 */
+enum {
+    BIND_DEPTH_MAX = 400, /* levels of nesting, expressions and queries together; 54001 */
+    /* Steps that a statement may take, and more for each of its bytes; 54001. A step binds one
+     * node, copies one, or looks at BIND_LOOKS_A_STEP names. */
+    BIND_STEPS_MAX = 1 << 21,
+    BIND_STEPS_A_BYTE = 4,
+    BIND_LOOKS_A_STEP = 32,
+    BIND_RELATIONS_MAX = 5000, /* FROM items of a statement; 54001 */
+};
 
 struct binder {
     struct arena *arena;
@@ -29,6 +37,7 @@ struct binder {
     uint32_t table_count, table_capacity;
     uint32_t relation_count, cte_count; /* numbers given out */
     uint32_t depth;
+    uint64_t steps; /* taken so far */
     bool has_volatile;
     bool uses_now; /* a STABLE function: its value is fixed per run */
 };

@@ -252,10 +252,14 @@ static omen_status inherit_window(struct binder *binder, struct scope *scope,
                                   struct window *window, omen_error *error)
 {
     uint32_t position;
+    OMEN_TRY(bind_spend(binder, limit / BIND_LOOKS_A_STEP, error));
     const PgQuery__WindowDef *base = find_window(scope, node->refname, limit, &position);
     if (base == NULL)
         return missing_window(binder, node->refname, node->location, error);
-    OMEN_TRY(bind_window(binder, scope, base, position, window, error));
+    OMEN_TRY(bind_enter(binder, error));
+    omen_status status = bind_window(binder, scope, base, position, window, error);
+    binder->depth--;
+    OMEN_TRY(status);
     if (node->n_partition_clause > 0)
         return bind_fail(binder, node->location, error, OMEN_WINDOWING_ERROR,
                          "cannot override PARTITION BY clause of window \"%s\"", node->refname);
@@ -298,6 +302,7 @@ static omen_status bind_over(struct binder *binder, struct scope *scope,
 {
     uint32_t limit = scope->window_count;
     if (is_given(over->name)) {
+        OMEN_TRY(bind_spend(binder, limit / BIND_LOOKS_A_STEP, error));
         const PgQuery__WindowDef *named = find_window(scope, over->name, limit, &limit);
         if (named == NULL)
             return missing_window(binder, over->name, over->location, error);

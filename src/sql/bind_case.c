@@ -14,6 +14,7 @@ static omen_status bind_tested(struct binder *binder, struct scope *scope,
     if (node->n_args > 1 && (*out)->kind != EXPRESSION_SUBQUERY && bind_is_volatile(*out))
         return bind_unsupported(binder, (*out)->location,
                                 "CASE of an expression whose value changes is", error);
+    OMEN_TRY(bind_spend_copies(binder, *out, node->n_args, error));
     return OMEN_OK;
 }
 

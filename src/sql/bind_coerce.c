@@ -288,10 +288,15 @@ static int mismatch_location(struct expression **expressions, const omen_type *t
                              uint32_t count, const char *what)
 {
     omen_type common;
-    for (uint32_t i = 2; i <= count; i++)
-        if (semantics_common_type(types, i, what, &common, NULL) != OMEN_OK)
-            return bind_leftmost(expressions[i - 1]);
-    return -1;
+    uint32_t good = 0, bad = count; /* how many go together, how many do not */
+    while (bad - good > 1) {
+        uint32_t middle = good + (bad - good) / 2;
+        if (semantics_common_type(types, middle, what, &common, NULL) == OMEN_OK)
+            good = middle;
+        else
+            bad = middle;
+    }
+    return bad > 0 ? bind_leftmost(expressions[bad - 1]) : -1;
 }
 
 omen_status bind_common_type(struct binder *binder, struct expression **expressions, uint32_t count,

@@ -246,6 +246,7 @@ omen_status bind_expression(struct binder *binder, struct scope *scope, const Pg
         return error_set(error, OMEN_INTERNAL, "an expression is missing");
     if (binder->depth >= BIND_DEPTH_MAX)
         return error_set(error, OMEN_STATEMENT_TOO_COMPLEX, "the statement nests too deeply");
+    OMEN_TRY(bind_spend(binder, 1, error));
     binder->depth++;
     omen_status status = bind_by_kind(binder, scope, node, out, error);
     binder->depth--;

@@ -125,18 +125,22 @@ omen_status bind_table(struct binder *binder, const PgQuery__RangeVar *name, str
 }
 
 /* A relation with room for its columns. */
-static struct relation *make_relation(struct binder *binder, enum relation_kind kind,
-                                      const char *alias, uint32_t column_count, omen_error *error)
+static omen_status make_relation(struct binder *binder, enum relation_kind kind, const char *alias,
+                                 uint32_t column_count, struct relation **out, omen_error *error)
 {
+    if (binder->relation_count == BIND_RELATIONS_MAX)
+        return error_set(error, OMEN_STATEMENT_TOO_COMPLEX,
+                         "more than %d tables and subqueries in FROM", BIND_RELATIONS_MAX);
     struct relation *relation = bind_alloc(binder, sizeof *relation, error);
     if (relation == NULL)
-        return NULL;
+        return OMEN_OUT_OF_MEMORY;
     relation->kind = kind;
     relation->number = binder->relation_count++;
     relation->alias = alias;
     relation->column_count = column_count;
     relation->columns = bind_alloc(binder, column_count * sizeof *relation->columns, error);
-    return relation->columns != NULL ? relation : NULL;
+    *out = relation;
+    return relation->columns != NULL ? OMEN_OK : OMEN_OUT_OF_MEMORY;
 }
 
 static omen_status apply_alias(struct binder *binder, struct relation *relation,
@@ -155,10 +159,8 @@ omen_status bind_table_relation(struct binder *binder, const PgQuery__RangeVar *
     struct table *table;
     OMEN_TRY(bind_table(binder, name, &table, error));
     const struct schema *schema = table_schema(table);
-    struct relation *relation =
-        make_relation(binder, RELATION_TABLE, name->relname, schema->column_count, error);
-    if (relation == NULL)
-        return OMEN_OUT_OF_MEMORY;
+    struct relation *relation = NULL;
+    OMEN_TRY(make_relation(binder, RELATION_TABLE, name->relname, schema->column_count, &relation, error));
     relation->table = table;
     relation->row_ids = row_ids;
     for (uint32_t i = 0; i < schema->column_count; i++)
@@ -172,10 +174,8 @@ omen_status bind_query_relation(struct binder *binder, struct query *query, cons
                                 const PgQuery__Alias *alias, struct relation **out,
                                 omen_error *error)
 {
-    struct relation *relation =
-        make_relation(binder, RELATION_QUERY, name, query->target_count, error);
-    if (relation == NULL)
-        return OMEN_OUT_OF_MEMORY;
+    struct relation *relation = NULL;
+    OMEN_TRY(make_relation(binder, RELATION_QUERY, name, query->target_count, &relation, error));
     relation->query = query;
     for (uint32_t i = 0; i < query->target_count; i++)
         relation->columns[i] =
@@ -188,10 +188,8 @@ static omen_status bind_cte_relation(struct binder *binder, struct cte *cte,
                                      const PgQuery__RangeVar *name, struct relation **out,
                                      omen_error *error)
 {
-    struct relation *relation =
-        make_relation(binder, RELATION_CTE, name->relname, cte->column_count, error);
-    if (relation == NULL)
-        return OMEN_OUT_OF_MEMORY;
+    struct relation *relation = NULL;
+    OMEN_TRY(make_relation(binder, RELATION_CTE, name->relname, cte->column_count, &relation, error));
     relation->cte = cte;
     if (cte->column_count > 0)
         memcpy(relation->columns, cte->columns, cte->column_count * sizeof *relation->columns);
@@ -482,9 +480,8 @@ static omen_status bind_range_function(struct from_clause *from, const PgQuery__
         call->n_args > 3 || call->agg_star || call->agg_distinct || call->over != NULL ||
         call->agg_filter != NULL || call->n_agg_order > 0 || call->func_variadic)
         return refuse_function(from, call, node->functions, error);
-    struct relation *relation = make_relation(binder, RELATION_FUNCTION, name, 1, error);
-    if (relation == NULL)
-        return OMEN_OUT_OF_MEMORY;
+    struct relation *relation = NULL;
+    OMEN_TRY(make_relation(binder, RELATION_FUNCTION, name, 1, &relation, error));
     OMEN_TRY(bind_series(from, call, &relation->function, error));
     relation->columns[0] =
         (struct relation_column){.name = node->alias != NULL ? node->alias->aliasname : name,

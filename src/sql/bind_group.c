@@ -99,6 +99,9 @@ static omen_status add_group(struct selecting *selecting, struct expression *exp
             *group = i + 1;
             return OMEN_OK;
         }
+    if (query->group_count == QUERY_TARGETS_MAX)
+        return error_set(error, OMEN_TOO_MANY_COLUMNS, "GROUP BY can have at most %d entries",
+                         QUERY_TARGETS_MAX);
     OMEN_TRY(bind_grow(selecting->binder, &query->groups, query->group_count,
                        &selecting->group_capacity, sizeof(struct expression *), error));
     query->groups[query->group_count++] = expression;
@@ -318,6 +321,10 @@ static bool check_expression(struct expression **part, void *state)
     struct grouping *grouping = state;
     struct expression *expression = *part;
     const struct query *query = grouping->selecting->query;
+    grouping->status = bind_spend(grouping->selecting->binder,
+                                  query->group_count / BIND_LOOKS_A_STEP, grouping->error);
+    if (grouping->status != OMEN_OK)
+        return false;
     for (uint32_t i = 0; i < query->group_count && grouping->depth == 0; i++)
         if (expression_equal(query->groups[i], expression))
             return true;

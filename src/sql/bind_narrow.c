@@ -67,12 +67,27 @@ enum narrow_result bind_narrow_value(const omen_value *value, omen_type column, 
     return NARROW_NEVER_EQUAL;
 }
 
+/* Whether a cast as written loses nothing: c::char(2), n::numeric(5,0) cut and round. */
+static bool keeps_modifiers(omen_type from, omen_type to)
+{
+    if (to.id == OMEN_TYPE_DECIMAL) {
+        omen_type needed = semantics_decimal_of(from);
+        return to.scale >= needed.scale &&
+               to.precision - to.scale >= needed.precision - needed.scale;
+    }
+    return to.length_max == 0 || (from.length_max > 0 && from.length_max <= to.length_max);
+}
+
 /* The column of `column` or CAST(column), else NULL. */
 static struct expression *column_within(struct expression *side)
 {
+    omen_type type = side->type;
     if (side->kind == EXPRESSION_CALL && side->line->kind == SEMANTICS_CAST)
         side = side->arguments[0];
-    return side->kind == EXPRESSION_COLUMN ? side : NULL;
+    if (side->kind != EXPRESSION_COLUMN || !widens(side->type.id, type.id) ||
+        !keeps_modifiers(side->type, type))
+        return NULL;
+    return side;
 }
 
 static bool is_comparison(const struct semantics_line *line)

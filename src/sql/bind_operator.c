@@ -62,6 +62,17 @@ static bool is_row(const PgQuery__Node *node)
     return node != NULL && node->node_case == PG_QUERY__NODE__NODE_ROW_EXPR;
 }
 
+static omen_status bind_two_rows(struct binder *binder, struct scope *scope, const char *name,
+                                 const PgQuery__AExpr *node, struct expression **out,
+                                 omen_error *error)
+{
+    const PgQuery__RowExpr *row = node->lexpr->row_expr;
+    struct expression **left;
+    OMEN_TRY(bind_list(binder, scope, row->args, row->n_args, &left, error));
+    return bind_row_comparison(binder, scope, name, left, row->n_args, node->rexpr->row_expr,
+                               node->location, out, error);
+}
+
 static omen_status bind_plain(struct binder *binder, struct scope *scope,
                               const PgQuery__AExpr *node, struct expression **out,
                               omen_error *error)
@@ -70,8 +81,7 @@ static omen_status bind_plain(struct binder *binder, struct scope *scope,
     struct expression *left = NULL, *right;
     OMEN_TRY(operator_name(binder, node, &name, error));
     if (is_row(node->lexpr) && is_row(node->rexpr))
-        return bind_row_comparison(binder, scope, name, node->lexpr->row_expr,
-                                   node->rexpr->row_expr, node->location, out, error);
+        return bind_two_rows(binder, scope, name, node, out, error);
     if (node->lexpr != NULL)
         OMEN_TRY(bind_expression(binder, scope, node->lexpr, &left, error));
     OMEN_TRY(bind_expression(binder, scope, node->rexpr, &right, error));
@@ -118,9 +128,9 @@ static omen_status bind_distinct_node(struct binder *binder, struct scope *scope
     bool negated = node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT;
     struct expression *left, *right;
     if (is_row(node->lexpr) && is_row(node->rexpr))
-        return bind_row_comparison(
-            binder, scope, negated ? "IS NOT DISTINCT FROM" : "IS DISTINCT FROM",
-            node->lexpr->row_expr, node->rexpr->row_expr, node->location, out, error);
+        return bind_two_rows(binder, scope,
+                             negated ? "IS NOT DISTINCT FROM" : "IS DISTINCT FROM", node, out,
+                             error);
     OMEN_TRY(bind_expression(binder, scope, node->lexpr, &left, error));
     OMEN_TRY(bind_expression(binder, scope, node->rexpr, &right, error));
     return bind_distinct_from(binder, left, right, negated, node->location, out, error);
@@ -207,6 +217,7 @@ static omen_status bind_in_scalars(struct binder *binder, struct expression *lef
     for (uint32_t i = 0; i < count; i++)
         if (!bind_has_columns(items[i]))
             constants[constant_count++] = items[i];
+    OMEN_TRY(bind_spend_copies(binder, left, count - constant_count, error));
     struct expression *in = NULL;
     if (constant_count > 1)
         OMEN_TRY(bind_in_constants(binder, left, constants, constant_count, negated, location, &in,
@@ -228,13 +239,17 @@ static omen_status bind_in_rows(struct binder *binder, struct scope *scope,
                                 omen_error *error)
 {
     const PgQuery__List *list = node->rexpr->list;
-    struct expression **operands = arena_alloc(binder->arena, list->n_items * sizeof *operands);
+    const PgQuery__RowExpr *row = node->lexpr->row_expr;
+    struct expression **left, **operands = arena_alloc(binder->arena, list->n_items * sizeof *operands);
     if (operands == NULL)
         return bind_no_memory(error);
+    OMEN_TRY(bind_list(binder, scope, row->args, row->n_args, &left, error));
+    for (size_t i = 0; i < row->n_args; i++)
+        OMEN_TRY(bind_spend_copies(binder, left[i], list->n_items - 1, error));
     for (size_t i = 0; i < list->n_items; i++) {
         if (!is_row(list->items[i]))
             return bind_unsupported(binder, node->location, "comparing a row with this is", error);
-        OMEN_TRY(bind_row_comparison(binder, scope, negated ? "<>" : "=", node->lexpr->row_expr,
+        OMEN_TRY(bind_row_comparison(binder, scope, negated ? "<>" : "=", left, row->n_args,
                                      list->items[i]->row_expr, node->location, &operands[i],
                                      error));
     }
@@ -285,6 +300,9 @@ static omen_status bind_between(struct binder *binder, struct scope *scope,
         return bind_unsupported(binder, node->location, "this form of BETWEEN is", error);
     OMEN_TRY(bind_expression(binder, scope, node->lexpr, &operand, error));
     OMEN_TRY(bind_list(binder, scope, node->rexpr->list->items, 2, &bounds, error));
+    OMEN_TRY(bind_spend_copies(binder, operand, symmetric ? 3 : 1, error));
+    for (size_t i = 0; i < 2 && symmetric; i++)
+        OMEN_TRY(bind_spend_copies(binder, bounds[i], 1, error));
     OMEN_TRY(make_between(binder, operand, bounds[0], bounds[1], negated, node->location, &ways[0],
                           error));
     *out = ways[0];

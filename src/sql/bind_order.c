@@ -70,8 +70,11 @@ omen_status bind_output_or_expression(struct selecting *selecting, const PgQuery
                                       struct expression **expression, omen_error *error)
 {
     const char *name = plain_name(node);
+    const struct query *query = selecting->query;
+    uint64_t looks = (uint64_t)query->target_count + query->order_count + query->group_count;
     bool group = strcmp(clause, "GROUP BY") == 0;
     *target = -1;
+    OMEN_TRY(bind_spend(selecting->binder, looks / BIND_LOOKS_A_STEP, error));
     if (node->node_case == PG_QUERY__NODE__NODE_A_CONST)
         OMEN_TRY(find_by_position(selecting, node->a_const, clause, target, error));
     else if (name != NULL && !(group && is_input_column(&selecting->scope, name)))
@@ -83,8 +86,8 @@ omen_status bind_output_or_expression(struct selecting *selecting, const PgQuery
     if (*target < 0)
         return bind_settle(selecting->binder, *expression, expression, error);
     OMEN_TRY(bind_settle_target(selecting, (uint32_t)*target, error));
-    *expression = selecting->query->targets[*target].expression;
-    return OMEN_OK;
+    *expression = query->targets[*target].expression;
+    return group ? bind_spend_copies(selecting->binder, *expression, 1, error) : OMEN_OK;
 }
 
 /* --- ORDER BY --- */
@@ -137,8 +140,12 @@ omen_status bind_order(struct selecting *selecting, omen_error *error)
             key.target = (uint32_t)target;
         }
         OMEN_TRY(bind_sort_direction(selecting->binder, sort, &key, error));
-        if (!is_known_key(query, &key))
-            query->order[query->order_count++] = key;
+        if (is_known_key(query, &key))
+            continue;
+        if (query->order_count == QUERY_TARGETS_MAX)
+            return error_set(error, OMEN_TOO_MANY_COLUMNS, "ORDER BY can have at most %d entries",
+                             QUERY_TARGETS_MAX);
+        query->order[query->order_count++] = key;
     }
     return OMEN_OK;
 }

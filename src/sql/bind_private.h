@@ -142,11 +142,12 @@ OMEN_MUST_CHECK omen_status bind_aggregate(struct binder *binder, struct scope *
 
 /* --- rows (bind_row.c) --- */
 
-/* (a, b) op (c, d): = and <> part by part, the orders lexicographically. */
+/* (a, b) op (c, d), the left side bound: = and <> part by part, the orders lexicographically. */
 OMEN_MUST_CHECK omen_status bind_row_comparison(struct binder *binder, struct scope *scope,
-                                                const char *name, const PgQuery__RowExpr *left,
-                                                const PgQuery__RowExpr *right, int location,
-                                                struct expression **out, omen_error *error);
+                                                const char *name, struct expression **left,
+                                                size_t left_count, const PgQuery__RowExpr *right,
+                                                int location, struct expression **out,
+                                                omen_error *error);
 
 /* Binds a list of expressions into an array of the arena. */
 OMEN_MUST_CHECK omen_status bind_list(struct binder *binder, struct scope *scope,

@@ -14,6 +14,9 @@ static omen_status add_target(struct selecting *selecting, struct expression *ex
                               const char *name, omen_error *error)
 {
     struct query *query = selecting->query;
+    if (query->target_count == QUERY_TARGETS_MAX)
+        return error_set(error, OMEN_TOO_MANY_COLUMNS, "target lists can have at most %d entries",
+                         QUERY_TARGETS_MAX);
     OMEN_TRY(bind_grow(selecting->binder, &query->targets, query->target_count,
                        &selecting->target_capacity, sizeof *query->targets, error));
     query->targets[query->target_count++] = (struct target){.expression = expression, .name = name};
@@ -91,9 +94,6 @@ static omen_status bind_targets(struct selecting *selecting, omen_error *error)
         const char *name = target->name[0] != '\0' ? target->name : bind_output_name(target->val);
         OMEN_TRY(add_target(selecting, expression, name, error));
     }
-    if (selecting->query->target_count > QUERY_TARGETS_MAX)
-        return error_set(error, OMEN_TOO_MANY_COLUMNS, "target lists can have at most %d entries",
-                         QUERY_TARGETS_MAX);
     return OMEN_OK;
 }
 
@@ -136,7 +136,7 @@ static omen_status bind_cte(struct binder *binder, struct scope *scope,
     cte->name = node->ctename;
     cte->number = binder->cte_count++;
     *out = cte;
-    if (recursive && bind_refers_to(node->ctequery, node->ctename))
+    if (recursive && bind_refers_to(binder, node->ctequery, node->ctename))
         return bind_recursive(binder, scope, node, cte, error);
     OMEN_TRY(bind_query(binder, scope, node->ctequery->select_stmt, &cte->query, error));
     return bind_cte_columns(binder, cte, node, error);
@@ -165,9 +165,10 @@ static omen_status bind_with_item(struct with_clause *with, size_t item, omen_er
                          "mutual recursion between WITH items is not implemented");
     with->states[item] = WITH_BEGUN;
     for (size_t i = 0; i < clause->n_ctes && clause->recursive; i++) {
+        OMEN_TRY(bind_spend(with->binder, 0, error));
         const PgQuery__CommonTableExpr *other = clause->ctes[i]->common_table_expr;
         if (i == item || with->states[i] == WITH_BOUND ||
-            !bind_refers_to(node->ctequery, other->ctename))
+            !bind_refers_to(with->binder, node->ctequery, other->ctename))
             continue;
         OMEN_TRY(bind_enter(with->binder, error));
         omen_status status = bind_with_item(with, i, error);
@@ -188,6 +189,7 @@ static omen_status bind_with_item(struct with_clause *with, size_t item, omen_er
 omen_status bind_with(struct binder *binder, struct scope *scope, const PgQuery__WithClause *node,
                       struct query *query, omen_error *error)
 {
+    OMEN_TRY(bind_spend(binder, (uint64_t)node->n_ctes * node->n_ctes / BIND_LOOKS_A_STEP, error));
     for (size_t i = 0; i < node->n_ctes; i++)
         for (size_t j = 0; j < i; j++) {
             const PgQuery__CommonTableExpr *later = node->ctes[i]->common_table_expr;
@@ -235,6 +237,7 @@ static omen_status check_window(struct selecting *selecting, size_t window, omen
     const PgQuery__WindowDef *node = selecting->node->window_clause[window]->window_def;
     struct expression *expression;
     bool known = node->refname[0] == '\0';
+    OMEN_TRY(bind_spend(selecting->binder, window / BIND_LOOKS_A_STEP, error));
     for (size_t i = 0; i < window; i++) {
         const PgQuery__WindowDef *before = selecting->node->window_clause[i]->window_def;
         if (strcmp(before->name, node->name) == 0)

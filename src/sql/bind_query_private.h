@@ -35,6 +35,14 @@ omen_status bind_fail(struct binder *binder, int location, omen_error *error, om
 /* One level deeper; STATEMENT_TOO_COMPLEX beyond BIND_DEPTH_MAX. Leave by binder->depth--. */
 OMEN_MUST_CHECK omen_status bind_enter(struct binder *binder, omen_error *error);
 
+/* Takes steps of the statement's budget: its text is short, but what it asks for may multiply.
+ * Errors: STATEMENT_TOO_COMPLEX. */
+OMEN_MUST_CHECK omen_status bind_spend(struct binder *binder, uint64_t steps, omen_error *error);
+/* The same before `copies` more places hold this expression: trees are walked as if each had its
+ * own. */
+OMEN_MUST_CHECK omen_status bind_spend_copies(struct binder *binder, struct expression *expression,
+                                              uint64_t copies, omen_error *error);
+
 /* The byte where a node stands, -1 where it does not say. */
 int bind_location(const PgQuery__Node *node);
 /* The same for a bound expression: where its leftmost part stands. */
@@ -193,8 +201,8 @@ int bind_target_location(const struct query *query, uint32_t target);
 
 /* --- WITH RECURSIVE (bind_recursive.c) --- */
 
-/* Whether a table of this name is read anywhere in the query. */
-bool bind_refers_to(const PgQuery__Node *query, const char *name);
+/* Whether a table of this name is read anywhere in the query; takes steps of the budget. */
+bool bind_refers_to(struct binder *binder, const PgQuery__Node *query, const char *name);
 
 /* A WITH query that refers to itself: `cte` gets its query and columns. `scope` is what it has
  * around it. Errors: INVALID_RECURSION, NOT_SUPPORTED, ... */

@@ -12,6 +12,7 @@
 
 struct search {
     const char *name;
+    uint32_t visited; /* messages */
     uint32_t count;
     int location;   /* of the last reference */
     uint32_t outer; /* within how many outer joins, subqueries, INTERSECTs and EXCEPTs */
@@ -92,6 +93,7 @@ static bool is_a(const ProtobufCMessage *message, const char *name)
 /* The parser bounds the depth of the tree. */
 static void search_message(struct search *search, const ProtobufCMessage *message)
 {
+    search->visited++;
     if (is_a(message, "RangeVar")) {
         note_reference(search, (const PgQuery__RangeVar *)message);
     } else if (is_a(message, "JoinExpr")) {
@@ -112,10 +114,11 @@ static void search_message(struct search *search, const ProtobufCMessage *messag
     }
 }
 
-bool bind_refers_to(const PgQuery__Node *query, const char *name)
+bool bind_refers_to(struct binder *binder, const PgQuery__Node *query, const char *name)
 {
     struct search search = {.name = name};
     search_message(&search, &query->base);
+    binder->steps += search.visited / BIND_LOOKS_A_STEP + 1;
     return search.count > 0;
 }
 

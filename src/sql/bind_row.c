@@ -71,26 +71,31 @@ static omen_status compare_orders(struct binder *binder, const char *name,
 }
 
 omen_status bind_row_comparison(struct binder *binder, struct scope *scope, const char *name,
-                                const PgQuery__RowExpr *left, const PgQuery__RowExpr *right,
-                                int location, struct expression **out, omen_error *error)
+                                struct expression **left, size_t left_count,
+                                const PgQuery__RowExpr *right, int location,
+                                struct expression **out, omen_error *error)
 {
     static const char *const orders[] = {"<", "<=", ">", ">="};
     static const char *const others[] = {"=", "<>", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"};
     enum { ORDERED_PARTS_MAX = 32 };
-    struct row_pair rows = {.count = (uint32_t)left->n_args, .location = location};
-    if (left->n_args != right->n_args)
+    struct row_pair rows = {.left = left, .count = (uint32_t)left_count, .location = location};
+    if (left_count != right->n_args)
         return bind_fail(binder, location, error, OMEN_SYNTAX_ERROR,
                          "unequal number of entries in row expressions");
-    if (left->n_args == 0)
+    if (left_count == 0)
         return bind_fail(binder, location, error, OMEN_NOT_SUPPORTED,
                          "cannot compare rows of zero length");
-    OMEN_TRY(bind_list(binder, scope, left->args, left->n_args, &rows.left, error));
     OMEN_TRY(bind_list(binder, scope, right->args, right->n_args, &rows.right, error));
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strcmp(name, others[i]) == 0)
             return compare_parts(binder, name, &rows, out, error);
     for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
-        if (strcmp(name, orders[i]) == 0 && rows.count <= ORDERED_PARTS_MAX)
+        if (strcmp(name, orders[i]) == 0 && rows.count <= ORDERED_PARTS_MAX) {
+            for (uint32_t part = 0; part < rows.count; part++) {
+                OMEN_TRY(bind_spend_copies(binder, rows.left[part], 1, error));
+                OMEN_TRY(bind_spend_copies(binder, rows.right[part], 1, error));
+            }
             return compare_orders(binder, name, &rows, out, error);
+        }
     return bind_unsupported(binder, location, "this comparison of rows is", error);
 }

@@ -128,6 +128,8 @@ omen_status bind_find_relation(struct binder *binder, struct scope *scope, const
                                omen_error *error)
 {
     *out = find_relation(scope, name, levels_up);
+    for (const struct scope *sought = scope; sought != NULL; sought = sought->outer)
+        OMEN_TRY(bind_spend(binder, sought->relation_count / BIND_LOOKS_A_STEP, error));
     return *out != NULL ? OMEN_OK : missing_relation(binder, scope, name, location, error);
 }
 
@@ -138,6 +140,7 @@ static omen_status bind_unqualified(struct binder *binder, struct scope *scope, 
     uint32_t levels_up = 0;
     for (; scope != NULL; scope = scope->outer, levels_up++) {
         const struct scope_column *found = NULL;
+        OMEN_TRY(bind_spend(binder, scope->column_count / BIND_LOOKS_A_STEP, error));
         for (uint32_t i = 0; i < scope->column_count; i++) {
             const struct scope_column *column = &scope->columns[i];
             if (!column->unqualified || strcmp(column->name, name) != 0)
@@ -167,6 +170,7 @@ static omen_status bind_qualified(struct binder *binder, struct scope *scope, co
     uint32_t levels_up, found = UINT32_MAX;
     struct relation *relation;
     OMEN_TRY(bind_find_relation(binder, scope, qualifier, location, &relation, &levels_up, error));
+    OMEN_TRY(bind_spend(binder, relation->column_count / BIND_LOOKS_A_STEP, error));
     for (uint32_t i = 0; i < relation->column_count; i++) {
         if (strcmp(relation->columns[i].name, name) != 0)
             continue;

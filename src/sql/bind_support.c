@@ -59,6 +59,53 @@ omen_status bind_enter(struct binder *binder, omen_error *error)
     return OMEN_OK;
 }
 
+static uint64_t steps_max(const struct binder *binder)
+{
+    return BIND_STEPS_MAX + (uint64_t)BIND_STEPS_A_BYTE * binder->parsed->length;
+}
+
+omen_status bind_spend(struct binder *binder, uint64_t steps, omen_error *error)
+{
+    binder->steps += steps;
+    if (binder->steps > steps_max(binder))
+        return error_set(error, OMEN_STATEMENT_TOO_COMPLEX, "the statement is too complex");
+    return OMEN_OK;
+}
+
+/* How many nodes a walk over an expression meets, and where to stop. */
+struct weighing {
+    uint64_t nodes, nodes_max;
+};
+
+static bool weigh_query(struct query *query, uint32_t levels, void *state);
+
+static bool weigh(struct expression **part, void *state)
+{
+    struct weighing *weighing = state;
+    if (++weighing->nodes > weighing->nodes_max)
+        return false;
+    if ((*part)->kind == EXPRESSION_SUBQUERY && !weigh_query((*part)->subquery.query, 1, state))
+        return false;
+    return expression_visit_parts(*part, weigh, state);
+}
+
+static bool weigh_query(struct query *query, uint32_t levels, void *state)
+{
+    struct weighing *weighing = state;
+    weighing->nodes++;
+    return query_visit_parts(query, weigh, weigh_query, state);
+}
+
+omen_status bind_spend_copies(struct binder *binder, struct expression *expression, uint64_t copies,
+                              omen_error *error)
+{
+    struct weighing weighing = {.nodes_max = steps_max(binder)};
+    if (copies == 0)
+        return OMEN_OK;
+    weigh(&expression, &weighing);
+    return bind_spend(binder, weighing.nodes * copies, error);
+}
+
 /* The leftmost of two bytes that are known. */
 static int leftmost(int one, int other)
 {
