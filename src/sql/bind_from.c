@@ -160,7 +160,8 @@ omen_status bind_table_relation(struct binder *binder, const PgQuery__RangeVar *
     OMEN_TRY(bind_table(binder, name, &table, error));
     const struct schema *schema = table_schema(table);
     struct relation *relation = NULL;
-    OMEN_TRY(make_relation(binder, RELATION_TABLE, name->relname, schema->column_count, &relation, error));
+    OMEN_TRY(make_relation(binder, RELATION_TABLE, name->relname, schema->column_count, &relation,
+                           error));
     relation->table = table;
     relation->row_ids = row_ids;
     for (uint32_t i = 0; i < schema->column_count; i++)
@@ -189,7 +190,8 @@ static omen_status bind_cte_relation(struct binder *binder, struct cte *cte,
                                      omen_error *error)
 {
     struct relation *relation = NULL;
-    OMEN_TRY(make_relation(binder, RELATION_CTE, name->relname, cte->column_count, &relation, error));
+    OMEN_TRY(
+        make_relation(binder, RELATION_CTE, name->relname, cte->column_count, &relation, error));
     relation->cte = cte;
     if (cte->column_count > 0)
         memcpy(relation->columns, cte->columns, cte->column_count * sizeof *relation->columns);

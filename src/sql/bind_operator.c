@@ -128,9 +128,8 @@ static omen_status bind_distinct_node(struct binder *binder, struct scope *scope
     bool negated = node->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT;
     struct expression *left, *right;
     if (is_row(node->lexpr) && is_row(node->rexpr))
-        return bind_two_rows(binder, scope,
-                             negated ? "IS NOT DISTINCT FROM" : "IS DISTINCT FROM", node, out,
-                             error);
+        return bind_two_rows(binder, scope, negated ? "IS NOT DISTINCT FROM" : "IS DISTINCT FROM",
+                             node, out, error);
     OMEN_TRY(bind_expression(binder, scope, node->lexpr, &left, error));
     OMEN_TRY(bind_expression(binder, scope, node->rexpr, &right, error));
     return bind_distinct_from(binder, left, right, negated, node->location, out, error);
@@ -240,7 +239,8 @@ static omen_status bind_in_rows(struct binder *binder, struct scope *scope,
 {
     const PgQuery__List *list = node->rexpr->list;
     const PgQuery__RowExpr *row = node->lexpr->row_expr;
-    struct expression **left, **operands = arena_alloc(binder->arena, list->n_items * sizeof *operands);
+    struct expression **left,
+        **operands = arena_alloc(binder->arena, list->n_items * sizeof *operands);
     if (operands == NULL)
         return bind_no_memory(error);
     OMEN_TRY(bind_list(binder, scope, row->args, row->n_args, &left, error));

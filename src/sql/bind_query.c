@@ -189,7 +189,8 @@ static omen_status bind_with_item(struct with_clause *with, size_t item, omen_er
 omen_status bind_with(struct binder *binder, struct scope *scope, const PgQuery__WithClause *node,
                       struct query *query, omen_error *error)
 {
-    OMEN_TRY(bind_spend(binder, (uint64_t)node->n_ctes * node->n_ctes / BIND_LOOKS_A_STEP, error));
+    OMEN_TRY(
+        bind_spend(binder, (uint64_t)node->n_ctes * node->n_ctes / (2 * BIND_LOOKS_A_STEP), error));
     for (size_t i = 0; i < node->n_ctes; i++)
         for (size_t j = 0; j < i; j++) {
             const PgQuery__CommonTableExpr *later = node->ctes[i]->common_table_expr;

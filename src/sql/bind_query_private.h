@@ -42,6 +42,9 @@ OMEN_MUST_CHECK omen_status bind_spend(struct binder *binder, uint64_t steps, om
  * own. */
 OMEN_MUST_CHECK omen_status bind_spend_copies(struct binder *binder, struct expression *expression,
                                               uint64_t copies, omen_error *error);
+/* The same for a query made of parts that stand elsewhere too. */
+OMEN_MUST_CHECK omen_status bind_spend_query(struct binder *binder, struct query *query,
+                                             omen_error *error);
 
 /* The byte where a node stands, -1 where it does not say. */
 int bind_location(const PgQuery__Node *node);

@@ -106,6 +106,13 @@ omen_status bind_spend_copies(struct binder *binder, struct expression *expressi
     return bind_spend(binder, weighing.nodes * copies, error);
 }
 
+omen_status bind_spend_query(struct binder *binder, struct query *query, omen_error *error)
+{
+    struct weighing weighing = {.nodes_max = steps_max(binder)};
+    weigh_query(query, 0, &weighing);
+    return bind_spend(binder, weighing.nodes, error);
+}
+
 /* The leftmost of two bytes that are known. */
 static int leftmost(int one, int other)
 {

@@ -244,6 +244,8 @@ static omen_status list_keys(struct rewriting *rewriting, const struct correlati
     list->where = rewriting->condition;
     for (uint32_t i = 0; i < correlation->key_count; i++)
         add_target(list, correlation->keys[i], "key");
+    /* Levels of this double the text. */
+    OMEN_TRY(bind_spend_query(rewriting->binder, list, rewriting->error));
     return bind_query_relation(rewriting->binder, list, "keys", NULL, out, rewriting->error);
 }
 

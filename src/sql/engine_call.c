@@ -87,6 +87,34 @@ static bool read_type(struct reader *reader, omen_type *type)
     return true;
 }
 
+static bool is_bytes(uint32_t type)
+{
+    return type >= OMEN_TYPE_TEXT && type <= OMEN_TYPE_BYTEA;
+}
+
+/* Whether a value of this type has the place that the line reads for its type. */
+static bool suits(omen_type type, uint32_t wanted)
+{
+    if (type.id == OMEN_TYPE_DECIMAL && (type.precision == 0 || type.scale > type.precision))
+        return false;
+    return wanted == SQL_TYPE_ANY || wanted == (uint32_t)type.id ||
+           (is_bytes(wanted) && is_bytes(type.id));
+}
+
+static bool read_arguments(struct reader *reader, struct engine_call *out)
+{
+    uint32_t known = out->line->argument_count;
+    for (; reader->next < reader->end; out->argument_count++) {
+        uint32_t i = out->argument_count;
+        if (i == ENGINE_CALL_ARGUMENTS_MAX || known == 0 ||
+            !read_type(reader, &out->arguments[i]) ||
+            !suits(out->arguments[i], out->line->arguments[i < known ? i : known - 1]))
+            return false;
+    }
+    return out->argument_count == known ||
+           (out->argument_count > known && (out->line->flags & SEMANTICS_VARIADIC) != 0);
+}
+
 static bool read_call(struct reader *reader, struct engine_call *out)
 {
     const char *name = reader->next;
@@ -106,14 +134,10 @@ static bool read_call(struct reader *reader, struct engine_call *out)
     char kind = *reader->next++;
     out->explicit_cast = kind == 'x';
     out->takes_now = kind == 'n';
-    if (!read_type(reader, &out->result))
+    if (!read_type(reader, &out->result) ||
+        (out->line->rule == RESULT_TYPE && !suits(out->result, out->line->result)))
         return false;
-    for (; reader->next < reader->end; out->argument_count++)
-        if (out->argument_count == ENGINE_CALL_ARGUMENTS_MAX ||
-            !read_type(reader, &out->arguments[out->argument_count]))
-            return false;
-    return out->argument_count >= out->line->argument_count ||
-           (out->line->flags & SEMANTICS_VARIADIC) != 0;
+    return read_arguments(reader, out);
 }
 
 omen_status engine_call_read(const char *signature, size_t length, struct engine_call *out,

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "fuzz.h"
 #include "sql/bind.h"
+#include "sql/decorrelate.h"
 #include "sql/engine_text.h"
 #include "sql/evaluate.h"
 #include "sql/lexer.h"
@@ -177,7 +178,11 @@ static void run_query(struct binder *binder, struct query *query, struct arena *
     struct visit visit = {.arena = arena};
     struct engine_text text;
     (void)visit_query(query, 0, &visit);
-    omen_status status = engine_text_write(query, binder->parameter_count, binder->parameter_types,
+    omen_status status = decorrelate_query(binder, query, &visit.error);
+    check_error(status, &visit.error);
+    if (status != OMEN_OK)
+        return;
+    status = engine_text_write(query, binder->parameter_count, binder->parameter_types,
                                            arena, &text, &visit.error);
     check_error(status, &visit.error);
     OMEN_ASSERT(status != OMEN_OK || text.text[text.length] == '\0');

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
+#include "column/utf8.h"
 #include "fuzz.h"
 #include "sql/engine_text.h"
 #include "sql/evaluate.h"
@@ -25,9 +26,18 @@ static omen_bytes next_line(const uint8_t **data, size_t *size)
 static omen_value read_argument(omen_type type, omen_bytes text, struct arena *arena)
 {
     omen_value value = {.type = type, .is_null = true}, read;
-    if ((int)type.id == SQL_TYPE_INTERVAL && text.length >= sizeof value.as.uuid) {
-        value.is_null = false;
-        memcpy(value.as.uuid, text.data, sizeof value.as.uuid);
+    if ((int)type.id == SQL_TYPE_INTERVAL) { /* read as text, else any bits */
+        omen_value words = {.type.id = OMEN_TYPE_TEXT, .as.bytes = text};
+        struct call_context context = {.arena = arena, .result = type, .argument_count = 1};
+        const struct semantics_line *cast =
+            semantics_find_cast(OMEN_TYPE_TEXT, type.id, CONTEXT_EXPLICIT);
+        if (utf8_is_valid(text.data, text.length) &&
+            evaluate_call(cast, true, &context, &words, &read, NULL) == OMEN_OK) {
+            value = read;
+        } else if (text.length >= sizeof value.as.uuid) {
+            value.is_null = false;
+            memcpy(value.as.uuid, text.data, sizeof value.as.uuid);
+        }
     } else if (type.id != OMEN_TYPE_NONE && (int)type.id != SQL_TYPE_INTERVAL &&
                value_from_text(type, (const char *)text.data, text.length, arena, &read, NULL) ==
                    OMEN_OK) {
