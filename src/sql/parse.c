@@ -182,6 +182,8 @@ static omen_status parse_failed(const PgQueryError *failure, omen_error *error)
         status = OMEN_STATEMENT_TOO_COMPLEX;
     else if (strncmp(failure->message, "frame ", 6) == 0) /* the grammar checks window frames */
         status = OMEN_WINDOWING_ERROR;
+    else if (strcmp(failure->message, "invalid Unicode escape") == 0) /* the scanner's own */
+        status = OMEN_INVALID_ESCAPE;
     error_set(error, status, "%s", failure->message);
     if (error != NULL)
         error->position = failure->cursorpos > 0 ? failure->cursorpos : 0;
