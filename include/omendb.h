@@ -204,8 +204,9 @@ OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_execute(omen_statement *statement,
 OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_step(omen_statement *statement, omen_error *error);
 OMEN_EXPORT size_t omen_statement_column_count(const omen_statement *statement);
 
-/* A result column's name (zero-terminated, alive until the next execute) and type, known from
- * execute on. NULL, and type NONE, for a position out of range. */
+/* A result column's name (zero-terminated, alive until the next execute) and type: of queries known
+ * from prepare on, of other statements from execute on. Where parameters come with other types than
+ * before, execute may change the types. NULL, and type NONE, for a position out of range. */
 OMEN_EXPORT const char *omen_statement_column_name(const omen_statement *statement, size_t column);
 OMEN_EXPORT omen_type omen_statement_column_type(const omen_statement *statement, size_t column);
 
