@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sql/decorrelate.h"
+#include "sql/simplify.h"
 #include "sql/value_text.h"
 
 const char *route_name(enum route route)
@@ -153,6 +154,7 @@ omen_status query_engine_text(struct query_plan *plan, omen_error *error)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     if (!plan->decorrelated) {
         plan->decorrelated = true; /* it changes the tree, so never twice */
+        OMEN_TRY(simplify_query(plan->query, plan->arena, error));
         OMEN_TRY(decorrelate_query(plan->binder, plan->query, error));
     }
     OMEN_TRY(engine_text_write(plan->query, plan->parameter_count, plan->parameter_types,

@@ -140,8 +140,8 @@ enum narrow_result bind_narrow_value(const omen_value *value, omen_type column, 
                                      struct arena *arena, omen_value *out);
 
 /* Puts comparisons and IN lists of a column with constants into the column's type, wherever that
- * says the same (for VARCHAR columns the line stays TEXT's). The binder does so for literals; call
- * it again after evaluate_constants. Parts are replaced, not changed. */
+ * says the same (for VARCHAR columns the line stays TEXT's). For what reads rows, not groups: GROUP
+ * BY CAST(a) has no a. Parts are replaced, not changed. */
 void bind_narrow(struct expression **expression, struct arena *arena);
 
 /* The name PostgreSQL gives an unnamed output: the column, the function, "case", "?column?". */

@@ -3,11 +3,13 @@
  *   CAST(i AS NUMERIC) = 5.00      i = 5
  *   n < 5  (n NUMERIC(10,2))       n < 5.00
  *   CAST(i AS NUMERIC) = 42.5      stays: no integer is 42.5
+ *   CAST(d AS TIMESTAMP) < noon    d <= day
  *
  * So predicates reach indexes and scans. Sound for all six comparisons, because the cast of the
  * column is exact and keeps the order, and the constant is the cast of the narrower one: x < y
  * where and only where cast(x) < cast(y). Exceptions to that are left as they are: INTEGER as REAL,
- * NUMERIC as DOUBLE; BIGINT as DOUBLE from 2^53 on; CHAR, padded, keeps equality only.
+ * NUMERIC as DOUBLE; BIGINT as DOUBLE from 2^53 on; CHAR, padded, keeps equality only. The zone is
+ * UTC, so that TIMESTAMP and TIMESTAMPTZ are the same numbers.
  */
 #include <math.h>
 #include <string.h>
@@ -30,6 +32,10 @@ static bool widens(omen_type_id column, omen_type_id wide)
         return wide == OMEN_TYPE_REAL || wide == OMEN_TYPE_DOUBLE;
     case OMEN_TYPE_VARCHAR:
         return wide == OMEN_TYPE_VARCHAR || wide == OMEN_TYPE_TEXT;
+    case OMEN_TYPE_DATE:
+        return wide >= OMEN_TYPE_DATE && wide <= OMEN_TYPE_TIMESTAMPTZ;
+    case OMEN_TYPE_TIMESTAMP:
+        return wide == OMEN_TYPE_TIMESTAMP || wide == OMEN_TYPE_TIMESTAMPTZ;
     default:
         return wide == column;
     }
@@ -99,6 +105,41 @@ static bool is_comparison(const struct semantics_line *line)
     return false;
 }
 
+static struct expression *copy_constant(struct arena *arena, const struct expression *constant,
+                                        const omen_value *value, omen_type type)
+{
+    struct expression *node = arena_alloc(arena, sizeof *node);
+    if (node == NULL)
+        return NULL;
+    *node = *constant;
+    node->type = type;
+    node->value = *value;
+    node->value.type = type;
+    return node;
+}
+
+/* The day of a moment after its midnight that a DATE is compared with, and the comparison with it
+ * that says the same: the days before the moment are those up to the day, the days after it are
+ * those after the day. NULL where there is none. */
+static struct expression *narrow_to_day(const struct expression *comparison, uint32_t column_at,
+                                        omen_type column, struct arena *arena, const char **name)
+{
+    const struct expression *constant = comparison->arguments[1 - column_at];
+    omen_value day, midnight;
+    char sign = comparison->line->name[0];
+    if (comparison->kind != EXPRESSION_CALL || column.id != OMEN_TYPE_DATE ||
+        (sign != '<' && sign != '>') || strcmp(comparison->line->name, "<>") == 0 ||
+        cast_value(&constant->value, column, CAST_ASSIGNMENT, arena, &day, NULL) != OMEN_OK ||
+        cast_value(&day, constant->type, CAST_ASSIGNMENT, arena, &midnight, NULL) != OMEN_OK ||
+        value_compare(&midnight, &constant->value) >= 0)
+        return NULL;
+    if (column_at == 0)
+        *name = sign == '<' ? "<=" : ">";
+    else
+        *name = sign == '>' ? ">=" : "<";
+    return copy_constant(arena, constant, &day, column);
+}
+
 /* A constant node of the column's type; NULL where it is not (or cannot be) equal to one. */
 static struct expression *narrow_constant(const struct expression *constant, omen_type column,
                                           bool equality, struct arena *arena,
@@ -108,27 +149,20 @@ static struct expression *narrow_constant(const struct expression *constant, ome
     *result = bind_narrow_value(&constant->value, column, equality, arena, &value);
     if (*result != NARROW_EXACT)
         return NULL;
-    struct expression *node = arena_alloc(arena, sizeof *node);
-    if (node == NULL) {
+    struct expression *node = copy_constant(arena, constant, &value, column);
+    if (node == NULL)
         *result = NARROW_NOT;
-        return NULL;
-    }
-    *node = *constant;
-    node->type = column;
-    node->value = value;
-    node->value.type = column;
     return node;
 }
 
-/* The comparison with `arguments` instead; stays as it is where memory is exhausted. */
-static void replace_call(struct arena *arena, struct expression **expression,
+/* The comparison `name` of `arguments` instead; stays as it is where memory is exhausted. */
+static void replace_call(struct arena *arena, struct expression **expression, const char *name,
                          struct expression **arguments, uint32_t count, omen_type column)
 {
     const struct semantics_line *line;
     const struct expression *old = *expression;
     struct expression *node = arena_alloc(arena, sizeof *node);
-    if (node == NULL ||
-        semantics_find_operator(old->line->name, &column, &column, &line, NULL) != OMEN_OK)
+    if (node == NULL || semantics_find_operator(name, &column, &column, &line, NULL) != OMEN_OK)
         return;
     *node = *old;
     node->line = line;
@@ -146,6 +180,7 @@ static void narrow_around(struct arena *arena, struct expression **expression, u
     bool is_in = old->kind == EXPRESSION_IN, changed = column != old->arguments[column_at];
     bool equality = is_in || old->kind == EXPRESSION_DISTINCT_FROM || old->line->name[0] == '=' ||
                     strcmp(old->line->name, "<>") == 0;
+    const char *name = old->line->name;
     uint32_t kept = 0;
     struct expression **arguments = arena_alloc(arena, old->argument_count * sizeof *arguments);
     if (column == NULL || arguments == NULL)
@@ -160,6 +195,8 @@ static void narrow_around(struct arena *arena, struct expression **expression, u
         if (item->kind != EXPRESSION_CONSTANT)
             return;
         struct expression *narrowed = narrow_constant(item, column->type, equality, arena, &result);
+        if (result == NARROW_NEVER_EQUAL)
+            narrowed = narrow_to_day(old, column_at, column->type, arena, &name);
         if (narrowed == NULL && (result == NARROW_NOT || !is_in))
             return;
         changed |= narrowed == NULL || !types_match(item->type, column->type);
@@ -167,10 +204,10 @@ static void narrow_around(struct arena *arena, struct expression **expression, u
             arguments[kept++] = narrowed;
     }
     if (changed && kept > 1)
-        replace_call(arena, expression, arguments, kept, column->type);
+        replace_call(arena, expression, name, arguments, kept, column->type);
 }
 
-void bind_narrow_call(struct arena *arena, struct expression **expression)
+static void narrow_call(struct arena *arena, struct expression **expression)
 {
     const struct expression *call = *expression;
     bool compares = call->kind == EXPRESSION_IN || call->kind == EXPRESSION_DISTINCT_FROM ||
@@ -186,7 +223,7 @@ void bind_narrow_call(struct arena *arena, struct expression **expression)
 static bool narrow_part(struct expression **part, void *state)
 {
     expression_visit_parts(*part, narrow_part, state);
-    bind_narrow_call(state, part);
+    narrow_call(state, part);
     return true;
 }
 

@@ -41,7 +41,6 @@ omen_status bind_operator(struct binder *binder, const char *name, struct expres
         type_parameter(binder, right, left, line->arguments[1]);
     }
     OMEN_TRY(bind_call_line(binder, line, operands, left != NULL ? 2 : 1, location, out, error));
-    bind_narrow_call(binder->arena, out);
     return OMEN_OK;
 }
 
@@ -117,7 +116,6 @@ omen_status bind_distinct_from(struct binder *binder, struct expression *left,
         return bind_null_test(binder, right, !negated, location, out, error);
     OMEN_TRY(bind_by_equality(binder, EXPRESSION_DISTINCT_FROM, left, right, location, out, error));
     (*out)->negated = negated;
-    bind_narrow_call(binder->arena, out);
     return OMEN_OK;
 }
 
@@ -199,7 +197,6 @@ static omen_status bind_in_constants(struct binder *binder, struct expression *l
                                       error));
     }
     *out = in;
-    bind_narrow_call(binder->arena, out);
     return OMEN_OK;
 }
 

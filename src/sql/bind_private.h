@@ -154,7 +154,4 @@ OMEN_MUST_CHECK omen_status bind_list(struct binder *binder, struct scope *scope
                                       PgQuery__Node *const *nodes, size_t count,
                                       struct expression ***out, omen_error *error);
 
-/* bind_narrow for one comparison. */
-void bind_narrow_call(struct arena *arena, struct expression **expression);
-
 #endif

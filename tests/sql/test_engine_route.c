@@ -445,6 +445,32 @@ static void expect_plan(omen_connection *c, const char *sql, const char *part, b
         fail_msg("%s: \"%s\" is%s in the plan\n%s", sql, part, present ? " not" : "", plan);
 }
 
+/* Conditions that are computed first, or of another type than the column, reach the scan. */
+static void test_pushed_constants(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE t (id int PRIMARY KEY, d date, n numeric(10,2), r real)", "");
+    static const char *const cases[][2] = {
+        {"d <= DATE '1998-12-01' - INTERVAL '90 days'", "[d <= 1998-09-02]"},
+        {"d < TIMESTAMP '1998-09-02 12:00:00'", "[d <= 1998-09-02]"},
+        {"TIMESTAMPTZ '1998-09-02 12:00:00+00' <= d", "[d > 1998-09-02]"},
+        {"n BETWEEN 0.06 - 0.01 AND 0.06 + 0.01", "[n >= 0.05 AND n <= 0.07]"},
+        {"id > 2 * 3.0", "[id > 6]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char sql[256];
+        snprintf(sql, sizeof sql, "SELECT n FROM t WHERE %s", cases[i][0]);
+        expect_plan(c, sql, cases[i][1], true);
+        snprintf(sql, sizeof sql, "SELECT max(n) FROM t WHERE %s GROUP BY r", cases[i][0]);
+        expect_plan(c, sql, cases[i][1], true);
+        snprintf(sql, sizeof sql, "SELECT 1 WHERE 1 = (SELECT count(*) FROM t WHERE %s)", cases[i][0]);
+        expect_plan(c, sql, cases[i][1], true);
+    }
+    expect_plan(c, "SELECT n FROM t WHERE id = 2 + 3", "route: index", true);
+    fixture_close(&fixture);
+}
+
 /* COUNT, MIN and MAX come from what is known without reading, where that is exact: not with a
  * filter, not with dead rows, not with a group that is still open, never of floats. */
 static void test_exact_statistics(void **state)
@@ -610,6 +636,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(test_string_constants), cmocka_unit_test(test_char_columns),
         cmocka_unit_test(test_casts),        cmocka_unit_test(test_null_parameters),
         cmocka_unit_test(test_prepared),     cmocka_unit_test(test_one_moment),
+        cmocka_unit_test(test_pushed_constants),
         cmocka_unit_test(test_exact_statistics), cmocka_unit_test(test_pruned_groups),
         cmocka_unit_test(test_one_stream_one_moment), cmocka_unit_test(test_interrupt),
     };

@@ -102,6 +102,7 @@ static void test_trees(void **state)
         snprintf(sql, sizeof sql, "SELECT %s FROM t", tree_cases[i].expression);
         if (bind_sql(*state, sql, &bound) != OMEN_OK)
             fail_msg("%s: %s", tree_cases[i].expression, bound.error.message);
+        bind_narrow(&bound.query->targets[0].expression, &bound.arena);
         bound_type(bound.query->types[0], type, sizeof type);
         bound_text(bound.query->targets[0].expression, tree, sizeof tree);
         if (strcmp(type, tree_cases[i].type) != 0 || strcmp(tree, tree_cases[i].tree) != 0)

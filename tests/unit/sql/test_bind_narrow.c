@@ -38,6 +38,9 @@ static const struct {
      {.id = OMEN_TYPE_DECIMAL, .precision = 4, .scale = 1}},
     {{.id = OMEN_TYPE_VARCHAR, .length_max = 2}, {.id = OMEN_TYPE_TEXT}},
     {{.id = OMEN_TYPE_CHAR, .length_max = 2}, {.id = OMEN_TYPE_CHAR}},
+    {{.id = OMEN_TYPE_DATE}, {.id = OMEN_TYPE_TIMESTAMP}},
+    {{.id = OMEN_TYPE_DATE}, {.id = OMEN_TYPE_TIMESTAMPTZ}},
+    {{.id = OMEN_TYPE_TIMESTAMP}, {.id = OMEN_TYPE_TIMESTAMPTZ}},
 };
 
 /* A value of the type, often at an edge of the narrower type or between two of its values. */
@@ -50,6 +53,9 @@ static omen_value random_value(struct random *random, omen_type type, struct are
         "999.99", "-999.99", "0.001", "16777216", "16777217", "1e10", "3.4e38"};
     static const char *const words[] = {"",   " ",   "a",   "a ",   "ab",  "ab ", "abc",
                                         "b",  "a\x01", "a\xC3\xA9", "\xC3\xA9", "aa", "A"};
+    static const char *const moments[] = {
+        "1998-09-01", "1998-09-02 00:00", "1998-09-02 00:00:00.000001", "1998-09-02 23:59:59.999999",
+        "1969-12-31 23:00", "1969-12-31", "1970-01-01", "0001-01-01 00:00", "0001-01-01 12:00"};
     bool text = type.id == OMEN_TYPE_VARCHAR || type.id == OMEN_TYPE_CHAR ||
                 type.id == OMEN_TYPE_TEXT;
     for (;;) {
@@ -58,6 +64,8 @@ static omen_value random_value(struct random *random, omen_type type, struct are
                                   : numbers[random_below(random, sizeof numbers / sizeof *numbers)];
         if (random_below(random, 16) == 0)
             return (omen_value){.type = type, .is_null = true};
+        if (type.id >= OMEN_TYPE_DATE && type.id <= OMEN_TYPE_TIMESTAMPTZ)
+            source = moments[random_below(random, sizeof moments / sizeof *moments)];
         if ((type.id == OMEN_TYPE_REAL || type.id == OMEN_TYPE_DOUBLE) &&
             random_below(random, 12) == 0)
             source = random_below(random, 2) == 0 ? "NaN" : "-Infinity";

@@ -357,7 +357,7 @@ static const struct example with_examples[] = {
     {"with recursive x (n) as (select 1.5 union all select n + 1 from x where n < 5) select n from "
      "x",
      "n:numeric(38,1) = with recursive x ((select 1.5) union all (select +(x.n, 1) from cte x x "
-     "where <(x.n, 5.0))) select x.n from cte x x"},
+     "where <(x.n, 5))) select x.n from cte x x"},
     {"with recursive x (n) as (select 1 union all select n + 1.5 from x) select n from x",
      "42804 at 33: recursive query \"x\" column 1 has type integer in non-recursive term but type "
      "numeric overall"},
