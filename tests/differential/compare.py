@@ -157,7 +157,8 @@ def difference(statement, ours, theirs):
         return "sqlstate", f"{ours.sqlstate} instead of {theirs.sqlstate}"
     if ours.sqlstate or theirs.sqlstate:
         state = ours.sqlstate or theirs.sqlstate
-        if statement.lenient and statement.kind == "select" and state[:2] in ("22", "21"):
+        free = statement.lenient if statement.kind == "select" else statement.raises and " WHERE " in str(statement.tree)
+        if free and state[:2] in ("22", "21"):
             return "order"
         if ours.sqlstate is None and folded_early(statement, ours, theirs):
             return "order"
