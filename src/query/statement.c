@@ -272,6 +272,62 @@ static omen_status choose_plan(struct statement *statement, const omen_value *pa
     return plan_again(statement, parameters, count, error);
 }
 
+/* The value of a text that has more digits than its parameter's NUMERIC, which has those of what
+ * it is compared with: rounded to them it would be another number. `*is_wider` false: it fits, or
+ * is no number. */
+static omen_status read_wider(const omen_value *text, omen_type type, omen_value *out,
+                              bool *is_wider, omen_error *error)
+{
+    struct number number;
+    wide_integer unscaled;
+    uint32_t scale = (uint32_t)type.scale;
+    *is_wider = false;
+    if (text->is_null || !is_undeclared(text->type) || type.id != OMEN_TYPE_DECIMAL ||
+        !number_scan((const char *)text->as.bytes.data, text->as.bytes.length, &number) ||
+        (number_to_scaled(&number, scale, &unscaled) == NUMBER_EXACT &&
+         decimal_fits(unscaled, type.precision)))
+        return OMEN_OK;
+    while (scale <= DECIMAL_PRECISION_MAX &&
+           number_to_scaled(&number, scale, &unscaled) == NUMBER_ROUNDED)
+        scale++;
+    if (scale > DECIMAL_PRECISION_MAX ||
+        number_to_scaled(&number, scale, &unscaled) != NUMBER_EXACT)
+        return error_set(error, OMEN_NOT_SUPPORTED,
+                         "numbers of more than %d digits are not supported", DECIMAL_PRECISION_MAX);
+    *is_wider = true;
+    *out = (omen_value){.type = {.id = OMEN_TYPE_DECIMAL,
+                                 .precision = DECIMAL_PRECISION_MAX,
+                                 .scale = (int8_t)scale},
+                        .as.decimal = decimal_from_integer(unscaled)};
+    return OMEN_OK;
+}
+
+/* Plans again while texts have more digits than the plan's parameters: such a value declares its
+ * own type. */
+static omen_status widen_plan(struct statement *statement, const omen_value **parameters,
+                              size_t count, omen_error *error)
+{
+    omen_value *widened = NULL, wider;
+    bool is_wider;
+    for (size_t i = 0; i < count; i++) {
+        omen_type type = plan_parameter_types(statement->plans[0])[i];
+        OMEN_TRY(read_wider(&(*parameters)[i], type, &wider, &is_wider, error));
+        if (!is_wider)
+            continue;
+        if (widened == NULL) {
+            widened = arena_alloc(&statement->scratch, count * sizeof *widened);
+            if (widened == NULL)
+                return error_set_default(error, OMEN_OUT_OF_MEMORY);
+            memcpy(widened, *parameters, count * sizeof *widened);
+            *parameters = widened;
+        }
+        widened[i] = wider;
+        OMEN_TRY(choose_plan(statement, widened, count, error));
+        i = SIZE_MAX; /* the others may have other types now */
+    }
+    return OMEN_OK;
+}
+
 static omen_status begin_run(struct statement *statement, const omen_value *parameters,
                              size_t count, struct run *run, omen_error *error)
 {
@@ -292,6 +348,7 @@ static omen_status begin_run(struct statement *statement, const omen_value *para
         for (size_t i = 0; i < count; i++)
             OMEN_TRY(check_parameter(&parameters[i], i, error));
         OMEN_TRY(choose_plan(statement, parameters, count, error));
+        OMEN_TRY(widen_plan(statement, &parameters, count, error));
         OMEN_TRY(fit_parameters(statement, parameters, count, &run->parameters, error));
     }
     if (statement->plans[0]->uses_now)

@@ -404,9 +404,9 @@ static omen_status bind_assignments(struct binder *binder, struct scope *scope,
         const PgQuery__Node *value;
         OMEN_TRY(assigned_node(binder, node->target_list[i]->res_target, &value, error));
         if (value->node_case != PG_QUERY__NODE__NODE_SET_TO_DEFAULT)
-            OMEN_TRY(bind_expression_for(binder, scope, value,
-                                         assigned_type(out->table, node->target_list[i]->res_target),
-                                         &values[i], error));
+            OMEN_TRY(bind_expression_for(
+                binder, scope, value, assigned_type(out->table, node->target_list[i]->res_target),
+                &values[i], error));
     }
     for (uint32_t i = 0; i < out->column_count; i++) {
         const PgQuery__ResTarget *target = node->target_list[i]->res_target;

@@ -214,6 +214,53 @@ static void test_explain(void **state)
     fixture_close(&fixture);
 }
 
+/* A parameter beside a NUMERIC column has the column's digits; a value with more is not rounded. */
+static void test_digits_of_parameters(void **state)
+{
+    struct fixture fixture = open_with_rows(1);
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE p (id int PRIMARY KEY, price decimal(10,2))", "");
+    expect(c, "INSERT INTO p VALUES (1, 1.00), (2, 1.01), (3, NULL)", "3 rows\n");
+    static const struct {
+        const char *sql, *values[2], *expected;
+    } cases[] = {
+        {"SELECT id FROM p WHERE price = $1", {"1.005"}, ""},
+        {"SELECT id FROM p WHERE price = $1", {"1.010"}, "2\n"},
+        {"SELECT id FROM p WHERE price < $1", {"1.005"}, "1\n"},
+        {"SELECT id FROM p WHERE price < $1", {"1.0100001"}, "1\n2\n"},
+        {"SELECT id FROM p WHERE price < $1", {"123456789012345"}, "1\n2\n"},
+        {"SELECT id FROM p WHERE price > $1", {"1e-30"}, "1\n2\n"},
+        {"SELECT id FROM p WHERE price > $1", {"1e-50"}, "ERROR 0A000"},
+        {"SELECT id FROM p WHERE price > $1", {"one"}, "ERROR 22P02"},
+        {"SELECT id FROM p WHERE price IN ($1, $2)", {"1.001", "1.01"}, "2\n"},
+        {"SELECT id FROM p WHERE price BETWEEN $1 AND $2", {"1.0099", "1.0101"}, "2\n"},
+        {"SELECT id FROM p WHERE id = $1 AND price > $2", {"2", "1.009"}, "2\n"},
+        {"INSERT INTO p VALUES ($1, $2)", {"4", "2.345"}, "1 rows\n"},
+        {"SELECT price FROM p WHERE id = $1", {"4"}, "2.35\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        omen_statement *statement;
+        omen_value values[2];
+        size_t count = 0;
+        for (; count < 2 && cases[i].values[count] != NULL; count++)
+            values[count] = value_text(cases[i].values[count]);
+        assert_int_equal(omen_prepare(c, cases[i].sql, SIZE_MAX, &statement, NULL), OMEN_OK);
+        for (int again = 0; again < (cases[i].sql[0] == 'I' ? 1 : 2); again++) {
+            const char *got = run_prepared(statement, values, count);
+            if (strcmp(got, cases[i].expected) != 0)
+                fail_msg("%s with %s gave %s", cases[i].sql, cases[i].values[0], got);
+        }
+        omen_statement_release(statement);
+    }
+    omen_statement *statement;
+    omen_value decimal = value_decimal(1005, 4, 3);
+    assert_int_equal(omen_prepare(c, "SELECT id FROM p WHERE price < $1", SIZE_MAX, &statement,
+                                  NULL), OMEN_OK);
+    assert_string_equal(run_prepared(statement, &decimal, 1), "1\n");
+    omen_statement_release(statement);
+    fixture_close(&fixture);
+}
+
 /* --- writers that meet --- */
 
 enum { WRITERS = 3, STATEMENTS = 15, ROWS = 200 };
@@ -293,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_forced_routes),
         cmocka_unit_test(test_names_and_types),
         cmocka_unit_test(test_explain),
+        cmocka_unit_test(test_digits_of_parameters),
         cmocka_unit_test(test_conflicts_never_surface),
         cmocka_unit_test(test_closed_connections),
     };
