@@ -78,7 +78,7 @@ bool text_may_fail(const struct expression *expression)
     case EXPRESSION_SUBQUERY:
         return false;
     case EXPRESSION_CALL:
-        if (line_may_fail(expression->line))
+        if (line_may_fail(expression->line) || text_cast_narrows(expression))
             return true;
         break;
     default:

@@ -195,13 +195,22 @@ static void put_core_call(struct text_writer *writer, const struct expression *c
     text_put(writer, ")");
 }
 
+bool text_cast_narrows(const struct expression *call)
+{
+    if (call->line->kind != SEMANTICS_CAST || call->type.id != OMEN_TYPE_DECIMAL)
+        return false;
+    omen_type from = semantics_decimal_of(call->arguments[0]->type);
+    return call->type.scale < from.scale ||
+           call->type.precision - call->type.scale < from.precision - from.scale;
+}
+
 void text_put_call(struct text_writer *writer, const struct expression *call,
                    const struct semantics_line *line)
 {
     int class;
     if ((line->flags & SEMANTICS_BINARY) && call->type.length_max == 0) {
         text_put_expression(writer, call->arguments[0]);
-    } else if (line->engine == NULL) {
+    } else if (line->engine == NULL || (line == call->line && text_cast_narrows(call))) {
         put_core_call(writer, call);
     } else if (line == call->line && (class = chain_class(call)) != 0) {
         text_put(writer, "(");

@@ -55,6 +55,9 @@ void text_put_expression(struct text_writer *writer, const struct expression *ex
 /* `separator` between them. */
 void text_put_expressions(struct text_writer *writer, struct expression *const *expressions,
                           uint32_t count, const char *separator);
+/* Whether a cast to NUMERIC can round or overflow. The engine takes CAST(n AS DECIMAL(5, 0)) = 3
+ * for n = 3.00. */
+bool text_cast_narrows(const struct expression *call);
 /* A line applied to arguments given as a call's. */
 void text_put_call(struct text_writer *writer, const struct expression *call,
                    const struct semantics_line *line);
