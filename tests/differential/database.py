@@ -10,11 +10,11 @@ import zlib
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
 import omendb
 import postgres
-from compare import NAMES, Ours, difference
+from compare import NAMES, Ours, ROWS_MAX, difference
 from statements import Statement
 from tree import Node
 
-STATEMENT_TIMEOUT_MS = 20_000
+STATEMENT_TIMEOUT_MS = 5_000
 
 
 def value_of(raw, oid):
@@ -84,7 +84,7 @@ class Pair:
 
     def read(self, statement):
         answer = Ours()
-        answer.rows = statement.texts()
+        answer.rows = statement.texts(ROWS_MAX)
         columns = statement.columns
         answer.names, answer.types = [n for n, _ in columns], [t for _, t in columns]
         answer.affected, answer.route = statement.rows_affected, statement.route

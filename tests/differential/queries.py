@@ -201,7 +201,7 @@ class Query:
         having = ""
         if choose.random() < 0.3:
             call, type = self.aggregate(scope)
-            test = f" > {choose.choice([0, 1, 2])}" if type in NUMBERS else " IS NOT NULL"
+            test = f" > {choose.choice([0, 1, 2])}" if type in NUMBERS and type not in FLOATS else " IS NOT NULL"
             having = Node(None, [" HAVING ", call, test], optional=True)
         self.lenient |= self.e.raises
         self.e.subquery = saved

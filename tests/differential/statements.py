@@ -360,6 +360,8 @@ class Episode:
         else:
             tree = Node(None, [f"INSERT INTO {table.name} VALUES (", Items([self.forced(c, fresh=True) for c in table.columns]), ")"])
         makers, e.parameters = e.parameters, None
+        if any(f"${n + 1}" not in str(tree) for n in range(len(makers))):
+            return  # a part with a parameter was not used
         runs = [[None if choose.random() < 0.04 else make() for make in makers] for _ in range(choose.choice([1, 3, 7]))]
         self.statements.append(Statement(tree, "select" if kind in ("select", "point") else "write", order, lenient, runs))
 

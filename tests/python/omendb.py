@@ -347,14 +347,17 @@ class Statement:
             self.room = ctypes.create_string_buffer(length.value)
         return self.room[:length.value]
 
-    def texts(self):
-        """The rows as lists of bytes, as PostgreSQL prints the values; None for NULL."""
+    def texts(self, rows_max=None):
+        """The rows, `rows_max` at most, as lists of bytes, as PostgreSQL prints the values; None for
+        NULL."""
         library, handle = self.library, self.handle
         indexes = range(library.omen_statement_column_count(handle))
         record = ErrorRecord()
         rows = []
         while (status := library.omen_step(handle, ctypes.byref(record))) == 0:
             rows.append([self._text(library.omen_statement_value(handle, i)) for i in indexes])
+            if len(rows) == rows_max:
+                return rows
         if status != END_OF_DATA:
             raise Error(record)
         return rows
