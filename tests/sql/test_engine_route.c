@@ -3,50 +3,14 @@
  * DataFusion engine that OMENDB_ENGINE names is tested where there is one (argument `real`, exit
  * status 77 where not).
  */
-#include "../unit/api/support.h"
+#include "engine_fixture.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 
 static const char *engine_path;
-
-static struct fixture open_with(const char *path)
-{
-    struct fixture fixture = {0};
-    omen_options options;
-    omen_options_init(&options);
-    options.engine_path = path;
-    options.engine_thread_count = 2;
-    assert_int_equal(omen_open(NULL, &options, &fixture.database, NULL), OMEN_OK);
-    assert_int_equal(omen_connect(fixture.database, &fixture.connection, NULL), OMEN_OK);
-    return fixture;
-}
-
-static omen_counters counters_of(omen_connection *connection)
-{
-    omen_counters counters = {.struct_bytes = sizeof counters};
-    omen_counters_of(connection, &counters);
-    return counters;
-}
-
-static void insert_rows(omen_connection *connection, const char *table, int first, int count)
-{
-    omen_value *values = calloc((size_t)count * 3, sizeof *values);
-    char (*names)[16] = calloc((size_t)count, sizeof *names);
-    for (int i = 0; i < count; i++) {
-        snprintf(names[i], sizeof names[i], "row %d", first + i);
-        values[3 * i] = value_bigint(first + i);
-        values[3 * i + 1] = value_text(names[i]);
-        values[3 * i + 2] = value_integer((first + i) % 10);
-    }
-    assert_int_equal(omen_insert(connection, table, values, (size_t)count, NULL), OMEN_OK);
-    free(values);
-    free(names);
-}
 
 /* --- with any engine, the stub too --- */
 
@@ -154,6 +118,41 @@ static void test_bad_libraries(void **state)
     fixture = open_with("/nonexistent/engine.so");
     expect(fixture.connection, "SELECT count(*)", "ERROR 58000");
     assert_non_null(strstr(last_error()->message, "/nonexistent/engine.so"));
+    fixture_close(&fixture);
+}
+
+/* What needs no engine works without one; anything else says so and changes nothing. */
+static void test_without_engine(void **state)
+{
+    static const char *const needs_engine[] = {
+        "SELECT count(*) FROM t",
+        "SELECT * FROM t WHERE id > 1",
+        "SELECT * FROM t a JOIN t b ON a.id = b.id",
+        "SELECT (SELECT max(id) FROM t)",
+        "INSERT INTO t SELECT id + 10, v FROM t",
+        "UPDATE t SET v = 'all'",
+        "UPDATE t SET v = (SELECT max(v) FROM t) WHERE id = 1",
+        "DELETE FROM t WHERE v = 'one'",
+        "DELETE FROM t",
+    };
+    struct fixture fixture = open_with("/nonexistent/engine.so");
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE t (id int PRIMARY KEY, v text NOT NULL DEFAULT 'none')", "");
+    expect(c, "INSERT INTO t VALUES (1, 'one'), (2, 'two'), (3, 'three')", "3 rows\n");
+    expect(c, "INSERT INTO t (id) VALUES (2 + 2)", "1 rows\n");
+    expect(c, "SELECT v, id FROM t WHERE id = 2", "two|2\n");
+    expect(c, "UPDATE t SET v = 'zwei' WHERE id = 2", "1 rows\n");
+    expect(c, "DELETE FROM t WHERE id = 3", "1 rows\n");
+    for (size_t i = 0; i < sizeof needs_engine / sizeof *needs_engine; i++) {
+        expect(c, needs_engine[i], "ERROR 58000");
+        assert_non_null(strstr(last_error()->message, "needs the SQL engine"));
+    }
+    expect(c, "SELECT v FROM t WHERE id = 1", "one\n");
+    expect(c, "SELECT v FROM t WHERE id = 2", "zwei\n");
+    expect(c, "SELECT v FROM t WHERE id = 3", "");
+    expect(c, "SELECT v FROM t WHERE id = 4", "none\n");
+    expect(c, "SELECT v FROM t WHERE id = 11", "");
+    assert_int_equal(counters_of(c).route_engine, 0);
     fixture_close(&fixture);
 }
 
@@ -434,201 +433,12 @@ static void test_one_moment(void **state)
     fixture_close(&fixture);
 }
 
-/* --- statistics, pruning, interrupts --- */
-
-static void expect_plan(omen_connection *c, const char *sql, const char *part, bool present)
-{
-    char text[512];
-    snprintf(text, sizeof text, "EXPLAIN %s", sql);
-    const char *plan = run(c, text);
-    if ((strstr(plan, part) != NULL) != present)
-        fail_msg("%s: \"%s\" is%s in the plan\n%s", sql, part, present ? " not" : "", plan);
-}
-
-/* Conditions that are computed first, or of another type than the column, reach the scan. */
-static void test_pushed_constants(void **state)
-{
-    struct fixture fixture = open_with(engine_path);
-    omen_connection *c = fixture.connection;
-    expect(c, "CREATE TABLE t (id int PRIMARY KEY, d date, n numeric(10,2), r real)", "");
-    static const char *const cases[][2] = {
-        {"d <= DATE '1998-12-01' - INTERVAL '90 days'", "[d <= 1998-09-02]"},
-        {"d < TIMESTAMP '1998-09-02 12:00:00'", "[d <= 1998-09-02]"},
-        {"TIMESTAMPTZ '1998-09-02 12:00:00+00' <= d", "[d > 1998-09-02]"},
-        {"n BETWEEN 0.06 - 0.01 AND 0.06 + 0.01", "[n >= 0.05 AND n <= 0.07]"},
-        {"id > 2 * 3.0", "[id > 6]"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char sql[256];
-        snprintf(sql, sizeof sql, "SELECT n FROM t WHERE %s", cases[i][0]);
-        expect_plan(c, sql, cases[i][1], true);
-        snprintf(sql, sizeof sql, "SELECT max(n) FROM t WHERE %s GROUP BY r", cases[i][0]);
-        expect_plan(c, sql, cases[i][1], true);
-        snprintf(sql, sizeof sql, "SELECT 1 WHERE 1 = (SELECT count(*) FROM t WHERE %s)", cases[i][0]);
-        expect_plan(c, sql, cases[i][1], true);
-    }
-    expect_plan(c, "SELECT n FROM t WHERE id = 2 + 3", "route: index", true);
-    fixture_close(&fixture);
-}
-
-/* COUNT, MIN and MAX come from what is known without reading, where that is exact: not with a
- * filter, not with dead rows, not with a group that is still open, never of floats. */
-static void test_exact_statistics(void **state)
-{
-    enum { GROUP_ROWS = 65536 };
-    static const char scan[] = "DataSourceExec";
-    static const char counts[] = "SELECT count(*), count(name) FROM t";
-    static const char ranges[] = "SELECT count(*), min(id), max(id), max(name), min(g) FROM t";
-    struct fixture fixture = open_with(engine_path);
-    omen_connection *c = fixture.connection;
-    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
-    expect(c, "CREATE TABLE f (id bigint PRIMARY KEY, x double precision)", "");
-    expect(c, "SELECT count(*), min(id) FROM t", "0|null\n");
-    insert_rows(c, "t", 0, 2 * GROUP_ROWS);
-    expect(c, counts, "131072|131072\n");
-    expect(c, ranges, "131072|0|131071|row 99999|0\n");
-    expect_plan(c, "SELECT count(*) FROM t", scan, false);
-    expect_plan(c, ranges, scan, false);
-    expect_plan(c, "SELECT count(*) FROM t WHERE id >= 0", scan, true);
-    expect(c, "SELECT count(*), max(id) FROM t WHERE id < 70000", "70000|69999\n");
-    expect(c, "SELECT count(*) FROM (SELECT id FROM t LIMIT 5) x", "5\n");
-    expect(c, "SELECT count(*), max(id) FROM (SELECT id FROM t WHERE g = 3) x", "13107|131063\n");
-    omen_value row[] = {value_bigint(1), value_double(2)};
-    assert_int_equal(omen_insert(c, "f", row, 1, NULL), OMEN_OK);
-    expect_plan(c, "SELECT max(x) FROM f", scan, true);
-    expect_plan(c, "SELECT count(*) FROM f", scan, false); /* all of an open group is visible */
-    /* More rows: the third group is open, and has no least and largest value yet. */
-    insert_rows(c, "t", 2 * GROUP_ROWS, 10);
-    expect(c, ranges, "131082|0|131081|row 99999|0\n");
-    expect_plan(c, ranges, scan, true);
-    expect_plan(c, "SELECT count(*) FROM t", scan, false);
-    /* Dead rows: the ends of all ranges. */
-    omen_value first = value_bigint(0), last = value_bigint(131081), third = value_bigint(2);
-    const char *column = "name";
-    omen_value changed = value_text("zzz");
-    assert_int_equal(omen_delete(c, "t", &first, 1, NULL), OMEN_OK);
-    assert_int_equal(omen_delete(c, "t", &last, 1, NULL), OMEN_OK);
-    assert_int_equal(omen_update(c, "t", &third, 1, &column, &changed, 1, NULL), OMEN_OK);
-    expect(c, ranges, "131080|1|131080|zzz|0\n");
-    expect_plan(c, "SELECT count(*) FROM t", scan, true);
-    assert_int_equal(omen_update(c, "t", &third, 1, &column, &(omen_value){.is_null = true}, 1,
-                                 NULL),
-                     OMEN_OK);
-    expect(c, counts, "131080|131079\n");
-    fixture_close(&fixture);
-}
-
-/* What a filter, a join's build side or the best rows so far rule out is not read. */
-static void test_pruned_groups(void **state)
-{
-    struct fixture fixture = open_with(engine_path);
-    omen_connection *c = fixture.connection;
-    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
-    expect(c, "CREATE TABLE few (k bigint PRIMARY KEY, v bigint)", "");
-    for (int i = 0; i < 8; i++)
-        insert_rows(c, "t", i * 65536, 65536);
-    omen_value rows[] = {value_bigint(1), value_bigint(200001), value_bigint(2),
-                         value_bigint(200005)};
-    assert_int_equal(omen_insert(c, "few", rows, 2, NULL), OMEN_OK);
-    static const struct {
-        const char *sql, *answer;
-        uint64_t groups_min;
-    } cases[] = {
-        {"SELECT count(*) FROM t WHERE id > 500000", "24287\n", 7},
-        {"SELECT count(*) FROM t WHERE id BETWEEN 65536 AND 65545 AND g = 6", "1\n", 7},
-        {"SELECT t.id, name FROM few JOIN t ON t.id = few.v ORDER BY 1",
-         "200001|row 200001\n200005|row 200005\n", 7},
-        {"SELECT t.id FROM t WHERE t.id IN (SELECT v FROM few WHERE k = 1)", "200001\n", 7},
-        {"SELECT id FROM t ORDER BY id LIMIT 3", "0\n1\n2\n", 5},
-        {"SELECT id FROM t ORDER BY id + 0 LIMIT 1", "0\n", 0},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        omen_counters before = counters_of(c);
-        expect(c, cases[i].sql, cases[i].answer);
-        uint64_t pruned = counters_of(c).groups_pruned - before.groups_pruned;
-        if (pruned < cases[i].groups_min || pruned > 8)
-            fail_msg("%s: %d groups were pruned", cases[i].sql, (int)pruned);
-    }
-    fixture_close(&fixture);
-}
-
-/* A scan that has begun goes on at its moment; the next one sees what was committed. */
-static void test_one_stream_one_moment(void **state)
-{
-    struct fixture fixture = open_with(engine_path);
-    omen_connection *c = fixture.connection, *other;
-    struct ArrowArrayStream stream;
-    struct ArrowArray batch;
-    assert_int_equal(omen_connect(fixture.database, &other, NULL), OMEN_OK);
-    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
-    insert_rows(c, "t", 0, 200000);
-    expect(c, "SELECT sum(g), count(*) FROM t", "900000|200000\n");
-    assert_int_equal(omen_query(c, "SELECT g FROM t", SIZE_MAX, &stream, NULL, NULL), OMEN_OK);
-    int64_t sum = 0, rows = 0;
-    for (bool first = true;; first = false) {
-        assert_int_equal(stream.get_next(&stream, &batch), 0);
-        if (batch.release == NULL)
-            break;
-        for (int64_t i = 0; i < batch.length; i++)
-            sum += ((const int32_t *)batch.children[0]->buffers[1])[i];
-        rows += batch.length;
-        batch.release(&batch);
-        if (!first)
-            continue;
-        const char *column = "g";
-        omen_value changed = value_integer(1000000);
-        for (int i = 0; i < 20; i++) {
-            omen_value key = value_bigint(i * 9999), deleted = value_bigint(i * 9999 + 1);
-            assert_int_equal(omen_update(other, "t", &key, 1, &column, &changed, 1, NULL), OMEN_OK);
-            assert_int_equal(omen_delete(other, "t", &deleted, 1, NULL), OMEN_OK);
-        }
-        insert_rows(other, "t", 200000, 100);
-    }
-    stream.release(&stream);
-    assert_int_equal(sum, 900000);
-    assert_int_equal(rows, 200000);
-    expect(c, "SELECT sum(g) > 20000000, count(*) FROM t", "t|200080\n");
-    omen_disconnect(other);
-    fixture_close(&fixture);
-}
-
-static omen_connection *_Atomic interrupted_connection;
-
-static void on_alarm(int number)
-{
-    omen_interrupt(interrupted_connection);
-}
-
-/* omen_interrupt from a signal handler, while a query runs that would take for ever. The timer
- * repeats, because a signal may come before the statement begins, and is then forgotten. */
-static void test_interrupt(void **state)
-{
-    struct fixture fixture = open_with(engine_path);
-    omen_connection *c = fixture.connection;
-    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART}, old;
-    const struct itimerval every = {{0, 50000}, {0, 50000}}, never = {{0, 0}, {0, 0}};
-    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
-    insert_rows(c, "t", 0, 100000);
-    interrupted_connection = c;
-    assert_int_equal(sigaction(SIGALRM, &action, &old), 0);
-    assert_int_equal(setitimer(ITIMER_REAL, &every, NULL), 0);
-    expect(c, "SELECT sum(a.g + b.g + c.g) FROM t a, t b, t c", "ERROR 57014");
-    expect(c, "SELECT count(*) FROM t a JOIN t b ON a.g + b.g = -1 JOIN t c ON c.g + b.g = -1",
-           "ERROR 57014");
-    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
-    assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
-    expect(c, "SELECT count(*) FROM t", "100000\n");
-    omen_interrupt(c); /* where nothing runs, nothing */
-    expect(c, "SELECT count(*) FROM t WHERE g = 1", "10000\n");
-    fixture_close(&fixture);
-}
-
 int main(int count, char **arguments)
 {
     const struct CMUnitTest any_engine[] = {
         cmocka_unit_test(test_fresh_and_counted),    cmocka_unit_test(test_stream_outlives_database),
         cmocka_unit_test(test_types_through_engine), cmocka_unit_test(test_explain),
-        cmocka_unit_test(test_bad_libraries),
+        cmocka_unit_test(test_bad_libraries),        cmocka_unit_test(test_without_engine),
     };
     const struct CMUnitTest real_engine[] = {
         cmocka_unit_test(test_three_checks), cmocka_unit_test(test_border),
@@ -636,9 +446,6 @@ int main(int count, char **arguments)
         cmocka_unit_test(test_string_constants), cmocka_unit_test(test_char_columns),
         cmocka_unit_test(test_casts),        cmocka_unit_test(test_null_parameters),
         cmocka_unit_test(test_prepared),     cmocka_unit_test(test_one_moment),
-        cmocka_unit_test(test_pushed_constants),
-        cmocka_unit_test(test_exact_statistics), cmocka_unit_test(test_pruned_groups),
-        cmocka_unit_test(test_one_stream_one_moment), cmocka_unit_test(test_interrupt),
     };
     engine_path = count > 1 ? arguments[1] : getenv("OMENDB_ENGINE");
     if (engine_path == NULL || engine_path[0] == '\0')
