@@ -167,7 +167,9 @@ void text_put_constant(struct text_writer *writer, omen_type type, const omen_va
         put_decimal(writer, type, value);
         break;
     case OMEN_TYPE_BYTEA:
+        text_put(writer, "CAST(");
         put_hexadecimal(writer, value->as.bytes.data, value->as.bytes.length);
+        text_put(writer, " AS BYTEA)");
         break;
     case OMEN_TYPE_UUID:
         text_put(writer, "CAST(");

@@ -10,7 +10,7 @@
 
 /* --- templates --- */
 
-enum { OPERATOR_BYTES_MAX = 8 };
+enum { OPERATOR_BYTES_MAX = 8, EXTREME_CHARS_MAX = 4 };
 
 /* The operator of a template "($1 op $2)"; false for any other. */
 static bool template_operator(const char *template, char operator_name[OPERATOR_BYTES_MAX])
@@ -57,8 +57,7 @@ static void put_keys(struct text_writer *writer, const struct sort_key *keys, ui
 {
     for (uint32_t i = 0; i < count; i++) {
         text_put(writer, i == 0 ? "ORDER BY " : ", ");
-        text_check_order(writer, keys[i].expression->type);
-        text_put_expression(writer, keys[i].expression);
+        text_put_key(writer, keys[i].expression);
         text_put_direction(writer, &keys[i]);
     }
 }
@@ -91,21 +90,32 @@ static void put_bound(struct text_writer *writer, enum frame_bound bound,
     text_put(writer, words[bound]);
 }
 
+/* The engine has no RANGE frames over these types; without offsets GROUPS means the same. */
+static bool orders_bytes(const struct window *window)
+{
+    for (uint32_t i = 0; i < window->order_count; i++) {
+        omen_type_id type = window->order[i].expression->type.id;
+        if (type == OMEN_TYPE_UUID || type == OMEN_TYPE_BYTEA)
+            return true;
+    }
+    return false;
+}
+
 static void put_window(struct text_writer *writer, const struct window *window)
 {
     static const char *const units[] = {"ROWS", "RANGE", "GROUPS"};
     text_put(writer, " OVER (");
-    for (uint32_t i = 0; i < window->partition_count; i++)
-        text_check_order(writer, window->partition[i]->type);
-    if (window->partition_count > 0) {
-        text_put(writer, "PARTITION BY ");
-        text_put_expressions(writer, window->partition, window->partition_count, ", ");
-        text_put(writer, " ");
+    for (uint32_t i = 0; i < window->partition_count; i++) {
+        text_put(writer, i == 0 ? "PARTITION BY " : ", ");
+        text_put_key(writer, window->partition[i]);
     }
+    text_put(writer, window->partition_count > 0 ? " " : "");
     put_keys(writer, window->order, window->order_count);
-    if (window->framed) {
+    if (!window->framed && orders_bytes(window)) {
+        text_put(writer, " GROUPS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW");
+    } else if (window->framed) {
         text_put(writer, " ");
-        text_put(writer, units[window->unit]);
+        text_put(writer, units[orders_bytes(window) && window->unit == 1 ? 2 : window->unit]);
         text_put(writer, " BETWEEN ");
         put_bound(writer, window->start, window->start_offset);
         text_put(writer, " AND ");
@@ -204,14 +214,59 @@ bool text_cast_narrows(const struct expression *call)
            call->type.precision - call->type.scale < from.precision - from.scale;
 }
 
+/* The engine forgives a pattern that ends in its escape, which PostgreSQL doesn't. */
+static bool may_end_in_escape(const struct expression *call, const struct semantics_line *line)
+{
+    if (line->kind != SEMANTICS_OPERATOR || strstr(line->name, "~~") == NULL ||
+        call->argument_count != 2)
+        return false;
+    const struct expression *pattern = call->arguments[1];
+    if (pattern->kind != EXPRESSION_CONSTANT)
+        return true;
+    if (pattern->value.is_null)
+        return false;
+    size_t length = pattern->value.as.bytes.length, escapes = 0;
+    while (escapes < length && pattern->value.as.bytes.data[length - 1 - escapes] == '\\')
+        escapes++;
+    return escapes % 2 == 1;
+}
+
+/* The engine names an aggregate after its argument without its casts, and takes no two of a name;
+ * this cast, to the type that it has already, shows in the name. */
+static const char *arrow_name(omen_type_id type)
+{
+    switch (type) {
+    case OMEN_TYPE_SMALLINT:
+        return "Int16";
+    case OMEN_TYPE_INTEGER:
+        return "Int32";
+    case OMEN_TYPE_BIGINT:
+        return "Int64";
+    case OMEN_TYPE_REAL:
+        return "Float32";
+    case OMEN_TYPE_DOUBLE:
+        return "Float64";
+    case OMEN_TYPE_DATE:
+        return "Date32";
+    default:
+        return NULL;
+    }
+}
+
 void text_put_call(struct text_writer *writer, const struct expression *call,
                    const struct semantics_line *line)
 {
     int class;
     if ((line->flags & SEMANTICS_BINARY) && call->type.length_max == 0) {
         text_put_expression(writer, call->arguments[0]);
-    } else if (line->engine == NULL || (line == call->line && text_cast_narrows(call))) {
+    } else if (line->engine == NULL || may_end_in_escape(call, line) ||
+               (line == call->line && text_cast_narrows(call))) {
         put_core_call(writer, call);
+    } else if (line->kind == SEMANTICS_CAST && writer->in_aggregate &&
+               arrow_name(call->type.id) != NULL) {
+        text_put(writer, "arrow_cast(");
+        expand(writer, call, NULL, line->engine);
+        text_put_format(writer, ", '%s')", arrow_name(call->type.id));
     } else if (line == call->line && (class = chain_class(call)) != 0) {
         text_put(writer, "(");
         put_chain(writer, call, class);
@@ -308,8 +363,43 @@ static void put_test(struct text_writer *writer, const struct expression *expres
     text_put(writer, words[expression->test]);
 }
 
+/* Of CHAR: the first that is not less, without its blanks, than any other. */
+static void put_extreme_char(struct text_writer *writer, const struct expression *expression)
+{
+    const char *better = expression->kind == EXPRESSION_GREATEST ? " >= " : " <= ";
+    uint32_t count = expression->argument_count;
+    if (count > EXTREME_CHARS_MAX) {
+        text_fail(writer, OMEN_NOT_SUPPORTED,
+                  "GREATEST and LEAST of more than %d CHARs are not supported by the SQL engine",
+                  EXTREME_CHARS_MAX);
+        return;
+    }
+    text_put(writer, "CASE");
+    for (uint32_t i = 0; i < count; i++) {
+        text_put(writer, " WHEN ");
+        text_put_expression(writer, expression->arguments[i]);
+        text_put(writer, " IS NOT NULL");
+        for (uint32_t other = 0; other < count; other++) {
+            if (other == i)
+                continue;
+            text_put(writer, " AND coalesce(");
+            text_put_key(writer, expression->arguments[i]);
+            text_put(writer, better);
+            text_put_key(writer, expression->arguments[other]);
+            text_put(writer, ", TRUE)");
+        }
+        text_put(writer, " THEN ");
+        text_put_expression(writer, expression->arguments[i]);
+    }
+    text_put(writer, " END");
+}
+
 static void put_extreme(struct text_writer *writer, const struct expression *expression)
 {
+    if (expression->type.id == OMEN_TYPE_CHAR) {
+        put_extreme_char(writer, expression);
+        return;
+    }
     text_check_order(writer, expression->type);
     text_put(writer, expression->kind == EXPRESSION_GREATEST ? "greatest(" : "least(");
     text_put_expressions(writer, expression->arguments, expression->argument_count, ", ");
@@ -361,18 +451,54 @@ static void put_average(struct text_writer *writer, const struct expression *exp
     text_put(writer, ")");
 }
 
+/* The engine takes what leaves a frame off its sums again, which floats do not forgive: NaN and
+ * infinities stay, and small numbers are gone with large ones. */
+static bool slides_over_floats(const struct expression *expression)
+{
+    const struct window *window = expression->aggregate.window;
+    if (expression->line->kind != SEMANTICS_AGGREGATE || window == NULL || !window->framed ||
+        window->start == FRAME_UNBOUNDED_PRECEDING || expression->argument_count == 0)
+        return false;
+    omen_type_id type = expression->arguments[0]->type.id;
+    return (type == OMEN_TYPE_REAL || type == OMEN_TYPE_DOUBLE) &&
+           strcmp(expression->line->name, "count") != 0 &&
+           strcmp(expression->line->name, "min") != 0 && strcmp(expression->line->name, "max") != 0;
+}
+
+/* count(1) is count(*), and the engine names both alike. */
+static bool counts_rows(const struct expression *expression)
+{
+    return strcmp(expression->line->name, "count") == 0 && expression->argument_count == 1 &&
+           !expression->aggregate.distinct &&
+           expression->arguments[0]->kind == EXPRESSION_CONSTANT &&
+           !expression->arguments[0]->value.is_null;
+}
+
 static void put_aggregate(struct text_writer *writer, const struct expression *expression)
 {
     const struct semantics_line *line = expression->line;
-    bool in_filter = writer->in_filter;
+    bool in_filter = writer->in_filter, in_aggregate = writer->in_aggregate;
     writer->in_filter = false;
-    if (line->engine != NULL)
+    writer->in_aggregate = true;
+    if (slides_over_floats(expression))
+        text_fail(writer, OMEN_NOT_SUPPORTED,
+                  "%s of floats over a sliding frame is not supported by the SQL engine",
+                  line->name);
+    else if (line->argument_count == 1 && expression->aggregate.window != NULL &&
+             expression->arguments[0]->type.id == OMEN_TYPE_CHAR &&
+             (strcmp(line->name, "min") == 0 || strcmp(line->name, "max") == 0))
+        text_fail(writer, OMEN_NOT_SUPPORTED,
+                  "%s of CHAR over a window is not supported by the SQL engine", line->name);
+    else if (counts_rows(expression))
+        expand(writer, expression, &expression->aggregate, "count(*)$F");
+    else if (line->engine != NULL)
         expand(writer, expression, &expression->aggregate, line->engine);
     else if (strcmp(line->name, "avg") == 0 && line->rule == RESULT_DECIMAL_DIVIDE)
         put_average(writer, expression);
     else
         text_fail(writer, OMEN_NOT_SUPPORTED, "%s is not supported by the SQL engine", line->name);
     writer->in_filter = in_filter;
+    writer->in_aggregate = in_aggregate;
 }
 
 static void put_column(struct text_writer *writer, const struct column_use *use)
@@ -460,6 +586,23 @@ void text_put_direction(struct text_writer *writer, const struct sort_key *key)
 {
     text_put(writer, key->descending ? " DESC" : " ASC");
     text_put(writer, key->nulls_first ? " NULLS FIRST" : " NULLS LAST");
+}
+
+void text_put_key(struct text_writer *writer, const struct expression *expression)
+{
+    bool blanks = expression->type.id == OMEN_TYPE_CHAR;
+    text_check_order(writer, expression->type);
+    text_put(writer, blanks ? "rtrim(" : "");
+    text_put_expression(writer, expression);
+    text_put(writer, blanks ? ", ' ')" : "");
+}
+
+void text_check_equals(struct text_writer *writer, omen_type type)
+{
+    text_check_order(writer, type);
+    if (type.id == OMEN_TYPE_CHAR && type.length_max == 0)
+        text_fail(writer, OMEN_NOT_SUPPORTED,
+                  "grouping by a CHAR of no fixed length is not supported by the SQL engine");
 }
 
 void text_check_order(struct text_writer *writer, omen_type type)

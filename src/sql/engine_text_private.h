@@ -33,7 +33,8 @@ struct text_writer {
     uint32_t relation_count;
     uint32_t alias_count; /* names of our own given out: s1, s2, ... */
     struct output_names outputs;
-    bool in_filter; /* within WHERE or HAVING: the engine takes EXISTS and IN (query) there */
+    bool in_aggregate; /* within the arguments of one */
+    bool in_filter;    /* within WHERE or HAVING: the engine takes EXISTS and IN (query) there */
 };
 
 /* --- engine_text.c: the buffer --- */
@@ -63,6 +64,10 @@ void text_put_call(struct text_writer *writer, const struct expression *call,
                    const struct semantics_line *line);
 /* " DESC NULLS FIRST" */
 void text_put_direction(struct text_writer *writer, const struct sort_key *key);
+/* An expression to sort or part rows by: CHAR without its blanks, which do not count. */
+void text_put_key(struct text_writer *writer, const struct expression *expression);
+/* What rows are grouped by, whose values are also shown: CHARs have one length. */
+void text_check_equals(struct text_writer *writer, omen_type type);
 /* `INTERVAL` has no order in the engine that is PostgreSQL's. */
 void text_check_order(struct text_writer *writer, omen_type type);
 

@@ -100,7 +100,7 @@ static void put_from_item(struct text_writer *writer, const struct from_item *it
 {
     static const char *const words[] = {
         [JOIN_CROSS] = " CROSS JOIN ", [JOIN_INNER] = " JOIN ",     [JOIN_LEFT] = " LEFT JOIN ",
-        [JOIN_RIGHT] = " RIGHT JOIN ", [JOIN_FULL] = " FULL JOIN ",
+        [JOIN_RIGHT] = " LEFT JOIN ",  [JOIN_FULL] = " FULL JOIN ",
     };
     if (writer->status != OMEN_OK)
         return;
@@ -108,11 +108,14 @@ static void put_from_item(struct text_writer *writer, const struct from_item *it
         put_relation(writer, item->relation);
         return;
     }
-    put_from_item(writer, item->left);
+    /* The engine's rules take conditions through a RIGHT JOIN that must stay above it. */
+    bool swapped = item->join == JOIN_RIGHT;
+    const struct from_item *right = swapped ? item->left : item->right;
+    put_from_item(writer, swapped ? item->right : item->left);
     text_put(writer, words[item->join]);
-    text_put(writer, item->right->relation == NULL ? "(" : "");
-    put_from_item(writer, item->right);
-    text_put(writer, item->right->relation == NULL ? ")" : "");
+    text_put(writer, right->relation == NULL ? "(" : "");
+    put_from_item(writer, right);
+    text_put(writer, right->relation == NULL ? ")" : "");
     if (item->join == JOIN_CROSS)
         return;
     text_put(writer, " ON ");
@@ -150,7 +153,7 @@ void text_put_source(struct text_writer *writer, const struct query *query, text
 /* Constants are no column numbers here. */
 static void put_group(struct text_writer *writer, const struct expression *group)
 {
-    text_check_order(writer, group->type);
+    text_check_equals(writer, group->type);
     bool number = group->kind == EXPRESSION_CONSTANT && group->type.id == OMEN_TYPE_BIGINT;
     text_put(writer, number ? "CAST(" : "");
     text_put_expression(writer, group);
@@ -183,15 +186,18 @@ static void put_targets(struct text_writer *writer, const struct query *query)
     text_put(writer, "SELECT ");
     if (query->distinct_on_count > 0) {
         text_put(writer, "DISTINCT ON (");
-        text_put_expressions(writer, query->distinct_on, query->distinct_on_count, ", ");
+        for (uint32_t i = 0; i < query->distinct_on_count; i++) {
+            text_put(writer, i > 0 ? ", " : "");
+            text_put_key(writer, query->distinct_on[i]);
+        }
         text_put(writer, ") ");
     } else if (query->distinct) {
         text_put(writer, "DISTINCT ");
     }
     for (uint32_t i = 0; i < query->target_count; i++) {
         const struct expression *target = query->targets[i].expression;
-        if (query->distinct || query->distinct_on_count > 0)
-            text_check_order(writer, target->type);
+        if (query->distinct)
+            text_check_equals(writer, target->type);
         text_put(writer, i > 0 ? ", " : "");
         text_put_expression(writer, target);
         text_put(writer, " AS ");
@@ -349,7 +355,7 @@ static void put_set(struct text_writer *writer, const struct query *query)
         [SET_UNION] = " UNION ", [SET_INTERSECT] = " INTERSECT ", [SET_EXCEPT] = " EXCEPT "};
     for (uint32_t i = 0; i < query->target_count && !(query->all && query->operation == SET_UNION);
          i++)
-        text_check_order(writer, query->types[i]);
+        text_check_equals(writer, query->types[i]);
     if (query->all && query->operation != SET_UNION) {
         put_multiset(writer, query);
         return;
@@ -391,8 +397,13 @@ static void put_order(struct text_writer *writer, const struct query *query)
         text_put(writer, first ? " ORDER BY " : ", ");
         first = false;
         if (key->expression != NULL) {
-            text_check_order(writer, key->expression->type);
-            text_put_expression(writer, key->expression);
+            text_put_key(writer, key->expression);
+        } else if (query->distinct_on_count > 0) {
+            text_put_key(writer, query->targets[key->target].expression);
+        } else if (query->types[key->target].id == OMEN_TYPE_CHAR) {
+            text_put(writer, "rtrim(");
+            text_put_output(writer, writer->outputs, key->target);
+            text_put(writer, ", ' ')");
         } else {
             text_check_order(writer, query->types[key->target]);
             text_put_format(writer, "%u", key->target + 1);
