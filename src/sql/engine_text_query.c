@@ -398,7 +398,7 @@ static void put_order(struct text_writer *writer, const struct query *query)
         first = false;
         if (key->expression != NULL) {
             text_put_key(writer, key->expression);
-        } else if (query->distinct_on_count > 0) {
+        } else if (query->distinct_on_count > 0 && query->types[key->target].id == OMEN_TYPE_CHAR) {
             text_put_key(writer, query->targets[key->target].expression);
         } else if (query->types[key->target].id == OMEN_TYPE_CHAR) {
             text_put(writer, "rtrim(");
