@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sql/bind_private.h"
+#include "sql/function_name.h"
 
 enum { NAME_BYTES_MAX = 160 };
 
@@ -100,6 +101,17 @@ static bool takes_exactly(const struct semantics_line *line, const struct expres
            line->arguments[0] == (uint32_t)argument->type.id;
 }
 
+/* Whether PostgreSQL has functions of this name and there are none here. */
+static bool is_missing(const PgQuery__FuncCall *node, const char *bare)
+{
+    const char *schema = node->n_funcname == 2 ? parse_string(node->funcname[0]) : "pg_catalog";
+    for (uint32_t i = 0; i < semantics_line_count; i++)
+        if (semantics_lines[i].name != NULL && semantics_lines[i].kind != SEMANTICS_OPERATOR &&
+            strcmp(semantics_lines[i].name, bare) == 0)
+            return false;
+    return strcmp(schema, "pg_catalog") == 0 && function_name_is_known(bare);
+}
+
 static omen_status bind_found(struct binder *binder, struct scope *scope,
                               const PgQuery__FuncCall *node, const char *name,
                               const struct semantics_line *line, struct expression **arguments,
@@ -134,6 +146,9 @@ omen_status bind_function(struct binder *binder, struct scope *scope, const PgQu
         (bind_is_unknown(types[0]) || types[0].id == type.id ||
          semantics_find_cast(types[0].id, type.id, CONTEXT_EXPLICIT) != NULL))
         return bind_explicit_cast(binder, arguments[0], type, node->location, out, error);
+    if (status == OMEN_UNDEFINED_FUNCTION && is_missing(node, bare))
+        return bind_fail(binder, node->location, error, OMEN_NOT_SUPPORTED,
+                         "function %s is not supported", bare);
     if (status != OMEN_OK) {
         parse_set_position(binder->parsed, node->location, error);
         return status;
