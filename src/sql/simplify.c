@@ -8,6 +8,8 @@
  */
 #include "sql/simplify.h"
 
+#include <string.h>
+
 #include "sql/bind.h"
 #include "sql/evaluate.h"
 
@@ -28,12 +30,53 @@ static bool simplify_subqueries(struct expression **part, void *state)
     return expression_visit_parts(*part, simplify_subqueries, state);
 }
 
+static bool is_given(const struct expression *expression)
+{
+    return expression->kind == EXPRESSION_CONSTANT || expression->kind == EXPRESSION_PARAMETER;
+}
+
+/* `constant op x` as `x op constant`: the engine takes an equality written both ways for a
+ * contradiction. Stays as it is where memory is exhausted. */
+static bool turn_comparisons(struct expression **part, void *state)
+{
+    static const char *const turned[][2] = {{"=", "="}, {"<>", "<>"}, {"<", ">"},
+                                            {">", "<"}, {"<=", ">="}, {">=", "<="}};
+    struct expression *call = *part;
+    struct arena *arena = state;
+    expression_visit_parts(call, turn_comparisons, state);
+    if (call->kind != EXPRESSION_CALL || call->line->kind != SEMANTICS_OPERATOR ||
+        call->argument_count != 2 || !is_given(call->arguments[0]) || is_given(call->arguments[1]))
+        return true;
+    for (size_t i = 0; i < sizeof turned / sizeof *turned; i++) {
+        const struct semantics_line *line;
+        omen_type left = {.id = (omen_type_id)call->line->arguments[1]};
+        omen_type right = {.id = (omen_type_id)call->line->arguments[0]};
+        if (strcmp(call->line->name, turned[i][0]) != 0 ||
+            semantics_find_operator(turned[i][1], &left, &right, &line, NULL) != OMEN_OK)
+            continue;
+        struct expression *node = arena_alloc(arena, sizeof *node);
+        struct expression **arguments = arena_alloc(arena, 2 * sizeof *arguments);
+        if (node == NULL || arguments == NULL)
+            return true;
+        *node = *call;
+        node->line = line;
+        node->arguments = arguments;
+        arguments[0] = call->arguments[1];
+        arguments[1] = call->arguments[0];
+        *part = node;
+        return true;
+    }
+    return true;
+}
+
 static bool simplify_expression(struct expression **expression, void *state)
 {
     struct simplifying *simplifying = state;
     if (!simplify_subqueries(expression, state))
         return false;
     simplifying->status = evaluate_constants(expression, simplifying->arena, simplifying->error);
+    if (simplifying->status == OMEN_OK)
+        turn_comparisons(expression, simplifying->arena);
     /* GROUP BY CAST(a): CAST(a) may be compared, a may not. */
     if (simplifying->status == OMEN_OK && !simplifying->grouped)
         bind_narrow(expression, simplifying->arena);
