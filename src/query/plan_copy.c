@@ -176,6 +176,7 @@ struct copy_run {
     struct plan *plan;
     struct run *run;
     const struct os *os;
+    uint64_t started_ns;
     int64_t file;
     struct csv_reader *reader;
     struct write_set *set;
@@ -183,10 +184,23 @@ struct copy_run {
     omen_value *row;
 };
 
+static omen_status check_cancelled(const struct copy_run *run, omen_error *error)
+{
+    const struct session *session = run->plan->session;
+    uint64_t timeout_ms = session->settings.timeout_ms;
+    if (atomic_load_explicit(&session->interrupted, memory_order_relaxed))
+        return error_set(error, OMEN_CANCELLED, "canceling statement due to user request");
+    if (timeout_ms != 0 &&
+        (run->os->monotonic_ns(run->os) - run->started_ns) / 1000000 >= timeout_ms)
+        return error_set(error, OMEN_CANCELLED, "canceling statement due to statement timeout");
+    return OMEN_OK;
+}
+
 static omen_status read_file(void *context, char *buffer, size_t capacity, size_t *length,
                              omen_error *error)
 {
     struct copy_run *run = context;
+    OMEN_TRY(check_cancelled(run, error));
     return run->os->file_read(run->os, run->file, buffer, capacity, length, error);
 }
 
@@ -338,6 +352,7 @@ omen_status copy_run(struct plan *plan, struct run *given, uint64_t *rows, omen_
     struct allocator *allocator = plan->session->database->allocator;
     struct copy_run run = {
         .plan = plan, .run = given, .os = plan->session->database->os, .file = -1};
+    run.started_ns = run.os->monotonic_ns(run.os);
     arena_init(&run.row_arena, allocator);
     *rows = 0;
     omen_status status = copy_open(&run, error);

@@ -1,4 +1,6 @@
-/* test_os.c - an operating system that fails: read errors in COPY, engines of other versions. */
+/* test_os.c - an operating system that fails: read errors in COPY, interrupts and timeouts while it
+ * reads, engines of other versions.
+ */
 #include "support.h"
 
 #include <string.h>
@@ -20,11 +22,20 @@ static omen_status open_file(const struct os *os, const char *path, int64_t *fil
     return OMEN_OK;
 }
 
+static omen_connection *interrupted; /* by every read, unless NULL */
+static uint64_t now_ns;
+
+static uint64_t one_second_later(const struct os *os)
+{
+    return now_ns += 1000000000;
+}
+
 static omen_status read_file(const struct os *os, int64_t file, void *buffer, size_t capacity,
                              size_t *length, omen_error *error)
 {
     size_t left = strlen(content) - offset;
     assert_int_equal(file, 7);
+    omen_interrupt(interrupted);
     if (offset >= fail_at)
         return error_set(error, OMEN_IO_ERROR, "could not read file: the disk is on fire");
     *length = left < 5 ? left : 5;
@@ -108,6 +119,30 @@ static void test_read_error_in_copy(void **state)
     fixture_close(&fixture);
 }
 
+static void test_copy_is_cancelled(void **state)
+{
+    struct os os = os_real;
+    os.file_open = open_file, os.file_read = read_file, os.file_close = close_file;
+    os.monotonic_ns = one_second_later;
+    struct fixture fixture = open_over(&os);
+    omen_connection *c = fixture.connection;
+    content = "1,one\n2,two\n3,three\n";
+    fail_at = SIZE_MAX;
+    expect(c, "CREATE TABLE t (id int PRIMARY KEY, v text)", "");
+    interrupted = c;
+    expect(c, "COPY t FROM 'x' (FORMAT csv)", "ERROR 57014");
+    assert_non_null(strstr(last_error()->message, "user request"));
+    interrupted = NULL;
+    expect(c, "SET statement_timeout = '2s'", "");
+    expect(c, "COPY t FROM 'x' (FORMAT csv)", "ERROR 57014");
+    assert_non_null(strstr(last_error()->message, "statement timeout"));
+    expect(c, "SELECT v FROM t WHERE id = 1", "");
+    assert_int_equal(files_open, 0);
+    expect(c, "SET statement_timeout = '1min'", "");
+    expect(c, "COPY t FROM 'x' (FORMAT csv)", "3 rows\n");
+    fixture_close(&fixture);
+}
+
 static void test_engine_versions(void **state)
 {
     struct os os = os_real;
@@ -137,6 +172,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read_error_in_copy),
+        cmocka_unit_test(test_copy_is_cancelled),
         cmocka_unit_test(test_engine_versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
