@@ -10,13 +10,22 @@
 
 /* --- targets --- */
 
+enum { TARGETS_BOUND_MAX = 100000 };
+
+static omen_status too_many_targets(omen_error *error)
+{
+    return error_set(error, OMEN_TOO_MANY_COLUMNS, "target lists can have at most %d entries",
+                     QUERY_TARGETS_MAX);
+}
+
 static omen_status add_target(struct selecting *selecting, struct expression *expression,
                               const char *name, omen_error *error)
 {
     struct query *query = selecting->query;
-    if (query->target_count == QUERY_TARGETS_MAX)
-        return error_set(error, OMEN_TOO_MANY_COLUMNS, "target lists can have at most %d entries",
-                         QUERY_TARGETS_MAX);
+    /* A few too many are counted once all are bound, after their own errors; a list of stars is
+     * stopped before it fills the memory. */
+    if (query->target_count == TARGETS_BOUND_MAX)
+        return too_many_targets(error);
     OMEN_TRY(bind_grow(selecting->binder, &query->targets, query->target_count,
                        &selecting->target_capacity, sizeof *query->targets, error));
     query->targets[query->target_count++] = (struct target){.expression = expression, .name = name};
@@ -94,7 +103,7 @@ static omen_status bind_targets(struct selecting *selecting, omen_error *error)
         const char *name = target->name[0] != '\0' ? target->name : bind_output_name(target->val);
         OMEN_TRY(add_target(selecting, expression, name, error));
     }
-    return OMEN_OK;
+    return selecting->query->target_count > QUERY_TARGETS_MAX ? too_many_targets(error) : OMEN_OK;
 }
 
 omen_status bind_settle_target(struct selecting *selecting, uint32_t target, omen_error *error)

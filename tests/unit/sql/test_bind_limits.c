@@ -258,7 +258,7 @@ static const struct bomb deep[] = {
 
 static void test_depth(void **state)
 {
-    static const uint32_t counts[] = {10, 130, 390, 1400, 19000, 60000};
+    static const uint32_t counts[] = {10, 390, 1400, 19000};
     (void)state;
     for (size_t i = 0; i < sizeof deep / sizeof *deep; i++)
         for (size_t j = 0; j < sizeof counts / sizeof *counts; j++) {
@@ -326,7 +326,7 @@ static const struct bomb wide[] = {
     {"select t.*", ", t.*", " from t", "", "", 200000},
     {"with w as (select 1)", ", w# as (select 1)", " select * from w", "", "", 10000},
     {"with recursive w as (select 1)", ", w# as (select 1)", " select * from w", "", "", 10000},
-    {"with recursive w as (select 1)", ", w# as (select * from w)", " select * from w", "", "", 3000},
+    {"with recursive w as (select 1)", ", w# as (select * from w)", " select * from w", "", "", 1000},
     {"select 1 from t", ", t t#", "", "", "", 20000},
     {"select t.id from t", ", t t#", "", "", "", 400},
     {"select * from t", " cross join t t#", "", "", "", 350},
