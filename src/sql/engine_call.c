@@ -115,6 +115,21 @@ static bool read_arguments(struct reader *reader, struct engine_call *out)
            (out->argument_count > known && (out->line->flags & SEMANTICS_VARIADIC) != 0);
 }
 
+/* The type that the line's rule gives for the arguments. */
+static bool result_suits(const struct engine_call *call)
+{
+    switch (call->line->rule) {
+    case RESULT_TYPE:
+        return suits(call->result, call->line->result);
+    case RESULT_SAME:
+        return call->argument_count > 0 && suits(call->result, call->arguments[0].id);
+    case RESULT_SAME_2:
+        return call->argument_count > 1 && suits(call->result, call->arguments[1].id);
+    default:
+        return suits(call->result, OMEN_TYPE_DECIMAL);
+    }
+}
+
 static bool read_call(struct reader *reader, struct engine_call *out)
 {
     const char *name = reader->next;
@@ -134,10 +149,7 @@ static bool read_call(struct reader *reader, struct engine_call *out)
     char kind = *reader->next++;
     out->explicit_cast = kind == 'x';
     out->takes_now = kind == 'n';
-    if (!read_type(reader, &out->result) ||
-        (out->line->rule == RESULT_TYPE && !suits(out->result, out->line->result)))
-        return false;
-    return read_arguments(reader, out);
+    return read_type(reader, &out->result) && read_arguments(reader, out) && result_suits(out);
 }
 
 omen_status engine_call_read(const char *signature, size_t length, struct engine_call *out,
