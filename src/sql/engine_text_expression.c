@@ -253,10 +253,42 @@ static const char *arrow_name(omen_type_id type)
     }
 }
 
+static bool is_fixed(const struct expression *expression)
+{
+    return expression->kind == EXPRESSION_CONSTANT || expression->kind == EXPRESSION_PARAMETER;
+}
+
+/* x = 1 AND 1 = x: the engine takes the two for two demands, and finds them contradictory. Columns
+ * stand left of constants, and among columns the first in the statement does. */
+static bool is_turned_equality(const struct expression *call, const struct semantics_line *line)
+{
+    char name[OPERATOR_BYTES_MAX];
+    if (call->argument_count != 2 || !template_operator(line->engine, name) ||
+        strcmp(name, "=") != 0 || line->arguments[0] != line->arguments[1])
+        return false;
+    const struct expression *left = call->arguments[0], *right = call->arguments[1];
+    if (left->kind != EXPRESSION_COLUMN || right->kind != EXPRESSION_COLUMN)
+        return is_fixed(left) && !is_fixed(right);
+    if (left->column.levels_up > 0 || right->column.levels_up > 0)
+        return false;
+    uint32_t left_number = left->column.relation->number;
+    uint32_t right_number = right->column.relation->number;
+    return left_number > right_number ||
+           (left_number == right_number && left->column.column > right->column.column);
+}
+
 void text_put_call(struct text_writer *writer, const struct expression *call,
                    const struct semantics_line *line)
 {
     int class;
+    struct expression *sides[2];
+    struct expression turned = *call;
+    if (is_turned_equality(call, line)) {
+        sides[0] = call->arguments[1];
+        sides[1] = call->arguments[0];
+        turned.arguments = sides;
+        call = &turned;
+    }
     if ((line->flags & SEMANTICS_BINARY) && call->type.length_max == 0) {
         text_put_expression(writer, call->arguments[0]);
     } else if (line->engine == NULL || may_end_in_escape(call, line) ||
