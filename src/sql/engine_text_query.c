@@ -199,12 +199,8 @@ static void put_targets(struct text_writer *writer, const struct query *query)
         if (query->distinct)
             text_check_equals(writer, target->type);
         text_put(writer, i > 0 ? ", " : "");
-        /* The engine is of two minds on whether IS TRUE may be NULL, and fails where it groups. */
-        bool hidden = target->kind == EXPRESSION_TEST && target->test != TEST_NULL &&
-                      target->test != TEST_NOT_NULL;
-        text_put(writer, hidden ? "whole(" : "");
         text_put_expression(writer, target);
-        text_put(writer, hidden ? ") AS " : " AS ");
+        text_put(writer, " AS ");
         text_put_output(writer, writer->outputs, i);
     }
     if (query->target_count == 0)

@@ -261,7 +261,7 @@ static const struct text_case cases[] = {
     {"SELECT 1 FROM t HAVING count(*) > 0",
      "SELECT CAST(1 AS INT) AS o0$0 FROM \"t.0\" AS r0 HAVING (count(*) > 0)"},
     {"SELECT b IS NOT TRUE, (n > 1) IS UNKNOWN, c IN ('a', 'b'), n NOT IN (1, 2) FROM t",
-     "SELECT whole((r0.\"b\" IS NOT TRUE)) AS o0$0, whole(((r0.\"n\" > 1) IS UNKNOWN)) AS o0$1, "
+     "SELECT (r0.\"b\" IS DISTINCT FROM TRUE) AS o0$0, ((r0.\"n\" > 1) IS NULL) AS o0$1, "
      "(((rtrim(r0.\"c\", ' ') = rtrim('a   ', ' ')) OR (rtrim(r0.\"c\", ' ') = rtrim('b "
      "  ', ' ')))) AS o0$2, (r0.\"n\" NOT IN (1, 2)) AS o0$3 FROM \"t.0\" AS r0"},
     {"SELECT s, 'it''s \\ ', 1::smallint, 5::bigint, (-9223372036854775808)::bigint, "
