@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "column/decimal.h"
 #include "column/schema.h"
 #include "query/engine_host.h"
@@ -257,7 +258,7 @@ static omen_status reserve_heap(struct result *result, size_t length, omen_error
     if (result->heap_length + length > INT32_MAX)
         return error_set(error, OMEN_LIMIT_EXCEEDED, "a batch's texts are longer than 2 GiB");
     size_t capacity = 2 * (result->heap_length + length);
-    capacity = capacity < 4096 ? 4096 : capacity;
+    capacity = size_min(size_max(capacity, 4096), INT32_MAX);
     uint8_t *heap =
         allocator_resize(&function_allocator, result->heap, result->heap_capacity, capacity);
     if (heap == NULL)
