@@ -83,6 +83,27 @@ static bool simplify_expression(struct expression **expression, void *state)
     return simplifying->status == OMEN_OK;
 }
 
+static bool is_boolean(const struct expression *constant, bool is_null, bool truth)
+{
+    return constant->kind == EXPRESSION_CONSTANT && constant->value.is_null == is_null &&
+           (is_null || constant->value.as.boolean == truth);
+}
+
+/* What a WHERE asks of CASE WHEN x THEN TRUE WHEN y THEN NULL ELSE FALSE END, a row's IN, is x. */
+static void simplify_filter(struct expression **where)
+{
+    struct expression *filter = *where;
+    if (filter->kind == EXPRESSION_AND)
+        for (uint32_t i = 0; i < filter->argument_count; i++)
+            simplify_filter(&filter->arguments[i]);
+    if (filter->kind == EXPRESSION_CASE && filter->argument_count == 5 &&
+        filter->type.id == OMEN_TYPE_BOOLEAN && is_boolean(filter->arguments[1], false, true) &&
+        is_boolean(filter->arguments[3], true, false) &&
+        is_boolean(filter->arguments[4], false, false) &&
+        filter->arguments[2]->kind == EXPRESSION_SUBQUERY)
+        *where = filter->arguments[0];
+}
+
 static void narrow_conditions(struct from_item *item, struct arena *arena)
 {
     if (item->relation != NULL)
@@ -98,6 +119,8 @@ static bool simplify_nested(struct query *query, uint32_t levels, void *state)
     (void)levels;
     struct simplifying *simplifying = state;
     bool outer = simplifying->grouped;
+    if (query->kind == QUERY_SELECT && query->where != NULL)
+        simplify_filter(&query->where);
     simplifying->grouped = query->grouped;
     bool more = query_visit_parts(query, simplify_expression, simplify_nested, simplifying);
     simplifying->grouped = outer;

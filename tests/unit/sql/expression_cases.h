@@ -312,7 +312,7 @@ static const struct {
         {"i IN (SELECT x FROM t2)", "42883", 10, "operator does not exist: integer = text"},
         {"i IN (SELECT i, s FROM t2)", "42601", 10, "subquery has too many columns"},
         {"(i, s) IN (SELECT i FROM t2)", "42601", 15, "subquery has too few columns"},
-        {"(i, s) IN (SELECT i, s FROM t2)", "0A000", 15, "comparing rows with a subquery is not supported"},
+        {"(i, s) IN (SELECT i, s FROM t2 LIMIT 1)", "0A000", 15, "comparing a row with this subquery is not supported"},
         {"i + ANY (SELECT i FROM t2)", "42804", 10, "row comparison operator must yield type boolean, not type integer"},
         {"(i, s) = (1, 2, 3)", "42601", 15, "unequal number of entries in row expressions"},
         {"ROW() = ROW()", "0A000", 14, "cannot compare rows of zero length"},
