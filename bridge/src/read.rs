@@ -31,6 +31,7 @@ use crate::host::{HostCursor, ScanRequest};
 use crate::predicate::Predicate;
 use crate::prune;
 use crate::scan::TableScan;
+use crate::stop;
 
 /// What the partitions of one execution share.
 #[derive(Debug)]
@@ -74,6 +75,7 @@ impl TableStream {
     }
 
     fn read(&mut self) -> EngineResult<Option<RecordBatch>> {
+        stop::check(&self.scan.stop)?;
         let limit = self.scan.limit.unwrap_or(u64::MAX);
         while let Some(share) = self.share {
             let delivered = self.progress.rows_delivered.load(Ordering::Relaxed);

@@ -30,6 +30,7 @@ use datafusion::physical_plan::DisplayFormatType;
 use crate::host::HostTable;
 use crate::predicate::Predicate;
 use crate::read::{Progress, TableStream};
+use crate::stop::StopFlag;
 
 /// Below so many rows a scan isn't worth a second thread.
 const PARALLEL_ROWS_MIN: u64 = 32_768;
@@ -54,6 +55,8 @@ pub struct TableScan {
     partition_count: usize,
     /// Into how many parts the core cuts the table; at least one a partition.
     pub share_count: usize,
+    /// Set once nobody waits for the rows any more.
+    pub stop: StopFlag,
     statistics: Arc<OnceLock<Arc<Statistics>>>,
 }
 
@@ -82,6 +85,7 @@ impl TableScan {
             limit: limit.map(|limit| limit as u64),
             partition_count: 1,
             share_count: 1,
+            stop: StopFlag::default(),
             statistics: Arc::default(),
         };
         if !scan.is_by_key() && scan.table.row_count >= PARALLEL_ROWS_MIN {
@@ -90,6 +94,11 @@ impl TableScan {
             scan.share_count = shares.max(scan.partition_count);
         }
         Ok(scan)
+    }
+
+    /// The same scan, which fails once `flag` is set.
+    pub fn stopped_by(&self, flag: &StopFlag) -> Self {
+        Self { stop: Arc::clone(flag), ..self.clone() }
     }
 
     /// Whether the predicates leave a list of keys, which the host looks up in its index.

@@ -3,10 +3,12 @@
 //! Dropping a stream stops its tasks where they next yield. DataFusion yields at the scans, and its
 //! joins can work for minutes between two batches of a scan: they make many batches of few, or
 //! evaluate a filter on all pairs and let none through. So each join yields too, and each join's
-//! filter asks a flag before it is evaluated.
+//! filter asks a flag before it is evaluated. Scans ask it before each batch, because they yield
+//! only after many, each of which may be costly to compute with.
 //!
 //! ```text
 //!   HashJoinExec, filter f   ->   CooperativeExec(HashJoinExec, filter Stoppable(f))
+//!   DataSourceExec, TableScan ->  DataSourceExec, TableScan that looks at the flag
 //! ```
 
 use std::fmt;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{FieldRef, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
@@ -28,14 +31,31 @@ use datafusion::physical_plan::joins::{
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::abi::omen_status;
-use crate::error::EngineError;
+use crate::error::{EngineError, EngineResult};
+use crate::scan::TableScan;
 
 /// Set once nobody waits for the query any more.
 pub type StopFlag = Arc<AtomicBool>;
 
-/// `plan`, ready to run: its joins yield and look at `flag`.
+/// CANCELLED once `flag` is set.
+pub fn check(flag: &AtomicBool) -> EngineResult<()> {
+    if flag.load(Ordering::Relaxed) {
+        let words = "the statement was cancelled";
+        return Err(EngineError::new(omen_status::OMEN_CANCELLED, words));
+    }
+    Ok(())
+}
+
+/// `plan`, ready to run: its joins yield, they and its scans look at `flag`.
 pub fn stoppable(plan: Arc<dyn ExecutionPlan>, flag: &StopFlag) -> Result<Arc<dyn ExecutionPlan>> {
     let adapt = |plan: Arc<dyn ExecutionPlan>| {
+        if let Some(source) = plan.downcast_ref::<DataSourceExec>() {
+            let Some(scan) = source.data_source().downcast_ref::<TableScan>() else {
+                return Ok(Transformed::no(plan));
+            };
+            let scan = Arc::new(scan.stopped_by(flag));
+            return Ok(Transformed::yes(Arc::new(source.clone().with_data_source(scan))));
+        }
         let join = if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
             match join.filter() {
                 Some(filter) => {
@@ -94,10 +114,7 @@ impl fmt::Display for Stoppable {
 
 impl PhysicalExpr for Stoppable {
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        if self.flag.load(Ordering::Relaxed) {
-            let words = "the statement was cancelled";
-            return Err(EngineError::new(omen_status::OMEN_CANCELLED, words).into());
-        }
+        check(&self.flag)?;
         self.inner.evaluate(batch)
     }
 

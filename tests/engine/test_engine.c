@@ -528,6 +528,18 @@ static void test_interrupts(void **state)
     assert_int_equal(driver_counters().queries, queries + 1);
 }
 
+/* Once nobody waits any more, scans stop at the next batch, however long what is made of them
+ * takes: closing waits for one step and not for the table. */
+static void test_interrupted_scans_stop(void **state)
+{
+    driver_interrupt(-1, 50);
+    expect_error("SELECT count(*) FROM big WHERE repeat(name, 500) LIKE '%x%y%z%'", "57014",
+                 "due to statement timeout");
+    driver_interrupt(-1, 0);
+    driver_close_early();
+    assert_true(fake_host.rows_delivered < 200000);
+}
+
 static void *run_queries(void *argument)
 {
     const char *sql = "SELECT amount, count(*) FROM big WHERE amount < 7 GROUP BY amount";
@@ -718,6 +730,7 @@ int main(int argument_count, char **arguments)
         WITH_ENGINE(test_panics_and_malformed_streams),
         WITH_ENGINE(test_explain_text),      WITH_ENGINE(test_memory_limit),
         WITH_ENGINE(test_spilling),          WITH_ENGINE(test_interrupts),
+        WITH_ENGINE(test_interrupted_scans_stop),
         WITH_ENGINE(test_dynamic_filters),
         WITH_ENGINE(test_cancel),            WITH_ENGINE(test_threads),
         WITH_ENGINE(test_random_filters),
