@@ -7,6 +7,7 @@
 
 #include "column/decimal.h"
 #include "column/utf8.h"
+#include "sql/calendar.h"
 #include "sql/lexer.h"
 #include "sql/value_text.h"
 
@@ -150,6 +151,20 @@ static bool parameter_is_sound(const omen_value *value)
     }
 }
 
+/* Whether a date or time can be written as text, which begins in 4714 BC. */
+static bool time_in_range(const omen_value *value)
+{
+    switch (value->type.id) {
+    case OMEN_TYPE_DATE:
+        return value->as.i32 >= DATE_MIN && value->as.i32 < DATE_END;
+    case OMEN_TYPE_TIMESTAMP:
+    case OMEN_TYPE_TIMESTAMPTZ:
+        return value->as.i64 >= TIMESTAMP_MIN;
+    default:
+        return true;
+    }
+}
+
 /* What the value itself must be like, whatever it is for. */
 static omen_status check_parameter(const omen_value *value, size_t position, omen_error *error)
 {
@@ -162,6 +177,9 @@ static omen_status check_parameter(const omen_value *value, size_t position, ome
         !decimal_fits(decimal_to_integer(value->as.decimal), value->type.precision))
         return error_set(error, OMEN_OUT_OF_RANGE, "parameter $%zu has more digits than its type",
                          position + 1);
+    if (!time_in_range(value))
+        return error_set(error, OMEN_DATETIME_OVERFLOW, "%s out of range in parameter $%zu",
+                         value->type.id == OMEN_TYPE_DATE ? "date" : "timestamp", position + 1);
     if (value->type.id >= OMEN_TYPE_TEXT && value->type.id <= OMEN_TYPE_CHAR &&
         !utf8_is_valid(value->as.bytes.data, value->as.bytes.length))
         return error_set(error, OMEN_INVALID_ENCODING,
@@ -182,7 +200,8 @@ static bool plan_fits(const struct plan *plan, const omen_value *parameters, siz
     return true;
 }
 
-/* Whether all values are of fixed width and exactly of the plan's types: nothing to check or fit.
+/* Whether all values are exactly of the plan's types, where every bit pattern is a value of the
+ * type: nothing to check or fit.
  */
 static bool parameters_are_plain(const struct plan *plan, const omen_value *parameters,
                                  size_t count)
@@ -190,7 +209,6 @@ static bool parameters_are_plain(const struct plan *plan, const omen_value *para
     enum {
         FIXED = 1 << OMEN_TYPE_BOOLEAN | 1 << OMEN_TYPE_SMALLINT | 1 << OMEN_TYPE_INTEGER |
                 1 << OMEN_TYPE_BIGINT | 1 << OMEN_TYPE_REAL | 1 << OMEN_TYPE_DOUBLE |
-                1 << OMEN_TYPE_DATE | 1 << OMEN_TYPE_TIMESTAMP | 1 << OMEN_TYPE_TIMESTAMPTZ |
                 1 << OMEN_TYPE_UUID
     };
     const omen_type *types = plan_parameter_types(plan);

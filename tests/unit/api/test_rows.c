@@ -234,6 +234,26 @@ static void test_misuse(void **state)
     fixture_close(&fixture);
 }
 
+/* Also where the parameter is exactly of the column's type. */
+static void test_times_without_text(void **state)
+{
+    struct fixture fixture = fixture_open();
+    omen_connection *c = fixture.connection;
+    omen_statement *statement;
+    expect(c, "CREATE TABLE times (id int PRIMARY KEY, d date, at timestamptz)", "");
+    assert_int_equal(omen_prepare(c, "INSERT INTO times VALUES (1, $1, $2)", SIZE_MAX, &statement,
+                                  NULL), OMEN_OK);
+    omen_value times[] = {{.type.id = OMEN_TYPE_DATE, .as.i32 = INT32_MAX},
+                          {.type.id = OMEN_TYPE_TIMESTAMPTZ, .as.i64 = 0}};
+    assert_int_equal(omen_execute(statement, times, 2, NULL), OMEN_DATETIME_OVERFLOW);
+    times[0].as.i32 = 0, times[1].as.i64 = INT64_MIN;
+    assert_int_equal(omen_execute(statement, times, 2, NULL), OMEN_DATETIME_OVERFLOW);
+    times[1].as.i64 = 0;
+    assert_int_equal(omen_execute(statement, times, 2, NULL), OMEN_OK);
+    omen_statement_release(statement);
+    fixture_close(&fixture);
+}
+
 static void test_misuse_of_rows(void **state)
 {
     struct fixture fixture = fixture_open();
@@ -328,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_life_of_a_row), cmocka_unit_test(test_insert_checks),
         cmocka_unit_test(test_text_keys),     cmocka_unit_test(test_scan_options),
         cmocka_unit_test(test_misuse),        cmocka_unit_test(test_misuse_of_rows),
+        cmocka_unit_test(test_times_without_text),
         cmocka_unit_test(test_no_leaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

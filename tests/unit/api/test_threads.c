@@ -1,10 +1,11 @@
-/* test_threads.c - several connections reading beside one that writes, and DDL under prepared
- * statements. Meant for the thread sanitizer too. */
+/* test_threads.c - several connections reading beside one that writes, DDL under prepared
+ * statements, and writers of the same rows. Meant for the thread sanitizer too. */
 #include "support.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { READERS = 3, ROUNDS = 2000 };
@@ -185,12 +186,72 @@ static void test_release_elsewhere(void **state)
     }
 }
 
+/* Counts up rows by key, and moves them to the key of the other sign and back. */
+static void *count_up(void *argument)
+{
+    struct shared *shared = argument;
+    omen_connection *connection;
+    omen_statement *add = NULL, *move = NULL;
+    const char *failure = "cannot connect";
+    if (omen_connect(shared->database, &connection, NULL) != OMEN_OK)
+        return (void *)failure;
+    if (omen_prepare(connection, "UPDATE t SET v = v + 1 WHERE id = $1", SIZE_MAX, &add, NULL) ==
+            OMEN_OK &&
+        omen_prepare(connection, "UPDATE t SET id = -id, v = v + 1 WHERE id = $1", SIZE_MAX, &move,
+                     NULL) == OMEN_OK)
+        failure = NULL;
+    for (int i = 0; failure == NULL && i < ROUNDS; i++) {
+        int64_t id = i % 4 - 2;
+        omen_value key = value_bigint(id < 0 ? id : id + 1);
+        omen_statement *statement = i % 3 == 0 ? move : add;
+        if (omen_execute(statement, &key, 1, NULL) != OMEN_OK)
+            failure = "an update failed";
+        else
+            atomic_fetch_add(&shared->written, (int)omen_statement_rows_affected(statement));
+    }
+    omen_statement_release(add);
+    omen_statement_release(move);
+    omen_disconnect(connection);
+    return (void *)failure;
+}
+
+/* What all say they have counted is there, with as many rows as before. */
+static void test_no_update_is_lost(void **state)
+{
+    struct fixture fixture = fixture_open();
+    struct shared shared = {.database = fixture.database};
+    omen_connection *c = fixture.connection;
+    pthread_t threads[READERS];
+    char sql[64];
+    int64_t total = 0;
+    int rows = 0;
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, v bigint)", "");
+    expect(c, "INSERT INTO t VALUES (1, 0), (2, 0)", "2 rows\n");
+    for (int i = 0; i < READERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, count_up, &shared), 0);
+    for (int i = 0; i < READERS; i++) {
+        void *failure;
+        pthread_join(threads[i], &failure);
+        assert_null(failure);
+    }
+    for (int id = -2; id <= 2; id++) {
+        snprintf(sql, sizeof sql, "SELECT v FROM t WHERE id = %d", id);
+        const char *text = run(c, sql);
+        rows += text[0] != '\0';
+        total += strtoll(text, NULL, 10);
+    }
+    assert_int_equal(rows, 2);
+    assert_int_equal(total, atomic_load(&shared.written));
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_readers_beside_a_writer),
         cmocka_unit_test(test_ddl_under_statements),
         cmocka_unit_test(test_release_elsewhere),
+        cmocka_unit_test(test_no_update_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
