@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 /* Both sides must agree exactly. Any change to this header raises it. */
-#define OMEN_ENGINE_ABI_VERSION 3
+#define OMEN_ENGINE_ABI_VERSION 4
 
 /* Core objects, seen by the engine as handles. */
 typedef struct omen_engine_statement omen_engine_statement; /* one statement and its read view */
@@ -45,6 +45,8 @@ typedef struct omen_engine_table_info {
     const char *name;            /* UTF-8, zero-terminated; alive as long as the handle */
     const uint32_t *key_columns; /* positions in the schema, in key order; none where hidden */
     uint32_t key_column_count;
+    uint64_t identity; /* of this table alone as long as the host lives: one made later under the
+                        * same name, or with the same columns, has another */
 } omen_engine_table_info;
 
 /* What a scan delivers. All arrays are borrowed for the call. */
@@ -165,7 +167,7 @@ typedef struct omen_engine_counters {
     uint64_t queries;         /* planned, explained ones not counted */
     uint64_t spilled_bytes;   /* written to disk by sorts, joins and aggregates */
     uint64_t dynamic_filters; /* that were handed to scans by scan_prune */
-    uint64_t plans_cached;    /* queries that needed no planning of text */
+    uint64_t plans_cached;    /* times that a text needed no planning, explained ones too */
 } omen_engine_counters;
 
 /* What the engine offers. Every function catches panics (INTERNAL) and is thread-safe. */

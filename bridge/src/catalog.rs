@@ -19,6 +19,7 @@ use datafusion::error::{DataFusionError, Result};
 use crate::abi::{omen_engine_statement, omen_status};
 use crate::error::EngineError;
 use crate::host::Host;
+use crate::plan_cache::TableVersions;
 use crate::provider::ArrowTableProvider;
 
 /// The one catalog's and the one schema's names; SQL text has neither.
@@ -82,7 +83,15 @@ impl StatementCatalog {
         (Self { shared: Arc::clone(&shared) }, StatementGuard(shared))
     }
 
-    fn resolve(&self, name: &str) -> Result<Option<Arc<ArrowTableProvider>>> {
+    /// What was resolved so far; None once the query function has returned.
+    pub fn versions(&self) -> Option<TableVersions> {
+        let state = self.shared.state();
+        let versions = state.tables.values().map(|table| Arc::clone(table.version()));
+        (!state.statement.is_null()).then(|| versions.collect())
+    }
+
+    /// The table of this name, or None where it is only a function's.
+    pub fn resolve(&self, name: &str) -> Result<Option<Arc<ArrowTableProvider>>> {
         let mut state = self.shared.state();
         if let Some(table) = state.tables.get(name) {
             return Ok(Some(Arc::clone(table)));
@@ -93,7 +102,7 @@ impl StatementCatalog {
         // SAFETY: the handle isn't NULL, so the guard lives, so the handle does.
         match unsafe { self.shared.host.resolve(state.statement, name) } {
             Ok(table) => {
-                let table = Arc::new(ArrowTableProvider::new(table));
+                let table = Arc::new(ArrowTableProvider::new(name, table));
                 state.tables.insert(name.to_string(), Arc::clone(&table));
                 Ok(Some(table))
             }

@@ -99,6 +99,7 @@ impl Host {
             host: Arc::clone(self),
             raw,
             name: String::new(),
+            identity: 0,
             key_columns: vec![],
             row_count: 0,
             row_count_exact: false,
@@ -165,6 +166,8 @@ pub struct HostTable {
     host: Arc<Host>,
     raw: NonNull<omen_engine_table>,
     pub name: String,
+    /// Of this table alone, as long as the host lives.
+    pub identity: u64,
     /// Positions of the key's columns in the schema; empty where the key is hidden.
     pub key_columns: Vec<u32>,
     pub row_count: u64,
@@ -188,6 +191,7 @@ impl HostTable {
         unsafe {
             let info = call!(self.host, table_info(self.raw.as_ptr())).as_ref();
             let info = info.ok_or_else(|| EngineError::internal("a table has no description"))?;
+            self.identity = info.identity;
             if !info.name.is_null() {
                 self.name = CStr::from_ptr(info.name).to_string_lossy().into_owned();
             }

@@ -3,6 +3,7 @@
 //! ```text
 //!   core (C)      | lib.rs      entry, vtable, panics stop here
 //!   omen_engine ->| session.rs  runtime, memory pool, planning
+//!                 | plan_cache.rs plans of questions that come again
 //!                 | catalog.rs  names of one statement        -> host.rs -> omen_engine_host
 //!                 | provider.rs what may be pushed down        (predicate.rs, value.rs)
 //!                 | scan.rs     partitions, statistics, pruning (prune.rs)
@@ -25,6 +26,7 @@ mod error;
 mod functions;
 mod host;
 mod limits;
+mod plan_cache;
 mod predicate;
 mod provider;
 mod prune;

@@ -23,6 +23,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::host::HostTable;
+use crate::plan_cache::TableVersion;
 use crate::predicate::Predicate;
 use crate::scan::TableScan;
 
@@ -30,11 +31,19 @@ use crate::scan::TableScan;
 #[derive(Debug)]
 pub struct ArrowTableProvider {
     table: Arc<HostTable>,
+    version: Arc<TableVersion>,
 }
 
 impl ArrowTableProvider {
-    pub fn new(table: Arc<HostTable>) -> Self {
-        Self { table }
+    /// `name` is what the statement resolved.
+    pub fn new(name: &str, table: Arc<HostTable>) -> Self {
+        let (identity, schema) = (table.identity, Arc::clone(&table.schema));
+        Self { table, version: Arc::new(TableVersion { name: name.into(), identity, schema }) }
+    }
+
+    /// What of the table a plan may depend on.
+    pub fn version(&self) -> &Arc<TableVersion> {
+        &self.version
     }
 
     /// The predicates that say the same as `filter` and that the host applies exactly.

@@ -3,6 +3,8 @@
 //! ```text
 //!   text -> parse -> only one query? -> logical plan (names from the host) -> bind parameters
 //!        -> optimise (filters go to the host) -> physical plan -> stream
+//!     |                                                ^
+//!     +---- planned before? (plan_cache.rs) -----------+
 //! ```
 //!
 //! Planning runs on a thread of the runtime's blocking pool, execution on its workers; the caller
@@ -49,7 +51,8 @@ use crate::error::{EngineError, EngineResult};
 use crate::functions;
 use crate::host::Host;
 use crate::limits;
-use crate::stop::{self, StopFlag};
+use crate::plan_cache::{self, PlanCache};
+use crate::stop;
 use crate::value;
 use crate::wait::Interrupt;
 
@@ -70,6 +73,7 @@ pub struct Engine {
     state: SessionState,
     pub task_context: Arc<TaskContext>,
     host: Arc<Host>,
+    plans: Arc<PlanCache>,
     /// Planned so far, without those to explain.
     pub queries: AtomicU64,
     pub spilled_bytes: AtomicU64,
@@ -81,6 +85,7 @@ pub struct Engine {
 pub type Parameter = (SqlType, ScalarValue);
 
 /// One query to plan.
+#[derive(PartialEq, Eq, Hash)]
 pub struct Question {
     pub sql: String,
     pub parameters: Vec<Parameter>,
@@ -106,7 +111,8 @@ impl Engine {
         let state = new_state(threads, memory as usize, Arc::clone(&host))?;
         let task_context = state.task_ctx();
         let (queries, spilled_bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Self { state, task_context, host, queries, spilled_bytes, runtime })
+        let plans = Arc::default();
+        Ok(Self { state, task_context, host, plans, queries, spilled_bytes, runtime })
     }
 
     /// Plans one query against `statement`'s tables.
@@ -125,11 +131,17 @@ impl Engine {
             StatementCatalog::new(Arc::clone(&self.host), statement, self.state.table_functions())
         };
         let mut state = self.state.clone();
-        state.register_catalog_list(Arc::new(catalog));
+        state.register_catalog_list(Arc::new(catalog.clone()));
         state.mark_start_execution();
         let (handle, stop) = (self.runtime.handle().clone(), interrupt.stop_flag());
+        let plans = Arc::clone(&self.plans);
         interrupt.run_blocking(&self.runtime, move || {
-            catch_unwind(AssertUnwindSafe(|| handle.block_on(plan_query(&state, question, &stop))))
+            let planning = async {
+                let plan = logical_plan(&state, &plans, &catalog, question).await?;
+                let plan = state.query_planner().create_physical_plan(&plan, &state).await?;
+                Ok(stop::stoppable(plan, &stop)?)
+            };
+            catch_unwind(AssertUnwindSafe(|| handle.block_on(planning)))
                 .unwrap_or_else(|payload| Err(EngineError::from_panic(payload.as_ref())))
         })?
     }
@@ -140,21 +152,29 @@ impl Engine {
             queries: self.queries.load(Ordering::Relaxed),
             spilled_bytes: self.spilled_bytes.load(Ordering::Relaxed),
             dynamic_filters: self.host.dynamic_filters.load(Ordering::Relaxed),
-            plans_cached: 0,
+            plans_cached: self.plans.hits.load(Ordering::Relaxed),
         }
     }
 }
 
-async fn plan_query(
+/// The optimised plan of `question`, over the statement's tables.
+async fn logical_plan(
     state: &SessionState,
+    plans: &PlanCache,
+    catalog: &StatementCatalog,
     question: Question,
-    stop: &StopFlag,
-) -> EngineResult<Arc<dyn ExecutionPlan>> {
+) -> EngineResult<LogicalPlan> {
+    if let Some(plan) = plans.find(&question, catalog) {
+        return Ok(plan);
+    }
     let parsed = parse(state, &question.sql)?;
-    let plan = bind(state, parsed, question.parameters).await?;
+    let plan = bind(state, parsed, question.parameters.clone()).await?;
+    let tables = if plan_cache::is_timeless(&plan)? { catalog.versions() } else { None };
     let plan = state.optimize(&plan)?;
-    let plan = state.query_planner().create_physical_plan(&plan, state).await?;
-    Ok(stop::stoppable(plan, stop)?)
+    if let Some(tables) = tables {
+        plans.store(question, tables, &plan);
+    }
+    Ok(plan)
 }
 
 /// A session with functions and rules and nothing else.

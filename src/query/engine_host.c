@@ -119,6 +119,7 @@ static omen_status capture_table(omen_engine_statement *statement,
         .name = captured->name,
         .key_columns = schema->key_hidden ? NULL : schema->key_columns,
         .key_column_count = schema->key_hidden ? 0 : schema->key_count,
+        .identity = table_identity(relation->table),
     };
     *out = captured;
     return OMEN_OK;

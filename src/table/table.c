@@ -9,6 +9,9 @@
 #include "column/key.h"
 #include "table/table_private.h"
 
+/* The last identity given out. */
+static _Atomic uint64_t identity_last;
+
 omen_status table_create(struct allocator *allocator, struct txn_manager *manager, const char *name,
                          struct schema *schema, struct table **out)
 {
@@ -26,6 +29,7 @@ omen_status table_create(struct allocator *allocator, struct txn_manager *manage
     }
     table->allocator = allocator;
     table->manager = manager;
+    table->identity = atomic_fetch_add_explicit(&identity_last, 1, memory_order_relaxed) + 1;
     table->schema = schema_retain(schema);
     atomic_init(&table->references, 1);
     memcpy(table->name, name, name_length + 1);
@@ -68,6 +72,11 @@ void table_release(struct table *table)
 struct schema *table_schema(const struct table *table)
 {
     return table->schema;
+}
+
+uint64_t table_identity(const struct table *table)
+{
+    return table->identity;
 }
 
 const char *table_name(const struct table *table)

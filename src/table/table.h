@@ -40,6 +40,9 @@ void table_release(struct table *table); /* NULL does nothing; any thread */
 struct schema *table_schema(const struct table *table); /* borrowed */
 const char *table_name(const struct table *table);      /* borrowed */
 
+/* Of this table alone as long as the process lives, whatever is dropped and created. */
+uint64_t table_identity(const struct table *table);
+
 /* Live rows, about: committed inserts less deletes, whatever the snapshot. */
 uint64_t table_row_count_estimate(const struct table *table);
 

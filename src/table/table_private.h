@@ -101,6 +101,7 @@ struct table {
     struct allocator *allocator;
     struct txn_manager *manager;
     struct schema *schema;
+    uint64_t identity;
     atomic_uint references;
     char name[SCHEMA_NAME_BYTES_MAX + 1];
 

@@ -160,6 +160,7 @@ static omen_status table_resolve(omen_engine_statement *statement, const char *n
             .name = kind_names[kind],
             .key_columns = key_columns,
             .key_column_count = 1,
+            .identity = (uint64_t)(fake_host.generation * KIND_COUNT + kind),
         };
         fake_host.tables_alive++;
         *out = table;
@@ -251,7 +252,7 @@ static int64_t rows_of(enum table_kind kind)
 {
     if (kind == KIND_TYPED)
         return 0;
-    return is_big(kind) ? FAKE_BIG_ROWS : SMALL_ROWS;
+    return is_big(kind) ? FAKE_BIG_ROWS : SMALL_ROWS - fake_host.rows_missing;
 }
 
 /* What is known without reading: an estimate. */

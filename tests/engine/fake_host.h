@@ -48,6 +48,10 @@ struct fake_host {
     atomic_int resolve_count;
     char predicate_text[512]; /* the last scan's, e.g. "price >= 150(10,2); day = -1" */
 
+    /* For tests to set; kept by fake_host_reset. */
+    atomic_llong rows_missing; /* the small tables' last rows that are not there */
+    atomic_llong generation;   /* raised: other tables under the same names */
+
     const void *values[4]; /* addresses of the last batch's values, by the table's column */
 
     /* Handed out and not released. */

@@ -433,6 +433,68 @@ static void test_one_moment(void **state)
     fixture_close(&fixture);
 }
 
+/* The same text again: its plan may be the one of before, its answer is today's. */
+static void test_same_text_again(void **state)
+{
+    static const char *const sql = "SELECT count(*), min(id), max(id), sum(g) FROM t";
+    static const char *const join = "SELECT sum(a.g) FROM t a JOIN t b ON a.id = b.id "
+                                    "WHERE b.id IN (SELECT max(id) FROM t)";
+    static const char *const all = "SELECT * FROM t ORDER BY 1 LIMIT 2";
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    struct ArrowArrayStream stream;
+    struct ArrowArray batch;
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
+    expect(c, sql, "0|null|null|null\n");
+    expect(c, join, "null\n");
+    insert_rows(c, "t", 0, 100000);
+    for (int i = 0; i < 2; i++) {
+        expect(c, sql, "100000|0|99999|450000\n");
+        expect(c, join, "9\n");
+        expect(c, all, "0|row 0|0\n1|row 1|1\n");
+    }
+    /* While a stream of the same plan is being read. */
+    assert_int_equal(omen_query(c, "SELECT id FROM t WHERE g = 5", SIZE_MAX, &stream, NULL, NULL),
+                     OMEN_OK);
+    assert_int_equal(stream.get_next(&stream, &batch), 0);
+    int64_t rows = batch.length;
+    batch.release(&batch);
+    expect(c, "UPDATE t SET g = 7 WHERE id % 10 = 5", "10000 rows\n");
+    expect(c, "DELETE FROM t WHERE id = 0 OR id = 99999", "2 rows\n");
+    expect(c, "SELECT id FROM t WHERE g = 5", "");
+    expect(c, sql, "99998|1|99998|469991\n");
+    expect(c, join, "8\n");
+    while (stream.get_next(&stream, &batch) == 0 && batch.release != NULL) {
+        rows += batch.length;
+        batch.release(&batch);
+    }
+    assert_int_equal(rows, 10000);
+    /* Another table of the same name, with other columns, and with the same. */
+    expect(c, "DROP TABLE t", "");
+    stream.release(&stream);
+    expect(c, all, "ERROR 42P01");
+    expect(c, "CREATE TABLE t (g text, id bigint PRIMARY KEY)", "");
+    expect(c, "INSERT INTO t VALUES ('x', 3)", "1 rows\n");
+    expect(c, all, "x|3\n");
+    expect(c, sql, "ERROR 42883");
+    expect(c, "SELECT id FROM t WHERE g = '5'", "");
+    expect(c, "DROP TABLE t", "");
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
+    expect(c, all, "");
+    expect(c, sql, "0|null|null|null\n");
+    insert_rows(c, "t", 5, 1);
+    for (int i = 0; i < 2; i++)
+        expect(c, sql, "1|5|5|5\n");
+    /* The clock is a parameter, chance is drawn each time. */
+    expect(c, "SELECT count(*) FROM t WHERE now() > '2020-01-01 00:00Z'", "1\n");
+    char first[64];
+    snprintf(first, sizeof first, "%s", run(c, "SELECT now(), count(*) FROM t"));
+    assert_string_not_equal(run(c, "SELECT now(), count(*) FROM t"), first);
+    snprintf(first, sizeof first, "%s", run(c, "SELECT random(), count(*) FROM t"));
+    assert_string_not_equal(run(c, "SELECT random(), count(*) FROM t"), first);
+    fixture_close(&fixture);
+}
+
 int main(int count, char **arguments)
 {
     const struct CMUnitTest any_engine[] = {
@@ -446,6 +508,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(test_string_constants), cmocka_unit_test(test_char_columns),
         cmocka_unit_test(test_casts),        cmocka_unit_test(test_null_parameters),
         cmocka_unit_test(test_prepared),     cmocka_unit_test(test_one_moment),
+        cmocka_unit_test(test_same_text_again),
     };
     engine_path = count > 1 ? arguments[1] : getenv("OMENDB_ENGINE");
     if (engine_path == NULL || engine_path[0] == '\0')
