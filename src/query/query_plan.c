@@ -154,8 +154,10 @@ omen_status query_engine_text(struct query_plan *plan, omen_error *error)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     if (!plan->decorrelated) {
         plan->decorrelated = true; /* it changes the tree, so never twice */
+        plan->spoilt = true;
         OMEN_TRY(simplify_query(plan->query, plan->arena, error));
         OMEN_TRY(decorrelate_query(plan->binder, plan->query, error));
+        plan->spoilt = false;
     }
     OMEN_TRY(engine_text_write(plan->query, plan->parameter_count, plan->parameter_types,
                                plan->arena, text, error));

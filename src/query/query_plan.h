@@ -31,6 +31,7 @@ struct query_plan {
     struct arena *arena;   /* the plan's */
     struct binder *binder; /* what bound the query; the plan's */
     bool decorrelated;     /* done, or tried */
+    bool spoilt;           /* that failed half-way: the tree is good for nothing any more */
     const omen_type *parameter_types;
     uint32_t parameter_count;
     struct engine_text *text; /* NULL until needed */

@@ -254,7 +254,8 @@ static omen_status fit_parameters(struct statement *statement, const omen_value 
 
 static bool plan_is_current(const struct statement *statement, const struct plan *plan)
 {
-    return plan->catalog_version == catalog_version(statement->session->database->catalog);
+    return !plan->rows.spoilt &&
+           plan->catalog_version == catalog_version(statement->session->database->catalog);
 }
 
 /* Plans for values of these types. On failure the old plans stay: the next run tries again. */
