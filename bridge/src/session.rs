@@ -201,6 +201,8 @@ fn new_state(
     let reserved = memory_bytes_max / (4 * threads.max(1));
     let reservation = &mut options.execution.sort_spill_reservation_bytes;
     *reservation = reserved.min(*reservation);
+    // Its heap panics where a NaN meets a number.
+    options.optimizer.enable_topk_aggregation = false;
     // Small inputs then stay on one partition.
     options.execution.use_row_number_estimates_to_optimize_partitioning = true;
     let table_functions = SessionStateDefaults::default_table_functions();

@@ -217,3 +217,41 @@ bool correlation_is_joinable(const struct query *query, enum correlated_place pl
         return true;
     return place == CORRELATED_SCALAR || (place == CORRELATED_LATERAL && query->having == NULL);
 }
+
+/* --- shapes of queries --- */
+
+bool limit_is_some(const struct expression *limit)
+{
+    return limit != NULL && limit->kind == EXPRESSION_CONSTANT && !limit->value.is_null &&
+           limit->value.as.i64 > 0;
+}
+
+void query_drop_what_exists_ignores(struct query *query)
+{
+    if (query->kind != QUERY_SELECT || query->offset != NULL)
+        return;
+    if (limit_is_some(query->limit))
+        query->limit = NULL;
+    if (query->limit == NULL)
+        query->order_count = 0;
+    if (!query->grouped && query->distinct_on_count == 0)
+        query->distinct = false;
+}
+
+bool query_has_one_row(const struct query *query)
+{
+    return query->kind == QUERY_SELECT && query->grouped && query->group_count == 0 &&
+           query->grouping_set_count == 0 && query->having == NULL && query->limit == NULL &&
+           query->offset == NULL;
+}
+
+bool from_has_one_group(const struct from_item *item)
+{
+    if (item->relation == NULL)
+        return from_has_one_group(item->left) || from_has_one_group(item->right);
+    const struct query *query = item->relation->query;
+    if (item->relation->kind == RELATION_CTE)
+        query = item->relation->cte->query;
+    return query != NULL && query->kind == QUERY_SELECT && query->grouped &&
+           query->group_count == 0;
+}

@@ -54,6 +54,18 @@ bool correlation_is_joinable(const struct query *query, enum correlated_place pl
 /* Whether a subquery stands in the expression. */
 bool expression_has_subquery(struct expression *expression);
 
+/* A LIMIT of one row or more. */
+bool limit_is_some(const struct expression *limit);
+
+/* Takes from the query of an EXISTS what does not change whether it has a row. */
+void query_drop_what_exists_ignores(struct query *query);
+
+/* Whether it is an aggregate of all rows, so that it has exactly one. */
+bool query_has_one_row(const struct query *query);
+
+/* Whether something in a FROM is such an aggregate, perhaps with HAVING. */
+bool from_has_one_group(const struct from_item *item);
+
 /* The AND-ed conditions of a WHERE (which may be NULL). */
 struct expression **conjuncts_of(struct expression **where, uint32_t *count);
 

@@ -538,33 +538,6 @@ static bool leave(struct rewriting *rewriting, const struct expression *call,
     return correlation_is_equality(rewriting->binder, inner);
 }
 
-/* A LIMIT of one row or more. */
-static bool is_some(const struct expression *limit)
-{
-    return limit != NULL && limit->kind == EXPRESSION_CONSTANT && !limit->value.is_null &&
-           limit->value.as.i64 > 0;
-}
-
-static void drop_what_exists_ignores(struct query *query)
-{
-    if (query->kind != QUERY_SELECT || query->offset != NULL)
-        return;
-    if (is_some(query->limit))
-        query->limit = NULL;
-    if (query->limit == NULL)
-        query->order_count = 0;
-    if (!query->grouped && query->distinct_on_count == 0)
-        query->distinct = false;
-}
-
-/* EXISTS over an aggregate of all rows: that row is always there. */
-static bool is_always_there(const struct query *query)
-{
-    return query->kind == QUERY_SELECT && query->grouped && query->group_count == 0 &&
-           query->grouping_set_count == 0 && query->having == NULL && query->limit == NULL &&
-           query->offset == NULL;
-}
-
 static omen_status rewrite_subquery(struct rewriting *rewriting, struct expression **slot);
 
 /* x op ANY (an aggregate of all rows): it has one row, so it is x op (it). */
@@ -595,21 +568,21 @@ static omen_status simplify_subquery(struct rewriting *rewriting, struct express
     struct expression *call = *slot;
     struct query *inner = call->subquery.query;
     *done = false;
-    if (inner->grouped && inner->group_count == 0 && is_some(inner->limit)) {
+    if (inner->grouped && inner->group_count == 0 && limit_is_some(inner->limit)) {
         inner->limit = NULL; /* it has one row */
         inner->order_count = 0;
     }
     if (call->subquery.kind == SUBQUERY_SCALAR)
         return OMEN_OK;
     if (call->subquery.kind == SUBQUERY_EXISTS) {
-        drop_what_exists_ignores(inner);
-        if (!is_always_there(inner))
+        query_drop_what_exists_ignores(inner);
+        if (!query_has_one_row(inner))
             return OMEN_OK;
         *done = true;
         *slot = make_boolean(rewriting, call->negated == call->subquery.negated);
         return *slot == NULL ? no_memory(rewriting) : OMEN_OK;
     }
-    *done = is_always_there(inner);
+    *done = query_has_one_row(inner);
     return *done ? compare_with_row(rewriting, slot) : OMEN_OK;
 }
 
@@ -625,11 +598,57 @@ static omen_status remember(struct rewriting *rewriting, const struct expression
     return OMEN_OK;
 }
 
+/* A condition without columns would be asked before an aggregate of all rows below it, whose one
+ * row would then be there all the same. So the subquery's value becomes a column: of a query of
+ * one row beside the others. */
+static omen_status join_value(struct rewriting *rewriting, struct expression **slot)
+{
+    struct binder *binder = rewriting->binder;
+    struct query *query = rewriting->query, *single;
+    struct relation *rows, *row;
+    OMEN_TRY(bind_query_relation(binder, (*slot)->subquery.query, "rows", NULL, &rows,
+                                 rewriting->error));
+    OMEN_TRY(grow_query(rewriting, 1, &single));
+    single->from = bind_alloc(binder, sizeof *single->from, rewriting->error);
+    struct expression *column = bind_column_use(binder, rows, 0, 0, -1, rewriting->error);
+    struct expression *value = make_aggregate(rewriting, &only_value, column);
+    struct from_item **from =
+        bind_alloc(binder, (query->from_count + 1) * sizeof *from, rewriting->error);
+    if (single->from == NULL || value == NULL || from == NULL)
+        return no_memory(rewriting);
+    OMEN_TRY(bind_leaf(binder, rows, &single->from[0], rewriting->error));
+    single->from_count = 1;
+    single->grouped = true;
+    add_target(single, value, "value");
+    OMEN_TRY(bind_query_relation(binder, single, "row", NULL, &row, rewriting->error));
+    memcpy(from, query->from, query->from_count * sizeof *from);
+    OMEN_TRY(bind_leaf(binder, row, &from[query->from_count], rewriting->error));
+    query->from = from;
+    query->from_count++;
+    *slot = bind_column_use(binder, row, 0, 0, -1, rewriting->error);
+    return *slot == NULL ? no_memory(rewriting) : OMEN_OK;
+}
+
+/* Whether the value must be a column: see join_value. */
+static bool needs_column(const struct rewriting *rewriting, const struct expression *call,
+                         const struct correlation *correlation)
+{
+    if (call->subquery.kind != SUBQUERY_SCALAR || correlation->key_count > 0 || correlation->far ||
+        !rewriting->filter || rewriting->grouped)
+        return false;
+    for (uint32_t i = 0; i < rewriting->from_count; i++)
+        if (from_has_one_group(rewriting->from[i]))
+            return true;
+    return false;
+}
+
 static omen_status join_subquery(struct rewriting *rewriting, struct expression **slot)
 {
     struct correlation correlation;
     OMEN_TRY(correlation_find(rewriting->binder, (*slot)->subquery.query, &correlation,
                               rewriting->error));
+    if (needs_column(rewriting, *slot, &correlation))
+        return join_value(rewriting, slot);
     if (leave(rewriting, *slot, &correlation))
         return OMEN_OK;
     if (correlation.far || correlation.misplaced ||
