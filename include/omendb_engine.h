@@ -91,7 +91,8 @@ typedef struct omen_engine_host {
     /* Borrowed as long as the handle lives. */
     const omen_engine_table_info *(*table_info)(const omen_engine_table *table);
 
-    /* The table's columns as an Arrow struct schema; the caller releases it. */
+    /* The table's columns as an Arrow struct schema; the caller releases it while the handle lives.
+     * They are named "column.number", as in the query's text. */
     omen_status (*table_schema)(const omen_engine_table *table, struct ArrowSchema *out,
                                 omen_error *error);
 

@@ -54,8 +54,11 @@ void engine_table_release(omen_engine_table *table)
     if (atomic_fetch_sub_explicit(&table->references, 1, memory_order_acq_rel) != 1)
         return;
     struct session *session = table->session;
+    struct allocator *allocator = session->database->allocator;
     table_view_release(table->view);
-    allocator_free(session->database->allocator, table, sizeof *table);
+    allocator_free(allocator, table->column_names,
+                   (table->column_count + 1) * sizeof *table->column_names);
+    allocator_free(allocator, table, sizeof *table);
     session_release(session);
 }
 
@@ -95,6 +98,22 @@ static omen_status view_of(omen_engine_statement *statement, struct table *table
     return table_view_open(table, &statement->snapshot, out);
 }
 
+/* Names the columns as the text does. */
+static omen_status name_columns(omen_engine_table *table, const struct schema *schema,
+                                struct allocator *allocator)
+{
+    const char *number = strrchr(table->name, '.');
+    table->column_names =
+        allocator_alloc(allocator, (schema->column_count + 1) * sizeof *table->column_names);
+    if (table->column_names == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    table->column_count = schema->column_count;
+    for (uint32_t i = 0; i < schema->column_count; i++)
+        snprintf(table->column_names[i], sizeof table->column_names[i], "%s%s",
+                 schema->columns[i].name, number == NULL ? "" : number);
+    return OMEN_OK;
+}
+
 /* Captures a reference for the statement. The caller holds the statement's lock. */
 static omen_status capture_table(omen_engine_statement *statement,
                                  const struct engine_relation *relation, omen_engine_table **out,
@@ -103,18 +122,24 @@ static omen_status capture_table(omen_engine_statement *statement,
     struct allocator *allocator = statement->session->database->allocator;
     omen_engine_table *captured = allocator_alloc_zeroed(allocator, sizeof *captured);
     omen_status status = OMEN_OUT_OF_MEMORY;
-    if (captured != NULL)
+    const struct schema *schema = table_schema(relation->table);
+    if (captured != NULL) {
+        snprintf(captured->name, sizeof captured->name, "%s", relation->name);
+        status = name_columns(captured, schema, allocator);
+    }
+    if (status == OMEN_OK)
         status = view_of(statement, relation->table, &captured->view);
     if (status != OMEN_OK) {
+        if (captured != NULL)
+            allocator_free(allocator, captured->column_names,
+                           (captured->column_count + 1) * sizeof *captured->column_names);
         allocator_free(allocator, captured, sizeof *captured);
         return error_set_default(error, status);
     }
-    const struct schema *schema = table_schema(relation->table);
     atomic_init(&captured->references, 1);
     captured->session = session_retain(statement->session);
     captured->row_count = table_view_row_count(captured->view, &captured->row_count_exact);
     captured->row_ids = relation->row_ids;
-    snprintf(captured->name, sizeof captured->name, "%s", relation->name);
     captured->info = (omen_engine_table_info){
         .name = captured->name,
         .key_columns = schema->key_hidden ? NULL : schema->key_columns,
@@ -201,9 +226,11 @@ static omen_status host_table_schema(const omen_engine_table *table, struct Arro
         schema_to_arrow(schema, columns, schema->column_count + table->row_ids, out);
     if (status != OMEN_OK)
         return error_set_default(error, status);
-    for (uint32_t i = 0; i < schema->column_count; i++)
+    for (uint32_t i = 0; i < schema->column_count; i++) {
+        out->children[i]->name = table->column_names[i]; /* while the handle lives */
         if (schema->columns[i].type.id == OMEN_TYPE_CHAR)
             out->children[i]->metadata = (const char *)&char_metadata;
+    }
     return OMEN_OK;
 }
 

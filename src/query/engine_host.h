@@ -41,6 +41,10 @@ struct omen_engine_table {
     omen_engine_table_info info;
     omen_engine_table *next; /* of the statement's list */
     char name[ENGINE_NAME_BYTES];
+    /* Of the columns, "column.number": unique in the statement, because the engine tells columns of
+     * a join apart by name alone in places. One block, column_count of them. */
+    char (*column_names)[ENGINE_NAME_BYTES];
+    uint32_t column_count;
 };
 
 omen_engine_table *engine_table_retain(omen_engine_table *table);

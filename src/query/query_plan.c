@@ -96,6 +96,8 @@ static omen_status find_plain_columns(struct query_plan *plan, const struct rela
 static omen_status plan_select(struct query_plan *plan, omen_error *error)
 {
     struct query *query = plan->query;
+    for (uint32_t i = 0; i < query->target_count; i++)
+        OMEN_TRY(evaluate_constants(&query->targets[i].expression, plan->arena, error));
     plan->reason = foreign_clause(query);
     if (plan->reason != NULL)
         return OMEN_OK;

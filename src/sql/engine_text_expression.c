@@ -3,6 +3,7 @@
  * Every part stands in parentheses of its own or is a call, so that no precedence matters; only
  * chains like a + b + c have one pair for all, because the engine's parser counts parentheses.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "column/schema.h"
@@ -543,8 +544,11 @@ static void put_column(struct text_writer *writer, const struct column_use *use)
 {
     const struct relation *relation = use->relation;
     if (relation->kind == RELATION_TABLE && use->column < relation->column_count) {
+        char name[SCHEMA_NAME_BYTES_MAX + 16];
+        snprintf(name, sizeof name, "%s.%u",
+                 table_schema(relation->table)->columns[use->column].name, relation->number);
         text_put_format(writer, "r%u.", relation->number);
-        text_put_name(writer, table_schema(relation->table)->columns[use->column].name);
+        text_put_name(writer, name);
     } else if (relation->kind == RELATION_TABLE) {
         text_put_format(writer, "r%u.", relation->number);
         text_put_name(writer, ROW_ID_NAME);

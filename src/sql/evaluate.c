@@ -307,6 +307,34 @@ static bool fold_logic(struct expression **expression)
     return false;
 }
 
+static struct expression *make_constant(struct folding *folding,
+                                        const struct expression *expression, omen_value value)
+{
+    struct expression *folded = arena_alloc(folding->arena, sizeof *folded);
+    if (folded == NULL) {
+        folding->status = error_set_default(folding->error, OMEN_OUT_OF_MEMORY);
+        return NULL;
+    }
+    *folded = (struct expression){.kind = EXPRESSION_CONSTANT,
+                                  .type = expression->type,
+                                  .location = expression->location,
+                                  .value = value};
+    folded->value.type = expression->type;
+    return folded;
+}
+
+/* A call with a constant NULL, of a function that gives NULL for one, computes nothing else. */
+static bool is_null_call(const struct expression *expression)
+{
+    if (expression->kind != EXPRESSION_CALL || (expression->line->flags & SEMANTICS_NULLS) != 0)
+        return false;
+    for (uint32_t i = 0; i < expression->argument_count; i++)
+        if (expression->arguments[i]->kind == EXPRESSION_CONSTANT &&
+            expression->arguments[i]->value.is_null)
+            return true;
+    return false;
+}
+
 static bool fold_part(struct expression **expression, void *state)
 {
     struct folding *folding = state;
@@ -317,6 +345,11 @@ static bool fold_part(struct expression **expression, void *state)
     if (fold_logic(expression)) {
         folding->constant = brothers;
         return true;
+    }
+    if (is_null_call(*expression)) {
+        *expression = make_constant(folding, *expression, (omen_value){.is_null = true});
+        folding->constant = brothers;
+        return *expression != NULL;
     }
     bool constant = folding->constant && node_is_fixed(*expression);
     folding->constant = brothers && constant;
@@ -331,16 +364,9 @@ static bool fold_part(struct expression **expression, void *state)
     }
     if (status != OMEN_OK)
         return true;
-    struct expression *folded = arena_alloc(folding->arena, sizeof *folded);
-    if (folded == NULL) {
-        folding->status = error_set_default(folding->error, OMEN_OUT_OF_MEMORY);
+    struct expression *folded = make_constant(folding, *expression, value);
+    if (folded == NULL)
         return false;
-    }
-    *folded = (struct expression){.kind = EXPRESSION_CONSTANT,
-                                  .type = (*expression)->type,
-                                  .location = (*expression)->location,
-                                  .value = value};
-    folded->value.type = (*expression)->type;
     *expression = folded;
     return true;
 }

@@ -69,12 +69,39 @@ static bool turn_comparisons(struct expression **part, void *state)
     return true;
 }
 
+/* A call of constants that is still one: computing it failed. */
+static bool is_failed_constant(const struct expression *expression)
+{
+    if (expression->kind == EXPRESSION_CONSTANT)
+        return true;
+    if (expression->kind != EXPRESSION_CALL || expression->line->evaluate == NULL ||
+        (expression->line->flags & (SEMANTICS_VOLATILE | SEMANTICS_STABLE)) != 0)
+        return false;
+    for (uint32_t i = 0; i < expression->argument_count; i++)
+        if (!is_failed_constant(expression->arguments[i]))
+            return false;
+    return true;
+}
+
+/* What a clause as a whole cannot be is an error even where no row asks for it. */
+static omen_status check_constant(struct simplifying *simplifying,
+                                  const struct expression *expression)
+{
+    struct evaluation evaluation = {.arena = simplifying->arena};
+    omen_value value;
+    if (expression->kind != EXPRESSION_CALL || !is_failed_constant(expression))
+        return OMEN_OK;
+    return evaluate(expression, &evaluation, &value, simplifying->error);
+}
+
 static bool simplify_expression(struct expression **expression, void *state)
 {
     struct simplifying *simplifying = state;
     if (!simplify_subqueries(expression, state))
         return false;
     simplifying->status = evaluate_constants(expression, simplifying->arena, simplifying->error);
+    if (simplifying->status == OMEN_OK)
+        simplifying->status = check_constant(simplifying, *expression);
     if (simplifying->status == OMEN_OK)
         turn_comparisons(expression, simplifying->arena);
     /* GROUP BY CAST(a): CAST(a) may be compared, a may not. */

@@ -116,11 +116,13 @@ def bags_equal(ours, theirs, blanks_aside):
         parts, floats = [], []
         for i in columns:
             value = canonical(row[i], oids[i], digits[i])
-            if oids[i] in FLOATS and value is not None:
+            if oids[i] not in FLOATS:
+                parts.append((value is None, str(value)))
+                continue
+            parts.append((value is None, ""))
+            if value is not None:
                 value = number(value)
                 floats.append((math.isnan(value), 0.0 if math.isnan(value) else value))
-            else:
-                parts.append((value is None, str(value)))
         return parts, floats
 
     mine, other = sorted(ours.rows, key=key), sorted(theirs.rows, key=key)
