@@ -83,7 +83,8 @@ static bool is_failed_constant(const struct expression *expression)
     return true;
 }
 
-/* What a clause as a whole cannot be is an error even where no row asks for it. */
+/* A clause that as a whole is arithmetic beyond its type is an error even where no row asks for it.
+ * Others are not: PostgreSQL doesn't compute beforehand what depends on settings, as dates do. */
 static omen_status check_constant(struct simplifying *simplifying,
                                   const struct expression *expression)
 {
@@ -91,7 +92,10 @@ static omen_status check_constant(struct simplifying *simplifying,
     omen_value value;
     if (expression->kind != EXPRESSION_CALL || !is_failed_constant(expression))
         return OMEN_OK;
-    return evaluate(expression, &evaluation, &value, simplifying->error);
+    omen_error error;
+    omen_status status = evaluate(expression, &evaluation, &value, &error);
+    bool arithmetic = status == OMEN_OUT_OF_RANGE || status == OMEN_DIVISION_BY_ZERO;
+    return arithmetic ? error_set(simplifying->error, status, "%s", error.message) : OMEN_OK;
 }
 
 static bool simplify_expression(struct expression **expression, void *state)
