@@ -69,6 +69,50 @@ static bool turn_comparisons(struct expression **part, void *state)
     return true;
 }
 
+/* x IN (a, NULL) as x IN (a) OR NULL, x NOT IN (a, NULL) as x NOT IN (a) AND NULL: the engine loses
+ * a list's NULL where it merges lists. Stays as it is where memory is exhausted. */
+static bool split_nulls(struct expression **part, void *state)
+{
+    struct expression *in = *part;
+    struct arena *arena = state;
+    expression_visit_parts(in, split_nulls, state);
+    if (in->kind != EXPRESSION_IN)
+        return true;
+    uint32_t kept = 1;
+    struct expression *null = NULL,
+                      **items = arena_alloc(arena, in->argument_count * sizeof *items);
+    for (uint32_t i = 1; items != NULL && i < in->argument_count; i++) {
+        if (in->arguments[i]->kind == EXPRESSION_CONSTANT && in->arguments[i]->value.is_null)
+            null = in->arguments[i];
+        else
+            items[kept++] = in->arguments[i];
+    }
+    if (null == NULL || kept == 1)
+        return true;
+    struct expression *rest = arena_alloc(arena, sizeof *rest);
+    struct expression *unknown = arena_alloc(arena, sizeof *unknown);
+    struct expression *logic = arena_alloc(arena, sizeof *logic);
+    struct expression **sides = arena_alloc(arena, 2 * sizeof *sides);
+    if (rest == NULL || unknown == NULL || logic == NULL || sides == NULL)
+        return true;
+    items[0] = in->arguments[0];
+    *rest = *in;
+    rest->arguments = items;
+    rest->argument_count = kept;
+    *unknown = (struct expression){
+        .kind = EXPRESSION_CONSTANT, .type = in->type, .location = in->location};
+    unknown->value = (omen_value){.type = in->type, .is_null = true};
+    sides[0] = rest;
+    sides[1] = unknown;
+    *logic = (struct expression){.kind = in->negated ? EXPRESSION_AND : EXPRESSION_OR,
+                                 .type = in->type,
+                                 .location = in->location,
+                                 .arguments = sides,
+                                 .argument_count = 2};
+    *part = logic;
+    return true;
+}
+
 /* A call of constants that is still one: computing it failed. */
 static bool is_failed_constant(const struct expression *expression)
 {
@@ -106,8 +150,10 @@ static bool simplify_expression(struct expression **expression, void *state)
     simplifying->status = evaluate_constants(expression, simplifying->arena, simplifying->error);
     if (simplifying->status == OMEN_OK)
         simplifying->status = check_constant(simplifying, *expression);
-    if (simplifying->status == OMEN_OK)
+    if (simplifying->status == OMEN_OK) {
         turn_comparisons(expression, simplifying->arena);
+        split_nulls(expression, simplifying->arena);
+    }
     /* GROUP BY CAST(a): CAST(a) may be compared, a may not. */
     if (simplifying->status == OMEN_OK && !simplifying->grouped)
         bind_narrow(expression, simplifying->arena);
