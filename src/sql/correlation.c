@@ -189,9 +189,10 @@ bool expression_has_subquery(struct expression *expression)
     return !find_subquery(&expression, NULL);
 }
 
-static bool find_window(struct expression **part, void *state)
+static bool has_no_window(struct expression **part, void *state)
 {
-    return (*part)->kind != EXPRESSION_WINDOW && expression_visit_parts(*part, find_window, state);
+    (void)state;
+    return !bind_has_aggregate(*part, true);
 }
 
 static bool skip_query(struct query *query, uint32_t levels, void *state)
@@ -202,7 +203,7 @@ static bool skip_query(struct query *query, uint32_t levels, void *state)
 
 static bool has_window(const struct query *query)
 {
-    return !query_visit_parts((struct query *)query, find_window, skip_query, NULL);
+    return !query_visit_parts((struct query *)query, has_no_window, skip_query, NULL);
 }
 
 bool correlation_is_joinable(const struct query *query, enum correlated_place place,

@@ -14,6 +14,7 @@
  */
 #include <string.h>
 
+#include "sql/bind_query_private.h"
 #include "sql/engine_text_private.h"
 
 /* Relations of our own have numbers that no binder gives out. */
@@ -57,13 +58,6 @@ static bool is_correlated(const struct query *query)
     return outside.found;
 }
 
-static bool find_window(struct expression **part, void *state)
-{
-    bool *found = state;
-    *found |= (*part)->kind == EXPRESSION_WINDOW;
-    return !*found && expression_visit_parts(*part, find_window, state);
-}
-
 /* Whether each row of its FROM and WHERE is a row of it. */
 static bool is_plain(const struct query *query)
 {
@@ -71,10 +65,10 @@ static bool is_plain(const struct query *query)
         query->grouped || query->limit != NULL || query->offset != NULL || query->cte_count > 0 ||
         query->from_count == 0)
         return false;
-    bool windows = false;
-    for (uint32_t i = 0; i < query->target_count && !windows; i++)
-        find_window(&query->targets[i].expression, &windows);
-    return !windows;
+    for (uint32_t i = 0; i < query->target_count; i++)
+        if (bind_has_aggregate(query->targets[i].expression, true))
+            return false;
+    return true;
 }
 
 static void put_whole(struct text_writer *writer, const struct query *query)
