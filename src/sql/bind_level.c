@@ -48,23 +48,29 @@ static int by_address(const void *one, const void *other)
     return (left > right) - (left < right);
 }
 
-/* Stops at a column of the query `*depth + 1` levels up. */
+struct apart {
+    uint32_t depth;
+    bool any; /* columns of every query around count, not only of the next one */
+};
+
+/* Stops at a column of a query around. */
 static bool is_apart(struct expression **part, void *state);
 
 static bool query_is_apart(struct query *query, uint32_t levels, void *state)
 {
-    uint32_t *depth = state;
-    *depth += levels;
+    struct apart *apart = state;
+    apart->depth += levels;
     bool more = query_visit_parts(query, is_apart, query_is_apart, state);
-    *depth -= levels;
+    apart->depth -= levels;
     return more;
 }
 
 static bool is_apart(struct expression **part, void *state)
 {
-    const uint32_t *depth = state;
+    const struct apart *apart = state;
     struct expression *expression = *part;
-    if (expression->kind == EXPRESSION_COLUMN && expression->column.levels_up == *depth + 1)
+    if (expression->kind == EXPRESSION_COLUMN && expression->column.levels_up > apart->depth &&
+        (apart->any || expression->column.levels_up == apart->depth + 1))
         return false;
     if (!expression_visit_parts(expression, is_apart, state))
         return false;
@@ -74,8 +80,14 @@ static bool is_apart(struct expression **part, void *state)
 
 bool bind_uses_around(struct query *query)
 {
-    uint32_t depth = 0;
-    return !query_is_apart(query, 0, &depth);
+    struct apart apart = {.any = false};
+    return !query_is_apart(query, 0, &apart);
+}
+
+bool bind_is_correlated(const struct query *query)
+{
+    struct apart apart = {.any = true};
+    return !query_is_apart((struct query *)query, 0, &apart);
 }
 
 omen_status bind_move_in(struct binder *binder, struct query *query, omen_error *error)

@@ -138,6 +138,8 @@ OMEN_MUST_CHECK omen_status bind_select_all(struct binder *binder, struct query 
 
 /* Whether it uses columns of the query right around it. */
 bool bind_uses_around(struct query *query);
+/* Whether it uses columns of any query around it. */
+bool bind_is_correlated(const struct query *query);
 
 /* Moves a query one level further in: what it uses of the queries around it is one level more up
  * (bind_level.c). */

@@ -22,42 +22,6 @@ enum { OWN_RELATIONS = 1000000000 };
 
 /* --- what a subquery is --- */
 
-struct outside {
-    uint32_t levels;
-    bool found;
-};
-
-static bool find_outside_column(struct expression **part, void *state);
-
-static bool find_outside(struct query *query, uint32_t levels, void *state)
-{
-    struct outside *outside = state;
-    outside->levels += levels;
-    bool more = query_visit_parts(query, find_outside_column, find_outside, outside);
-    outside->levels -= levels;
-    return more;
-}
-
-static bool find_outside_column(struct expression **part, void *state)
-{
-    struct outside *outside = state;
-    if ((*part)->kind == EXPRESSION_COLUMN && (*part)->column.levels_up > outside->levels) {
-        outside->found = true;
-        return false;
-    }
-    if ((*part)->kind == EXPRESSION_SUBQUERY && !find_outside((*part)->subquery.query, 1, state))
-        return false;
-    return expression_visit_parts(*part, find_outside_column, state);
-}
-
-/* Whether a query uses columns of the queries around it. */
-static bool is_correlated(const struct query *query)
-{
-    struct outside outside = {.levels = 0};
-    find_outside((struct query *)query, 0, &outside);
-    return outside.found;
-}
-
 /* Whether each row of its FROM and WHERE is a row of it. */
 static bool is_plain(const struct query *query)
 {
@@ -228,7 +192,7 @@ static bool engine_minds_nulls(const struct expression *expression)
 {
     const struct expression *left = expression->arguments[0];
     return left->kind == EXPRESSION_COLUMN && left->column.levels_up == 0 &&
-           !is_correlated(expression->subquery.query);
+           !bind_is_correlated(expression->subquery.query);
 }
 
 /* Also of <> ALL, which is NOT IN. */
@@ -262,7 +226,7 @@ static void put_quantified(struct text_writer *writer, const struct expression *
  * whole() makes no such promise. Correlated ones are joins, which know better. */
 static void put_scalar(struct text_writer *writer, const struct query *query)
 {
-    bool correlated = is_correlated(query);
+    bool correlated = bind_is_correlated(query);
     text_put(writer, correlated ? "(" : "whole((");
     put_whole(writer, query);
     text_put(writer, correlated ? ")" : "))");
