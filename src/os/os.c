@@ -1,86 +1,28 @@
-/* os.c - the real operating system: POSIX files and clocks, the dynamic loader. */
+/* os.c - the real operating system: chance, clocks, the dynamic loader. Files: os_file.c. */
 #define _GNU_SOURCE
-#include "os/os.h"
+#include "os/os_private.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/random.h>
+#include <sys/types.h>
 #include <time.h>
-#include <unistd.h>
 
-enum { REASON_BYTES = 128 };
+#include "base/assert.h"
 
-/* The system's text for an error number; `buffer` may hold it. */
-static const char *reason_text(int number, char *buffer)
+static void real_random_bytes(const struct os *os, void *buffer, size_t length)
 {
-    return strerror_r(number, buffer, REASON_BYTES);
-}
-
-static omen_status open_failed(const char *path, int number, omen_error *error)
-{
-    char buffer[REASON_BYTES];
-    omen_status status = OMEN_IO_ERROR;
-    if (number == ENOENT || number == ENOTDIR)
-        status = OMEN_FILE_NOT_FOUND;
-    else if (number == EACCES || number == EPERM)
-        status = OMEN_INSUFFICIENT_PRIVILEGE;
-    return error_set(error, status, "could not open file \"%s\" for reading: %s", path,
-                     reason_text(number, buffer));
-}
-
-static omen_status real_file_open(const struct os *os, const char *path, int64_t *file,
-                                  omen_error *error)
-{
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0)
-        return open_failed(path, errno, error);
-    struct stat facts;
-    int number = fstat(descriptor, &facts) != 0 ? errno : 0;
-    if (number == 0 && S_ISDIR(facts.st_mode))
-        number = EISDIR;
-    if (number != 0) {
-        close(descriptor);
-        return open_failed(path, number, error);
+    uint8_t *next = buffer;
+    while (length > 0) {
+        ssize_t got = getrandom(next, length, 0);
+        OMEN_ASSERT(got > 0 || errno == EINTR);
+        if (got > 0)
+            next += got, length -= (size_t)got;
     }
-    *file = descriptor;
-    return OMEN_OK;
-}
-
-static omen_status real_file_read(const struct os *os, int64_t file, void *buffer, size_t capacity,
-                                  size_t *length, omen_error *error)
-{
-    ssize_t got;
-    do
-        got = read((int)file, buffer, capacity);
-    while (got < 0 && errno == EINTR);
-    *length = got > 0 ? (size_t)got : 0;
-    if (got >= 0)
-        return OMEN_OK;
-    char reason[REASON_BYTES];
-    return error_set(error, OMEN_IO_ERROR, "could not read file: %s", reason_text(errno, reason));
-}
-
-static omen_status real_file_size(const struct os *os, int64_t file, uint64_t *bytes,
-                                  omen_error *error)
-{
-    struct stat facts;
-    char reason[REASON_BYTES];
-    *bytes = 0;
-    if (fstat((int)file, &facts) != 0)
-        return error_set(error, OMEN_IO_ERROR, "could not look at file: %s",
-                         reason_text(errno, reason));
-    *bytes = S_ISREG(facts.st_mode) ? (uint64_t)facts.st_size : 0;
-    return OMEN_OK;
-}
-
-static void real_file_close(const struct os *os, int64_t file)
-{
-    close((int)file);
 }
 
 static uint64_t real_monotonic_ns(const struct os *os)
@@ -170,8 +112,20 @@ omen_status os_run_with_stack(size_t stack_bytes, void (*function)(void *), void
 const struct os os_real = {
     .file_open = real_file_open,
     .file_read = real_file_read,
+    .file_read_at = real_file_read_at,
+    .file_write_at = real_file_write_at,
+    .file_sync = real_file_sync,
+    .file_reserve = real_file_reserve,
+    .file_truncate = real_file_truncate,
     .file_size = real_file_size,
     .file_close = real_file_close,
+    .file_rename = real_file_rename,
+    .file_remove = real_file_remove,
+    .file_lock = real_file_lock,
+    .directory_create = real_directory_create,
+    .directory_sync = real_directory_sync,
+    .directory_list = real_directory_list,
+    .random_bytes = real_random_bytes,
     .monotonic_ns = real_monotonic_ns,
     .wall_clock_us = real_wall_clock_us,
     .library_open = real_library_open,

@@ -11,20 +11,82 @@
 
 #include "base/status.h"
 
+/* How a file is opened. */
+enum os_open {
+    OS_OPEN_READ,       /* regular files and pipes, never directories */
+    OS_OPEN_WRITE,      /* an existing regular file, to read and write */
+    OS_OPEN_CREATE_NEW, /* to read and write; fails where the name is taken. Mode 0600 */
+};
+
 struct os {
     void *context; /* for replacements; the real one has none */
 
-    /* Opens a file for reading from its start; regular files and pipes, never directories.
-     * `*file` gets a handle for the functions below.
-     * Errors: FILE_NOT_FOUND, INSUFFICIENT_PRIVILEGE, IO_ERROR. */
-    omen_status (*file_open)(const struct os *os, const char *path, int64_t *file,
+    /* --- files. Paths are zero-terminated; handles are for any thread. --- */
+
+    /* Opens a file. `*file` gets a handle for the functions below.
+     * Errors: FILE_NOT_FOUND, INSUFFICIENT_PRIVILEGE, DISK_FULL, IO_ERROR; OBJECT_IN_USE where a
+     * new file's name is taken. */
+    omen_status (*file_open)(const struct os *os, const char *path, enum os_open how, int64_t *file,
                              omen_error *error);
-    /* Reads up to `capacity` bytes on; `*length` = 0 at the end. Errors: IO_ERROR. */
+    /* Reads up to `capacity` bytes on from where the last call ended; `*length` = 0 at the end.
+     * Errors: IO_ERROR. */
     omen_status (*file_read)(const struct os *os, int64_t file, void *buffer, size_t capacity,
                              size_t *length, omen_error *error);
+    /* Reads `length` bytes at `offset`; fewer only where the file ends there, `*got` says how
+     * many. Errors: IO_ERROR. */
+    omen_status (*file_read_at)(const struct os *os, int64_t file, void *buffer, size_t length,
+                                uint64_t offset, size_t *got, omen_error *error);
+    /* Writes `length` bytes at `offset`, all of them or an error; the file grows as needed. What
+     * lies there after an error is undefined. Durable only after file_sync.
+     * Errors: DISK_FULL, IO_ERROR. */
+    omen_status (*file_write_at)(const struct os *os, int64_t file, const void *buffer,
+                                 size_t length, uint64_t offset, omen_error *error);
+    /* Makes the file's content and length durable. After an error nobody knows what is durable,
+     * and a second call that succeeds proves nothing: it must not be tried.
+     * Errors: IO_ERROR (also for a full disk: only a write can be told so in time). */
+    omen_status (*file_sync)(const struct os *os, int64_t file, omen_error *error);
+    /* Makes the file at least `bytes` long, with room on the disk for all of it; new bytes read
+     * as zero. Errors: DISK_FULL, IO_ERROR; the file may then have grown. */
+    omen_status (*file_reserve)(const struct os *os, int64_t file, uint64_t bytes,
+                                omen_error *error);
+    /* Cuts the file to `bytes`, at most its length. Errors: IO_ERROR. */
+    omen_status (*file_truncate)(const struct os *os, int64_t file, uint64_t bytes,
+                                 omen_error *error);
     /* The file's length in bytes now; 0 for pipes. Errors: IO_ERROR. */
     omen_status (*file_size)(const struct os *os, int64_t file, uint64_t *bytes, omen_error *error);
     void (*file_close)(const struct os *os, int64_t file);
+
+    /* Gives the file another name in the same file system, replacing what has it. Durable only
+     * after directory_sync. Errors: FILE_NOT_FOUND, DISK_FULL, IO_ERROR. */
+    omen_status (*file_rename)(const struct os *os, const char *from, const char *to,
+                               omen_error *error);
+    /* Takes a name away; durable only after directory_sync. Errors: FILE_NOT_FOUND, IO_ERROR. */
+    omen_status (*file_remove)(const struct os *os, const char *path, omen_error *error);
+
+    /* Takes the one lock on a file that is open for writing, for as long as it is open: against
+     * other processes and other handles of this one. Errors: OBJECT_IN_USE, IO_ERROR. */
+    omen_status (*file_lock)(const struct os *os, int64_t file, omen_error *error);
+
+    /* --- directories --- */
+
+    /* Makes a directory, mode 0700. Errors: OBJECT_IN_USE where the name is taken;
+     * FILE_NOT_FOUND without a parent; INSUFFICIENT_PRIVILEGE, DISK_FULL, IO_ERROR. */
+    omen_status (*directory_create)(const struct os *os, const char *path, omen_error *error);
+    /* Makes the names in a directory durable: created, renamed, removed. As file_sync.
+     * Errors: FILE_NOT_FOUND, IO_ERROR. */
+    omen_status (*directory_sync)(const struct os *os, const char *path, omen_error *error);
+    /* Calls `visit` for each name in a directory but "." and "..", in no order; it stops where
+     * `visit` returns something else than OK, and returns that. Names live during the call.
+     * Errors: FILE_NOT_FOUND (no such directory, or no directory), INSUFFICIENT_PRIVILEGE,
+     * IO_ERROR. */
+    omen_status (*directory_list)(const struct os *os, const char *path,
+                                  omen_status (*visit)(void *context, const char *name),
+                                  void *context, omen_error *error);
+
+    /* --- chance, time, code --- */
+
+    /* Fills `buffer` with random bytes nobody can guess. Cannot fail. */
+    void (*random_bytes)(const struct os *os, void *buffer, size_t length);
 
     /* Nanoseconds since some moment, never running backwards. */
     uint64_t (*monotonic_ns)(const struct os *os);

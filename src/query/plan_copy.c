@@ -335,7 +335,7 @@ static omen_status copy_open(struct copy_run *run, omen_error *error)
 {
     struct allocator *allocator = run->plan->session->database->allocator;
     const struct schema *schema = table_schema(run->plan->table);
-    OMEN_TRY(run->os->file_open(run->os, run->plan->copy.path, &run->file, error));
+    OMEN_TRY(run->os->file_open(run->os, run->plan->copy.path, OS_OPEN_READ, &run->file, error));
     run->row = allocator_alloc_zeroed(allocator, schema->column_count * sizeof *run->row);
     omen_status status = run->row == NULL ? OMEN_OUT_OF_MEMORY : OMEN_OK;
     if (status == OMEN_OK)

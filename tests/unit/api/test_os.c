@@ -13,8 +13,8 @@ static size_t fail_at;       /* the read at this offset fails */
 static size_t offset;
 static int files_open;
 
-static omen_status open_file(const struct os *os, const char *path, int64_t *file,
-                             omen_error *error)
+static omen_status open_file(const struct os *os, const char *path, enum os_open how,
+                             int64_t *file, omen_error *error)
 {
     offset = 0;
     files_open++;

@@ -1,0 +1,252 @@
+/* os_file.c - files and directories of the real operating system: POSIX, and flock.
+ *
+ * What an error number means depends on the call only where os.h says so; `fail` has the rest.
+ * EINTR is retried where POSIX lets it happen, but not for syncs: what a sync that was
+ * interrupted has made durable, nobody knows.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bits.h"
+#include "os/os_private.h"
+
+enum { REASON_BYTES = 128, ZERO_BYTES = 64 * 1024 };
+
+static omen_status status_of(int number)
+{
+    switch (number) {
+    case ENOENT:
+    case ENOTDIR:
+        return OMEN_FILE_NOT_FOUND;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return OMEN_INSUFFICIENT_PRIVILEGE;
+    case EEXIST:
+    case EWOULDBLOCK:
+        return OMEN_OBJECT_IN_USE;
+    case ENOSPC:
+    case EDQUOT:
+        return OMEN_DISK_FULL;
+    default:
+        return OMEN_IO_ERROR;
+    }
+}
+
+/* "could not <verb> "<path>": <the system's reason>"; without the path where that is NULL. */
+static omen_status fail(omen_error *error, const char *verb, const char *path, int number)
+{
+    char buffer[REASON_BYTES];
+    const char *reason = strerror_r(number, buffer, sizeof buffer);
+    if (path == NULL)
+        return error_set(error, status_of(number), "could not %s: %s", verb, reason);
+    return error_set(error, status_of(number), "could not %s \"%s\": %s", verb, path, reason);
+}
+
+/* --- files --- */
+
+omen_status real_file_open(const struct os *os, const char *path, enum os_open how, int64_t *file,
+                           omen_error *error)
+{
+    static const int flags[] = {
+        [OS_OPEN_READ] = O_RDONLY,
+        [OS_OPEN_WRITE] = O_RDWR,
+        [OS_OPEN_CREATE_NEW] = O_RDWR | O_CREAT | O_EXCL,
+    };
+    static const char *const verbs[] = {
+        [OS_OPEN_READ] = "open file for reading",
+        [OS_OPEN_WRITE] = "open file for writing",
+        [OS_OPEN_CREATE_NEW] = "create file",
+    };
+    int descriptor = open(path, flags[how] | O_CLOEXEC, 0600);
+    if (descriptor < 0)
+        return fail(error, verbs[how], path, errno);
+    struct stat facts;
+    int number = fstat(descriptor, &facts) != 0 ? errno : 0;
+    if (number == 0 && S_ISDIR(facts.st_mode))
+        number = EISDIR;
+    if (number != 0) {
+        close(descriptor);
+        return fail(error, verbs[how], path, number);
+    }
+    *file = descriptor;
+    return OMEN_OK;
+}
+
+omen_status real_file_read(const struct os *os, int64_t file, void *buffer, size_t capacity,
+                           size_t *length, omen_error *error)
+{
+    ssize_t got;
+    do
+        got = read((int)file, buffer, capacity);
+    while (got < 0 && errno == EINTR);
+    *length = got > 0 ? (size_t)got : 0;
+    return got >= 0 ? OMEN_OK : fail(error, "read file", NULL, errno);
+}
+
+omen_status real_file_read_at(const struct os *os, int64_t file, void *buffer, size_t length,
+                              uint64_t offset, size_t *got, omen_error *error)
+{
+    *got = 0;
+    while (*got < length) {
+        ssize_t count =
+            pread((int)file, (char *)buffer + *got, length - *got, (off_t)(offset + *got));
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return fail(error, "read file", NULL, errno);
+        if (count == 0)
+            break;
+        *got += (size_t)count;
+    }
+    return OMEN_OK;
+}
+
+omen_status real_file_write_at(const struct os *os, int64_t file, const void *buffer, size_t length,
+                               uint64_t offset, omen_error *error)
+{
+    size_t done = 0;
+    while (done < length) {
+        ssize_t count =
+            pwrite((int)file, (const char *)buffer + done, length - done, (off_t)(offset + done));
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return fail(error, "write file", NULL, errno);
+        done += (size_t)count;
+    }
+    return OMEN_OK;
+}
+
+/* A sync that finds the disk full has lost what was written: that is an I/O error. */
+static int sync_number(int number)
+{
+    return status_of(number) == OMEN_IO_ERROR ? number : EIO;
+}
+
+omen_status real_file_sync(const struct os *os, int64_t file, omen_error *error)
+{
+    return fdatasync((int)file) == 0 ? OMEN_OK
+                                     : fail(error, "sync file", NULL, sync_number(errno));
+}
+
+/* Where the file system cannot reserve: zeros, written. */
+static omen_status write_zeros(int64_t file, uint64_t from, uint64_t to, omen_error *error)
+{
+    static const char zeros[ZERO_BYTES];
+    for (uint64_t at = from; at < to;) {
+        size_t length = size_min(sizeof zeros, to - at);
+        OMEN_TRY(real_file_write_at(NULL, file, zeros, length, at, error));
+        at += length;
+    }
+    return OMEN_OK;
+}
+
+omen_status real_file_reserve(const struct os *os, int64_t file, uint64_t bytes, omen_error *error)
+{
+    uint64_t present;
+    OMEN_TRY(real_file_size(os, file, &present, error));
+    if (present >= bytes)
+        return OMEN_OK;
+    int number;
+    do
+        number = fallocate((int)file, 0, (off_t)present, (off_t)(bytes - present)) != 0 ? errno : 0;
+    while (number == EINTR);
+    if (number == EOPNOTSUPP || number == ENOSYS)
+        return write_zeros(file, present, bytes, error);
+    return number == 0 ? OMEN_OK : fail(error, "reserve room for file", NULL, number);
+}
+
+omen_status real_file_truncate(const struct os *os, int64_t file, uint64_t bytes, omen_error *error)
+{
+    int number;
+    do
+        number = ftruncate((int)file, (off_t)bytes) != 0 ? errno : 0;
+    while (number == EINTR);
+    return number == 0 ? OMEN_OK : fail(error, "truncate file", NULL, number);
+}
+
+omen_status real_file_size(const struct os *os, int64_t file, uint64_t *bytes, omen_error *error)
+{
+    struct stat facts;
+    *bytes = 0;
+    if (fstat((int)file, &facts) != 0)
+        return fail(error, "look at file", NULL, errno);
+    *bytes = S_ISREG(facts.st_mode) ? (uint64_t)facts.st_size : 0;
+    return OMEN_OK;
+}
+
+void real_file_close(const struct os *os, int64_t file)
+{
+    close((int)file);
+}
+
+omen_status real_file_rename(const struct os *os, const char *from, const char *to,
+                             omen_error *error)
+{
+    return rename(from, to) == 0 ? OMEN_OK : fail(error, "rename file", from, errno);
+}
+
+omen_status real_file_remove(const struct os *os, const char *path, omen_error *error)
+{
+    return unlink(path) == 0 ? OMEN_OK : fail(error, "remove file", path, errno);
+}
+
+omen_status real_file_lock(const struct os *os, int64_t file, omen_error *error)
+{
+    int number;
+    do
+        number = flock((int)file, LOCK_EX | LOCK_NB) != 0 ? errno : 0;
+    while (number == EINTR);
+    return number == 0 ? OMEN_OK : fail(error, "lock file", NULL, number);
+}
+
+/* --- directories --- */
+
+omen_status real_directory_create(const struct os *os, const char *path, omen_error *error)
+{
+    return mkdir(path, 0700) == 0 ? OMEN_OK : fail(error, "create directory", path, errno);
+}
+
+omen_status real_directory_sync(const struct os *os, const char *path, omen_error *error)
+{
+    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0)
+        return fail(error, "open directory", path, errno);
+    int number = fsync(descriptor) != 0 ? errno : 0;
+    close(descriptor);
+    if (number == 0)
+        return OMEN_OK;
+    return fail(error, "sync directory", path, sync_number(number));
+}
+
+omen_status real_directory_list(const struct os *os, const char *path,
+                                omen_status (*visit)(void *context, const char *name),
+                                void *context, omen_error *error)
+{
+    DIR *directory = opendir(path);
+    if (directory == NULL)
+        return fail(error, "open directory", path, errno);
+    omen_status status = OMEN_OK;
+    while (status == OMEN_OK) {
+        errno = 0;
+        const struct dirent *entry = readdir(directory);
+        if (entry == NULL) {
+            if (errno != 0)
+                status = fail(error, "read directory", path, errno);
+            break;
+        }
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            status = visit(context, entry->d_name);
+    }
+    closedir(directory);
+    return status;
+}
