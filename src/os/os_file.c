@@ -134,8 +134,7 @@ static int sync_number(int number)
 
 omen_status real_file_sync(const struct os *os, int64_t file, omen_error *error)
 {
-    return fdatasync((int)file) == 0 ? OMEN_OK
-                                     : fail(error, "sync file", NULL, sync_number(errno));
+    return fdatasync((int)file) == 0 ? OMEN_OK : fail(error, "sync file", NULL, sync_number(errno));
 }
 
 /* Where the file system cannot reserve: zeros, written. */
