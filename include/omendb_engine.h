@@ -6,6 +6,7 @@
  *
  *   core --- omen_engine ---> engine        plan and run a query, explain it
  *   core <-- omen_engine_host --- engine    resolve a table, read it at the statement's read view
+ *   core --- omen_engine ---> engine        write row groups as a Parquet file, read them again
  *
  * Written by hand and the only truth: the Rust bindings are generated from it at build time.
  * Neither side lets a C++ exception, a Rust panic or a longjmp cross.
@@ -24,7 +25,7 @@ extern "C" {
 #endif
 
 /* Both sides must agree exactly. Any change to this header raises it. */
-#define OMEN_ENGINE_ABI_VERSION 4
+#define OMEN_ENGINE_ABI_VERSION 5
 
 /* Core objects, seen by the engine as handles. */
 typedef struct omen_engine_statement omen_engine_statement; /* one statement and its read view */
@@ -171,6 +172,24 @@ typedef struct omen_engine_counters {
     uint64_t plans_cached;    /* times that a text needed no planning, explained ones too */
 } omen_engine_counters;
 
+/* Where the bytes of a file that is written go, in order. */
+typedef struct omen_engine_writer {
+    /* Takes `length` bytes. Errors: the caller's own; whoever writes stops and returns them as they
+     * came, status and message. */
+    omen_status (*write)(void *context, const void *bytes, size_t length, omen_error *error);
+    void *context;
+} omen_engine_writer;
+
+/* Where the bytes of a file that is read come from. Thread-safe. */
+typedef struct omen_engine_reader {
+    /* Reads exactly `length` bytes at `offset`. Errors: as for `write`; CORRUPTED where the file is
+     * damaged or ends before. */
+    omen_status (*read)(void *context, uint64_t offset, void *buffer, size_t length,
+                        omen_error *error);
+    void *context;
+    uint64_t length; /* of the file */
+} omen_engine_reader;
+
 /* What the engine offers. Every function catches panics (INTERNAL) and is thread-safe. */
 typedef struct omen_engine {
     uint32_t abi_version;
@@ -203,6 +222,29 @@ typedef struct omen_engine {
                            omen_error *error);
 
     void (*counters)(const omen_engine_instance *engine, omen_engine_counters *out);
+
+    /* --- files of row groups. These two need no open engine, and work after it was closed: on the
+     * caller's thread, without waiting for anything but the callbacks. --- */
+
+    /* Writes one Parquet file. `schema` is a struct schema, its columns in the file's order; column
+     * i gets field id i + 1. Each of the `group_count` streams is one row group of the file: its
+     * batches have all columns in the schema's types, and at least one row in all. The streams are
+     * read and released, also where it fails. Nothing may depend on anything but the rows, so that
+     * the same rows give the same bytes.
+     * Errors: the writer's; those of a stream's get_next ("SQLSTATE message"); OUT_OF_MEMORY. */
+    omen_status (*segment_write)(const struct ArrowSchema *schema, struct ArrowArrayStream *groups,
+                                 uint32_t group_count, const omen_engine_writer *writer,
+                                 omen_error *error);
+
+    /* Reads chosen columns of one row group of such a file, in the order given. `schema` is what
+     * the file was written with; the batches have its types, or for text and bytes any form of them
+     * (utf8, large_utf8, utf8_view, ...), and come in row order. Reading may go on until the stream
+     * is released: the caller keeps `reader` and what it leads to until then.
+     * Errors, here and from get_next as "SQLSTATE message": the reader's; CORRUPTED where the file
+     * has no such row group or other columns; OUT_OF_MEMORY. */
+    omen_status (*segment_read)(const struct ArrowSchema *schema, const omen_engine_reader *reader,
+                                uint32_t group, const uint32_t *columns, uint32_t column_count,
+                                struct ArrowArrayStream *out, omen_error *error);
 } omen_engine;
 
 /* The engine's only export. NULL where the versions differ. The result is static. */

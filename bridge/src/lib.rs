@@ -10,13 +10,14 @@
 //!                 | read.rs     batches in, by cursors
 //!   stream      <-| stream.rs   result out, as an Arrow C stream
 //!                 | wait.rs     callers wait, and give up when asked to (stop.rs)
+//!                 | segment.rs  row groups as Parquet files, not yet
 //!                 | functions.rs, arithmetic.rs: what DataFusion has otherwise, or not at all
 //!                 | error.rs    every error as a SQLSTATE
 //!                 | limits.rs   how deep a statement may be
 //! ```
 //!
 //! `unsafe` is confined to the boundary: here, `host.rs`, `catalog.rs` (one handle), `value.rs`
-//! (a C union), `read.rs` and `stream.rs` (Arrow C structures), `wait.rs` (one callback). See
+//! (a C union), `read.rs`, `segment.rs` and `stream.rs` (Arrow C structures), `wait.rs` (one callback). See
 //! README.md.
 
 mod abi;
@@ -32,6 +33,7 @@ mod provider;
 mod prune;
 mod read;
 mod scan;
+mod segment;
 mod session;
 mod stop;
 mod stream;
@@ -66,6 +68,8 @@ static ENGINE: omen_engine = omen_engine {
     query: Some(query),
     explain: Some(explain),
     counters: Some(counters),
+    segment_write: Some(segment::write),
+    segment_read: Some(segment::read),
 };
 
 /// The engine's only export: its functions, or NULL where the versions differ.
@@ -90,7 +94,7 @@ fn silence_panics() {
 ///
 /// # Safety
 /// `error` is NULL or valid for writing.
-unsafe fn guarded(error: *mut omen_error, body: impl FnOnce() -> EngineResult<()>) -> Status {
+pub(crate) unsafe fn guarded(error: *mut omen_error, body: impl FnOnce() -> EngineResult<()>) -> Status {
     let outcome = catch_unwind(AssertUnwindSafe(|| limits::with_stack(body)))
         .unwrap_or_else(|payload| Err(EngineError::from_panic(payload.as_ref())));
     match outcome {

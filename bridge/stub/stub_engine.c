@@ -396,6 +396,25 @@ static void counters(const omen_engine_instance *engine, omen_engine_counters *o
     };
 }
 
+static omen_status segment_write(const struct ArrowSchema *schema, struct ArrowArrayStream *groups,
+                                 uint32_t group_count, const omen_engine_writer *writer,
+                                 omen_error *error)
+{
+    (void)schema, (void)writer;
+    for (uint32_t i = 0; i < group_count; i++)
+        groups[i].release(&groups[i]);
+    return fail(error, OMEN_NOT_SUPPORTED, "0A000", "the stub engine writes no Parquet");
+}
+
+static omen_status segment_read(const struct ArrowSchema *schema, const omen_engine_reader *reader,
+                                uint32_t group, const uint32_t *columns, uint32_t column_count,
+                                struct ArrowArrayStream *out, omen_error *error)
+{
+    (void)schema, (void)reader, (void)group, (void)columns, (void)column_count;
+    memset(out, 0, sizeof *out);
+    return fail(error, OMEN_NOT_SUPPORTED, "0A000", "the stub engine reads no Parquet");
+}
+
 const omen_engine *omen_engine_entry(uint32_t abi_version)
 {
     static const omen_engine engine = {
@@ -407,6 +426,8 @@ const omen_engine *omen_engine_entry(uint32_t abi_version)
         .query = query,
         .explain = explain,
         .counters = counters,
+        .segment_write = segment_write,
+        .segment_read = segment_read,
     };
     return abi_version == OMEN_ENGINE_ABI_VERSION ? &engine : NULL;
 }
