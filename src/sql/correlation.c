@@ -221,17 +221,24 @@ bool correlation_is_joinable(const struct query *query, enum correlated_place pl
 
 /* --- shapes of queries --- */
 
-bool limit_is_some(const struct expression *limit)
+int64_t limit_rows(const struct expression *limit)
 {
-    return limit != NULL && limit->kind == EXPRESSION_CONSTANT && !limit->value.is_null &&
-           limit->value.as.i64 > 0;
+    bool given = limit != NULL && limit->kind == EXPRESSION_CONSTANT && !limit->value.is_null;
+    return given ? limit->value.as.i64 : 0;
+}
+
+bool query_is_plain(const struct query *query, bool aggregate)
+{
+    return query->kind == QUERY_SELECT && query->from_count > 0 && query->distinct_on_count == 0 &&
+           query->group_count == 0 && query->grouping_set_count == 0 && query->having == NULL &&
+           query->grouped == aggregate && query->limit == NULL && query->offset == NULL;
 }
 
 void query_drop_what_exists_ignores(struct query *query)
 {
     if (query->kind != QUERY_SELECT || query->offset != NULL)
         return;
-    if (limit_is_some(query->limit))
+    if (limit_rows(query->limit) > 0)
         query->limit = NULL;
     if (query->limit == NULL)
         query->order_count = 0;

@@ -1,4 +1,4 @@
-/* correlation.h - what a subquery takes from the queries around it. For decorrelate.c. */
+/* correlation.h - what a subquery takes from the queries around it. */
 #ifndef OMEN_SQL_CORRELATION_H
 #define OMEN_SQL_CORRELATION_H
 
@@ -54,8 +54,12 @@ bool correlation_is_joinable(const struct query *query, enum correlated_place pl
 /* Whether a subquery stands in the expression. */
 bool expression_has_subquery(struct expression *expression);
 
-/* A LIMIT of one row or more. */
-bool limit_is_some(const struct expression *limit);
+/* The rows of a LIMIT that is a constant; 0 where there is none, or it is no constant or NULL. */
+int64_t limit_rows(const struct expression *limit);
+
+/* Whether each row of FROM and WHERE is a row of the query (DISTINCT aside), or, with `aggregate`,
+ * one group of all of them. */
+bool query_is_plain(const struct query *query, bool aggregate);
 
 /* Takes from the query of an EXISTS what does not change whether it has a row. */
 void query_drop_what_exists_ignores(struct query *query);

@@ -379,20 +379,6 @@ static omen_status join_answer(struct rewriting *rewriting, struct query *inner,
 
 /* --- the kinds of subqueries --- */
 
-/* Whether each row of FROM and WHERE is a row of the query, or one group of all of them. */
-static bool is_plain(const struct query *query, bool aggregate)
-{
-    return query->kind == QUERY_SELECT && query->from_count > 0 && query->distinct_on_count == 0 &&
-           query->group_count == 0 && query->grouping_set_count == 0 && query->having == NULL &&
-           query->grouped == aggregate && query->limit == NULL && query->offset == NULL;
-}
-
-static bool is_one(const struct expression *limit)
-{
-    return limit != NULL && limit->kind == EXPRESSION_CONSTANT && !limit->value.is_null &&
-           limit->value.as.i64 == 1;
-}
-
 /* The value of a subquery of plain rows: the only one, or the first one of LIMIT 1. */
 static struct expression *row_value(struct rewriting *rewriting, struct query *inner)
 {
@@ -415,11 +401,11 @@ static omen_status rewrite_scalar(struct rewriting *rewriting, struct expression
 {
     struct query *inner = (*slot)->subquery.query;
     struct query rows = *inner;
-    if (is_one(inner->limit))
+    if (limit_rows(inner->limit) == 1)
         rows.limit = NULL;
-    bool aggregate = is_plain(inner, true);
+    bool aggregate = query_is_plain(inner, true);
     struct expression *found;
-    if ((!aggregate && (!is_plain(&rows, false) || inner->distinct)) ||
+    if ((!aggregate && (!query_is_plain(&rows, false) || inner->distinct)) ||
         bind_has_aggregate(inner->targets[0].expression, true))
         return refuse(rewriting, *slot);
     struct expression *target = inner->targets[0].expression;
@@ -443,7 +429,7 @@ static omen_status rewrite_exists(struct rewriting *rewriting, struct expression
     bool wanted = (*slot)->negated == (*slot)->subquery.negated;
     struct answer answer = {0};
     struct expression *found;
-    if (!is_plain(inner, false))
+    if (!query_is_plain(inner, false))
         return refuse(rewriting, *slot);
     OMEN_TRY(join_answer(rewriting, inner, correlation, &answer, &found));
     *slot = make_test(rewriting, wanted ? TEST_NOT_NULL : TEST_NULL, found);
@@ -473,9 +459,9 @@ static omen_status rewrite_quantified(struct rewriting *rewriting, struct expres
     struct query *inner = call->subquery.query;
     bool any = call->subquery.kind == SUBQUERY_ANY;
     uint32_t key;
-    if (!is_plain(inner, false) && correlation->key_count == 0)
+    if (!query_is_plain(inner, false) && correlation->key_count == 0)
         OMEN_TRY(bind_wrap(rewriting->binder, inner, &inner, rewriting->error));
-    if (!is_plain(inner, false))
+    if (!query_is_plain(inner, false))
         return refuse(rewriting, call);
     OMEN_TRY(add_left_key(rewriting, call->arguments[0], correlation, &key));
     struct expression *compared = make(rewriting, EXPRESSION_CALL, boolean_type, 2);
@@ -568,7 +554,7 @@ static omen_status simplify_subquery(struct rewriting *rewriting, struct express
     struct expression *call = *slot;
     struct query *inner = call->subquery.query;
     *done = false;
-    if (inner->grouped && inner->group_count == 0 && limit_is_some(inner->limit)) {
+    if (inner->grouped && inner->group_count == 0 && limit_rows(inner->limit) > 0) {
         inner->limit = NULL; /* it has one row */
         inner->order_count = 0;
     }

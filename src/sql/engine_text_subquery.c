@@ -14,7 +14,7 @@
  */
 #include <string.h>
 
-#include "sql/bind_query_private.h"
+#include "sql/correlation.h"
 #include "sql/engine_text_private.h"
 
 /* Relations of our own have numbers that no binder gives out. */
@@ -22,12 +22,10 @@ enum { OWN_RELATIONS = 1000000000 };
 
 /* --- what a subquery is --- */
 
-/* Whether each row of its FROM and WHERE is a row of it. */
-static bool is_plain(const struct query *query)
+/* Whether each row of its FROM and WHERE, and nothing else, makes a row of it. */
+static bool is_row_by_row(const struct query *query)
 {
-    if (query->kind != QUERY_SELECT || query->distinct || query->distinct_on_count > 0 ||
-        query->grouped || query->limit != NULL || query->offset != NULL || query->cte_count > 0 ||
-        query->from_count == 0)
+    if (!query_is_plain(query, false) || query->distinct || query->cte_count > 0)
         return false;
     for (uint32_t i = 0; i < query->target_count; i++)
         if (bind_has_aggregate(query->targets[i].expression, true))
@@ -88,7 +86,7 @@ static void put_probe(struct text_writer *writer, const struct expression *expre
     text_put(writer, what);
     text_put(writer, " AS ");
     text_put_output(writer, (struct output_names){'s', ++writer->alias_count}, 0);
-    if (is_plain(query)) {
+    if (is_row_by_row(query)) {
         probe.output = query->target_count > 0 ? query->targets[0].expression : NULL;
         text_put_source(writer, query, extra, &probe);
     } else {

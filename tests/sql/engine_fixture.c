@@ -6,21 +6,11 @@
 
 struct fixture open_with(const char *path)
 {
-    struct fixture fixture = {0};
     omen_options options;
     omen_options_init(&options);
     options.engine_path = path;
     options.engine_thread_count = 2;
-    assert_int_equal(omen_open(NULL, &options, &fixture.database, NULL), OMEN_OK);
-    assert_int_equal(omen_connect(fixture.database, &fixture.connection, NULL), OMEN_OK);
-    return fixture;
-}
-
-omen_counters counters_of(omen_connection *connection)
-{
-    omen_counters counters = {.struct_bytes = sizeof counters};
-    omen_counters_of(connection, &counters);
-    return counters;
+    return fixture_open_with(&options);
 }
 
 void insert_rows(omen_connection *connection, const char *table, int first, int count)

@@ -7,8 +7,6 @@
 /* A database in memory whose engine, on two threads, is the library at `path`. */
 struct fixture open_with(const char *path);
 
-omen_counters counters_of(omen_connection *connection);
-
 /* Appends (i, 'row i', i % 10) for `count` numbers i from `first` to a table of (BIGINT, TEXT,
  * INTEGER). */
 void insert_rows(omen_connection *connection, const char *table, int first, int count);

@@ -11,13 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static omen_counters counters_of(omen_connection *connection)
-{
-    omen_counters counters = {.struct_bytes = sizeof counters};
-    omen_counters_of(connection, &counters);
-    return counters;
-}
-
 static struct fixture open_with_rows(int rows)
 {
     struct fixture fixture = fixture_open();

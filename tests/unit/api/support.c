@@ -7,15 +7,28 @@
 static _Thread_local char result[1 << 20];
 static _Thread_local omen_error failure;
 
-struct fixture fixture_open(void)
+struct fixture fixture_open_with(const omen_options *options)
 {
     struct fixture fixture = {0};
+    assert_int_equal(omen_open(NULL, options, &fixture.database, NULL), OMEN_OK);
+    assert_int_equal(omen_connect(fixture.database, &fixture.connection, NULL), OMEN_OK);
+    return fixture;
+}
+
+struct fixture fixture_open(void)
+{
     omen_options options;
     omen_options_init(&options);
     options.file_access = true;
-    assert_int_equal(omen_open(NULL, &options, &fixture.database, NULL), OMEN_OK);
-    assert_int_equal(omen_connect(fixture.database, &fixture.connection, NULL), OMEN_OK);
-    return fixture;
+    return fixture_open_with(&options);
+}
+
+struct fixture fixture_open_without_engine(void)
+{
+    omen_options options;
+    omen_options_init(&options);
+    options.engine_path = "/nonexistent/libomendb_engine.so";
+    return fixture_open_with(&options);
 }
 
 void fixture_close(struct fixture *fixture)
@@ -27,6 +40,13 @@ void fixture_close(struct fixture *fixture)
 const omen_error *last_error(void)
 {
     return &failure;
+}
+
+omen_counters counters_of(omen_connection *connection)
+{
+    omen_counters counters = {.struct_bytes = sizeof counters};
+    omen_counters_of(connection, &counters);
+    return counters;
 }
 
 static const char *failed(void)

@@ -19,6 +19,12 @@ struct fixture {
 /* Opens a database in memory with file access; fails the test where that fails. */
 struct fixture fixture_open(void);
 
+/* The same with options of the test's own. */
+struct fixture fixture_open_with(const omen_options *options);
+
+/* One whose engine is missing, so that what needs it fails with 58000. */
+struct fixture fixture_open_without_engine(void);
+
 /* Closes it and fails the test where memory is left. */
 void fixture_close(struct fixture *fixture);
 
@@ -38,6 +44,8 @@ void expect(omen_connection *connection, const char *sql, const char *expected);
 
 /* The message of the last failure that run saw. */
 const omen_error *last_error(void);
+
+omen_counters counters_of(omen_connection *connection);
 
 omen_value value_bigint(int64_t value);
 omen_value value_integer(int32_t value);

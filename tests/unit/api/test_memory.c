@@ -287,12 +287,10 @@ static void test_level_after_failures(void **state)
 /* A budget is a limit, told as 53200, and what was there before stays readable. */
 static void test_budget(void **state)
 {
-    struct fixture fixture = {0};
     omen_options options;
     omen_options_init(&options);
     options.memory_bytes_max = 8 << 20;
-    assert_int_equal(omen_open(NULL, &options, &fixture.database, NULL), OMEN_OK);
-    assert_int_equal(omen_connect(fixture.database, &fixture.connection, NULL), OMEN_OK);
+    struct fixture fixture = fixture_open_with(&options);
     expect(fixture.connection, "CREATE TABLE t (id bigint PRIMARY KEY, v text)", "");
     static char text[1000];
     memset(text, 'x', sizeof text - 1);

@@ -5,44 +5,26 @@
 #include <stdio.h>
 #include <string.h>
 
-static uint64_t index_routes(omen_connection *connection)
-{
-    omen_counters counters = {.struct_bytes = sizeof counters};
-    omen_counters_of(connection, &counters);
-    return counters.route_index;
-}
-
 /* As expect, and the core must have answered it through the index. */
 static void expect_index(omen_connection *connection, const char *sql, const char *expected)
 {
-    uint64_t before = index_routes(connection);
+    uint64_t before = counters_of(connection).route_index;
     expect(connection, sql, expected);
-    if (index_routes(connection) != before + 1)
+    if (counters_of(connection).route_index != before + 1)
         fail_msg("%s was not answered by the index", sql);
 }
 
 /* The core must leave it to the engine, which is missing here. */
 static void expect_engine(omen_connection *connection, const char *sql)
 {
-    uint64_t before = index_routes(connection);
+    uint64_t before = counters_of(connection).route_index;
     expect(connection, sql, "ERROR 58000");
-    assert_int_equal(index_routes(connection), before);
-}
-
-static struct fixture open_without_engine(void)
-{
-    struct fixture fixture = {0};
-    omen_options options;
-    omen_options_init(&options);
-    options.engine_path = "/nonexistent/libomendb_engine.so";
-    assert_int_equal(omen_open(NULL, &options, &fixture.database, NULL), OMEN_OK);
-    assert_int_equal(omen_connect(fixture.database, &fixture.connection, NULL), OMEN_OK);
-    return fixture;
+    assert_int_equal(counters_of(connection).route_index, before);
 }
 
 static void test_integer_key(void **state)
 {
-    struct fixture fixture = open_without_engine();
+    struct fixture fixture = fixture_open_without_engine();
     omen_connection *c = fixture.connection;
     expect(c, "CREATE TABLE users (id bigint PRIMARY KEY, name text, age integer)", "");
     expect(c, "INSERT INTO users VALUES (42, 'Ada', 36), (5, 'Eve', NULL), (-1, '', 0), "
@@ -84,14 +66,13 @@ static void test_integer_key(void **state)
     expect_index(c, "SELECT name FROM users WHERE id = 5 AND id = 5.5", "");
     expect_index(c, "SELECT name FROM users WHERE id = 5 AND id = NULL", "");
     expect(c, "SELECT name FROM users WHERE id = 5 AND id = 'abc'", "ERROR 22P02");
-    omen_disconnect(c);
-    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+    fixture_close(&fixture);
 }
 
 /* What the core must not answer by itself. */
 static void test_left_to_engine(void **state)
 {
-    struct fixture fixture = open_without_engine();
+    struct fixture fixture = fixture_open_without_engine();
     omen_connection *c = fixture.connection;
     expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, other bigint)", "");
     expect(c, "CREATE TABLE heap (id bigint)", "");
@@ -112,14 +93,13 @@ static void test_left_to_engine(void **state)
     };
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
         expect_engine(c, statements[i]);
-    omen_disconnect(c);
-    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+    fixture_close(&fixture);
 }
 
 /* What the core answers beside plain points, without any engine. */
 static void test_computed_by_the_core(void **state)
 {
-    struct fixture fixture = open_without_engine();
+    struct fixture fixture = fixture_open_without_engine();
     omen_connection *c = fixture.connection;
     expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, other bigint)", "");
     expect(c, "INSERT INTO t VALUES (5, 'Eve', 5), (7, 'Ida', NULL)", "2 rows\n");
@@ -147,13 +127,12 @@ static void test_computed_by_the_core(void **state)
     };
     for (size_t i = 0; i < sizeof by_index / sizeof *by_index; i++)
         expect_index(c, by_index[i].sql, by_index[i].rows);
-    omen_counters before = {.struct_bytes = sizeof before}, after = before;
-    omen_counters_of(c, &before);
+    omen_counters before = counters_of(c);
     expect(c, "SELECT 1 + 1, 'a' || 'b', NULL, 1 = 2", "2|ab|null|f\n");
     expect(c, "SELECT 1 WHERE false", "");
     expect(c, "SELECT 7 AS x, 7 AS x ORDER BY 1", "7|7\n");
     expect(c, "VALUES (1, 'a'), (2, NULL)", "1|a\n2|null\n");
-    omen_counters_of(c, &after);
+    omen_counters after = counters_of(c);
     assert_int_equal(after.route_core - before.route_core, 4);
     assert_int_equal(after.route_engine, 0);
     expect(c, "SELECT 1 / 0", "ERROR 22012");
@@ -170,14 +149,13 @@ static void test_computed_by_the_core(void **state)
     expect(c, "SELECT id FROM t WHERE id = date '2024-01-01'", "ERROR 42883");
     expect(c, "SELECT id FROM t WHERE id = 5 HAVING true", "ERROR 42803");
     expect(c, "SELECT * FROM t u WHERE t.id = 5", "ERROR 42P01");
-    omen_disconnect(c);
-    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+    fixture_close(&fixture);
 }
 
 /* UPDATE and DELETE by key, without any engine. */
 static void test_changes_by_key(void **state)
 {
-    struct fixture fixture = open_without_engine();
+    struct fixture fixture = fixture_open_without_engine();
     omen_connection *c = fixture.connection;
     omen_statement *statement;
     expect(c, "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 3, x varchar(3))", "");
@@ -220,8 +198,7 @@ static void test_changes_by_key(void **state)
     assert_string_equal(omen_statement_tag(statement), "UPDATE");
     omen_statement_release(statement);
     expect_index(c, "SELECT n FROM t WHERE id = 3", "17\n");
-    omen_disconnect(c);
-    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+    fixture_close(&fixture);
 }
 
 static void test_refusals(void **state)
@@ -256,7 +233,7 @@ static void test_refusals(void **state)
 
 static void test_quoted_names(void **state)
 {
-    struct fixture fixture = open_without_engine();
+    struct fixture fixture = fixture_open_without_engine();
     omen_connection *c = fixture.connection;
     expect(c, "CREATE TABLE \"Users\" (\"Id\" int PRIMARY KEY, id int, \"a\"\"b\" text)", "");
     expect(c, "INSERT INTO \"Users\" VALUES (1, 2, 'x')", "1 rows\n");
@@ -275,13 +252,12 @@ static void test_quoted_names(void **state)
     assert_null(omen_statement_column_name(statement, 2));
     assert_int_equal(omen_statement_column_type(statement, 0).id, OMEN_TYPE_INTEGER);
     omen_statement_release(statement);
-    omen_disconnect(c);
-    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+    fixture_close(&fixture);
 }
 
 static void test_other_keys(void **state)
 {
-    struct fixture fixture = open_without_engine();
+    struct fixture fixture = fixture_open_without_engine();
     omen_connection *c = fixture.connection;
     static const struct {
         const char *type, *inserted, *found, *missed;
@@ -340,13 +316,12 @@ static void test_other_keys(void **state)
         expect_index(c, sql, "");
         expect(c, "DROP TABLE k", "");
     }
-    omen_disconnect(c);
-    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+    fixture_close(&fixture);
 }
 
 static void test_composite_key(void **state)
 {
-    struct fixture fixture = open_without_engine();
+    struct fixture fixture = fixture_open_without_engine();
     omen_connection *c = fixture.connection;
     expect(c, "CREATE TABLE c (a int, b text, v int, PRIMARY KEY (b, a))", "");
     expect(c, "INSERT INTO c VALUES (1, 'x', 10), (1, 'xx', 11), (2, 'x', 20)", "3 rows\n");
@@ -359,8 +334,7 @@ static void test_composite_key(void **state)
     expect_index(c, "SELECT v FROM c WHERE a = 1 AND b = 'x' AND v = 10", "10\n");
     expect(c, "INSERT INTO c VALUES (2, 'x', 0)", "ERROR 23505");
     expect(c, "INSERT INTO c VALUES (NULL, 'x', 0)", "ERROR 23502");
-    omen_disconnect(c);
-    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+    fixture_close(&fixture);
 }
 
 static void expect_run(omen_statement *statement, omen_value parameter, const char *expected)
@@ -373,7 +347,7 @@ static void expect_run(omen_statement *statement, omen_value parameter, const ch
 /* The same by text, prepared, and after many executions; parameters of every type. */
 static void test_prepared(void **state)
 {
-    struct fixture fixture = open_without_engine();
+    struct fixture fixture = fixture_open_without_engine();
     omen_connection *c = fixture.connection;
     omen_statement *statement;
     expect(c, "CREATE TABLE users (id integer PRIMARY KEY, name text)", "");
@@ -436,14 +410,13 @@ static void test_prepared(void **state)
     two[1] = value_bigint(7);
     assert_string_equal(run_prepared(statement, two, 2), "");
     omen_statement_release(statement);
-    omen_disconnect(c);
-    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+    fixture_close(&fixture);
 }
 
 /* A prepared point query that has run once takes no memory any more, byte keys included. */
 static void test_prepared_allocates_nothing(void **state)
 {
-    struct fixture fixture = open_without_engine();
+    struct fixture fixture = fixture_open_without_engine();
     omen_connection *c = fixture.connection;
     omen_statement *by_number, *by_text;
     expect(c, "CREATE TABLE n (id bigint PRIMARY KEY, v text)", "");
@@ -465,14 +438,13 @@ static void test_prepared_allocates_nothing(void **state)
     omen_test_fail_allocation(fixture.database, 0, false);
     omen_statement_release(by_number);
     omen_statement_release(by_text);
-    omen_disconnect(c);
-    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+    fixture_close(&fixture);
 }
 
 /* The stream form: names, types, one batch, alive after everything is closed. */
 static void test_query_stream(void **state)
 {
-    struct fixture fixture = open_without_engine();
+    struct fixture fixture = fixture_open_without_engine();
     struct ArrowArrayStream stream, none;
     struct ArrowSchema schema;
     struct ArrowArray batch, end;
@@ -485,8 +457,7 @@ static void test_query_stream(void **state)
                                 SIZE_MAX, &stream, &rows, NULL), OMEN_OK);
     assert_int_equal(rows, 0);
     expect(fixture.connection, "DROP TABLE t", "");
-    omen_disconnect(fixture.connection);
-    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+    fixture_close(&fixture);
 
     assert_int_equal(stream.get_schema(&stream, &schema), 0);
     assert_int_equal(schema.n_children, 3);
@@ -516,18 +487,17 @@ static void test_query_stream(void **state)
 
 static void test_explain(void **state)
 {
-    struct fixture fixture = open_without_engine();
+    struct fixture fixture = fixture_open_without_engine();
     omen_connection *c = fixture.connection;
     expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, v text)", "");
     expect(c, "EXPLAIN SELECT * FROM t WHERE id = 1",
            "route: index\nreason: the condition fixes the whole primary key\n");
     expect(c, "EXPLAIN SELECT * FROM t WHERE id = 1 AND id = NULL",
            "route: index\nreason: the condition on the key can match no row\n");
-    assert_int_equal(index_routes(c), 0);
+    assert_int_equal(counters_of(c).route_index, 0);
     expect(c, "EXPLAIN SELECT * FROM t", "ERROR 58000");
     assert_non_null(strstr(last_error()->message, "/nonexistent/libomendb_engine.so"));
-    omen_disconnect(c);
-    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+    fixture_close(&fixture);
 }
 
 int main(void)
