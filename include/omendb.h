@@ -100,8 +100,8 @@ OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_table_schema(omen_connection *conne
 /* Inserts `row_count` rows; `values` is row-major, each row as many values as the table has
  * columns, in schema order. A value's type may differ from its column's where PostgreSQL's
  * assignment casts allow it without loss (integers widen); otherwise TYPE_MISMATCH. Borrowed.
- * Errors: DUPLICATE_KEY, NOT_NULL_VIOLATION, TYPE_MISMATCH, OUT_OF_RANGE, STRING_TOO_LONG,
- * INVALID_ENCODING, UNDEFINED_TABLE, OUT_OF_MEMORY. */
+ * Errors: DUPLICATE_KEY, NOT_NULL_VIOLATION, TYPE_MISMATCH, OUT_OF_RANGE, DATETIME_OVERFLOW,
+ * STRING_TOO_LONG, INVALID_ENCODING, UNDEFINED_TABLE, CANCELLED, OUT_OF_MEMORY. */
 OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_insert(omen_connection *connection, const char *table,
                                                     const omen_value *values, size_t row_count,
                                                     omen_error *error);

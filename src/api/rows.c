@@ -52,7 +52,7 @@ static omen_status take_key(const struct table *table, const omen_value *key, si
         if (status == OMEN_OK && !out[i].is_null)
             status = schema_check_value(schema, column, &out[i], error);
         if (status == OMEN_STRING_TOO_LONG || status == OMEN_OUT_OF_RANGE ||
-            (status == OMEN_OK && out[i].is_null))
+            status == OMEN_DATETIME_OVERFLOW || (status == OMEN_OK && out[i].is_null))
             return error_set_default(error, OMEN_NOT_FOUND);
         if (status != OMEN_OK)
             return status;

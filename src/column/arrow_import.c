@@ -14,6 +14,7 @@
 #include "column/float_order.h"
 #include "column/row_group_private.h"
 #include "column/schema_private.h"
+#include "column/time_range.h"
 
 enum { BLOCK_ROWS = 1024 };
 
@@ -337,6 +338,22 @@ static omen_status import_integers(const struct import *import)
     return OMEN_OK;
 }
 
+/* Times that the calendar does not have, in rows that are no NULLs. */
+static omen_status check_times(const struct import *import)
+{
+    const struct column *column = import->column;
+    for (uint32_t i = 0; i < import->count; i++) {
+        omen_value value = {.type = import->definition->type};
+        if (column->width == 4)
+            value.as.i32 = ((const int32_t *)column->values)[import->slot + i];
+        else
+            value.as.i64 = ((const int64_t *)column->values)[import->slot + i];
+        if (!value_time_in_range(&value) && !slot_is_null(import, i))
+            return out_of_range(import, i, OMEN_DATETIME_OVERFLOW);
+    }
+    return OMEN_OK;
+}
+
 /* --- the other fixed widths --- */
 
 static void import_booleans(const struct import *import)
@@ -501,6 +518,11 @@ static omen_status import_values(const struct import *import)
     case OMEN_TYPE_CHAR:
     case OMEN_TYPE_BYTEA:
         return import_text(import);
+    case OMEN_TYPE_DATE:
+    case OMEN_TYPE_TIMESTAMP:
+    case OMEN_TYPE_TIMESTAMPTZ:
+        OMEN_TRY(import_integers(import));
+        return check_times(import);
     default:
         return import_integers(import);
     }

@@ -4,6 +4,7 @@
 #include "column/decimal.h"
 #include "column/float_order.h"
 #include "column/row_group_private.h"
+#include "column/time_range.h"
 #include "column/utf8.h"
 
 #define BROKEN(error, ...) error_set(error, OMEN_CORRUPTED, __VA_ARGS__)
@@ -48,7 +49,12 @@ static bool is_canonical(const struct column *column, uint32_t slot)
     if (column->type.id == OMEN_TYPE_DECIMAL)
         return decimal_fits(decimal_to_integer(((const omen_decimal *)column->values)[slot]),
                             column->type.precision);
-    return true;
+    omen_value value = {.type = column->type};
+    if (column->width == 4)
+        value.as.i32 = ((const int32_t *)column->values)[slot];
+    else if (column->width == 8)
+        value.as.i64 = ((const int64_t *)column->values)[slot];
+    return value_time_in_range(&value);
 }
 
 static bool cell_is_zero(const struct column *column, uint32_t slot)

@@ -16,6 +16,7 @@
 #include "column/decimal.h"
 #include "column/float_order.h"
 #include "column/schema_private.h"
+#include "column/time_range.h"
 #include "column/utf8.h"
 
 #define HIDDEN_KEY_NAME "omen_row_key"
@@ -379,6 +380,9 @@ omen_status schema_check_value(const struct schema *schema, uint32_t column, ome
                                    &padding, error));
         break;
     default:
+        if (!value_time_in_range(value))
+            return error_set(error, OMEN_DATETIME_OVERFLOW, "%s out of range for column \"%s\"",
+                             type_name(definition->type.id), definition->name);
         break;
     }
     value->type = definition->type;

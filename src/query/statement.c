@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "column/decimal.h"
+#include "column/time_range.h"
 #include "column/utf8.h"
-#include "sql/calendar.h"
 #include "sql/lexer.h"
 #include "sql/value_text.h"
 
@@ -151,20 +151,6 @@ static bool parameter_is_sound(const omen_value *value)
     }
 }
 
-/* Whether a date or time can be written as text, which begins in 4714 BC. */
-static bool time_in_range(const omen_value *value)
-{
-    switch (value->type.id) {
-    case OMEN_TYPE_DATE:
-        return value->as.i32 >= DATE_MIN && value->as.i32 < DATE_END;
-    case OMEN_TYPE_TIMESTAMP:
-    case OMEN_TYPE_TIMESTAMPTZ:
-        return value->as.i64 >= TIMESTAMP_MIN;
-    default:
-        return true;
-    }
-}
-
 /* What the value itself must be like, whatever it is for. */
 static omen_status check_parameter(const omen_value *value, size_t position, omen_error *error)
 {
@@ -177,7 +163,7 @@ static omen_status check_parameter(const omen_value *value, size_t position, ome
         !decimal_fits(decimal_to_integer(value->as.decimal), value->type.precision))
         return error_set(error, OMEN_OUT_OF_RANGE, "parameter $%zu has more digits than its type",
                          position + 1);
-    if (!time_in_range(value))
+    if (!value_time_in_range(value))
         return error_set(error, OMEN_DATETIME_OVERFLOW, "%s out of range in parameter $%zu",
                          value->type.id == OMEN_TYPE_DATE ? "date" : "timestamp", position + 1);
     if (value->type.id >= OMEN_TYPE_TEXT && value->type.id <= OMEN_TYPE_CHAR &&

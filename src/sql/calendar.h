@@ -10,23 +10,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "column/time_range.h"
+
 enum {
     DAYS_PER_ERA = 146097,
     DAYS_TO_1970 = 719468, /* from 0000-03-01 */
-    JULIAN_OF_1970 = 2440588,
-    YEAR_MIN = -4712, /* 4713 BC, where PostgreSQL's calendar begins */
+    YEAR_MIN = -4712,      /* 4713 BC, where PostgreSQL's calendar begins */
     YEAR_MAX = 5874897,
-    DATE_MIN = -JULIAN_OF_1970, /* 4714-11-24 BC */
-    DATE_END = 2147483494 - JULIAN_OF_1970,
 };
 
 #define US_PER_SECOND INT64_C(1000000)
 #define US_PER_MINUTE INT64_C(60000000)
 #define US_PER_HOUR   INT64_C(3600000000)
 #define US_PER_DAY    INT64_C(86400000000)
-
-/* The first microsecond of PostgreSQL's timestamps; the last is beyond 64 bits from 1970. */
-#define TIMESTAMP_MIN INT64_C(-210866803200000000)
 
 static inline int64_t days_from_civil(int64_t year, int month, int day)
 {

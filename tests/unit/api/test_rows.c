@@ -234,6 +234,38 @@ static void test_misuse(void **state)
     fixture_close(&fixture);
 }
 
+/* Dates and times beyond the calendar get in by no way, nor are they found. */
+static void test_times_out_of_range(void **state)
+{
+    struct fixture fixture = fixture_open();
+    omen_connection *c = fixture.connection;
+    omen_error error;
+    const char *names[] = {"at"};
+    expect(c, "CREATE TABLE times (d date PRIMARY KEY, at timestamp)", "");
+    omen_value row[] = {{.type.id = OMEN_TYPE_DATE, .as.i32 = -2440589},
+                        {.type.id = OMEN_TYPE_TIMESTAMP, .as.i64 = 0}};
+    assert_int_equal(omen_insert(c, "times", row, 1, &error), OMEN_DATETIME_OVERFLOW);
+    assert_string_equal(error.sqlstate, "22008");
+    assert_non_null(strstr(error.message, "\"d\""));
+    row[0].as.i32 = INT32_MAX;
+    assert_int_equal(omen_insert(c, "times", row, 1, &error), OMEN_DATETIME_OVERFLOW);
+    omen_row *found;
+    assert_int_equal(omen_get(c, "times", NULL, row, 1, &found, &error), OMEN_NOT_FOUND);
+    assert_int_equal(omen_delete(c, "times", row, 1, &error), OMEN_NOT_FOUND);
+    row[0].as.i32 = 0;
+    row[1].as.i64 = INT64_MIN;
+    assert_int_equal(omen_insert(c, "times", row, 1, &error), OMEN_DATETIME_OVERFLOW);
+    expect(c, "SELECT * FROM times WHERE d = date '1970-01-01'", "");
+    row[1].as.i64 = INT64_C(-210866803200000000);
+    assert_int_equal(omen_insert(c, "times", row, 1, &error), OMEN_OK);
+    row[1].as.i64--;
+    assert_int_equal(omen_update(c, "times", row, 1, names, &row[1], 1, &error),
+                     OMEN_DATETIME_OVERFLOW);
+    expect(c, "SELECT * FROM times WHERE d = date '1970-01-01'",
+           "1970-01-01|4714-11-24 00:00:00 BC\n");
+    fixture_close(&fixture);
+}
+
 /* Also where the parameter is exactly of the column's type. */
 static void test_times_without_text(void **state)
 {
@@ -348,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_life_of_a_row), cmocka_unit_test(test_insert_checks),
         cmocka_unit_test(test_text_keys),     cmocka_unit_test(test_scan_options),
         cmocka_unit_test(test_misuse),        cmocka_unit_test(test_misuse_of_rows),
+        cmocka_unit_test(test_times_out_of_range),
         cmocka_unit_test(test_times_without_text),
         cmocka_unit_test(test_no_leaks),
     };

@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "column/row_group.h"
 #include "column/schema.h"
+#include "column/time_range.h"
 
 #define assert_ok(call) assert_int_equal((call), OMEN_OK)
 
@@ -130,13 +131,23 @@ static inline omen_value random_value(struct random *random, omen_type type, uin
         value.as.i16 = (int16_t)random_integer(random, 16);
         break;
     case OMEN_TYPE_INTEGER:
-    case OMEN_TYPE_DATE:
         value.as.i32 = (int32_t)random_integer(random, 32);
         break;
+    case OMEN_TYPE_DATE:
+        value.as.i32 = (int32_t)random_integer(random, 32);
+        if (value.as.i32 < DATE_MIN)
+            value.as.i32 = DATE_MIN;
+        else if (value.as.i32 >= DATE_END)
+            value.as.i32 = DATE_END - 1;
+        break;
     case OMEN_TYPE_BIGINT:
+        value.as.i64 = random_integer(random, 64);
+        break;
     case OMEN_TYPE_TIMESTAMP:
     case OMEN_TYPE_TIMESTAMPTZ:
         value.as.i64 = random_integer(random, 64);
+        if (value.as.i64 < TIMESTAMP_MIN)
+            value.as.i64 = TIMESTAMP_MIN;
         break;
     case OMEN_TYPE_REAL:
         value.as.f32 = (float)random_double(random);

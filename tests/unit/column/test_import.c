@@ -194,6 +194,14 @@ static void test_conversions(void **state)
     NUMBER("tdm", int64_t, -86400000, date, OMEN_OK, -1);
     NUMBER("tdm", int64_t, 1, date, OMEN_DATETIME_OVERFLOW, 0);
     NUMBER("tdm", int64_t, INT64_C(86400000) << 32, date, OMEN_DATETIME_OVERFLOW, 0);
+    NUMBER("tdD", int32_t, -2440588, date, OMEN_OK, -2440588); /* 4714-11-24 BC */
+    NUMBER("tdD", int32_t, -2440589, date, OMEN_DATETIME_OVERFLOW, 0);
+    NUMBER("tdD", int32_t, 2145042905, date, OMEN_OK, 2145042905); /* 5874897-12-31 */
+    NUMBER("tdD", int32_t, 2145042906, date, OMEN_DATETIME_OVERFLOW, 0);
+    NUMBER("tsu:", int64_t, INT64_C(-210866803200000000), time, OMEN_OK,
+           INT64_C(-210866803200000000));
+    NUMBER("tsu:", int64_t, INT64_C(-210866803200000001), time, OMEN_DATETIME_OVERFLOW, 0);
+    NUMBER("tss:UTC", int64_t, INT64_C(-210866803201), zoned, OMEN_DATETIME_OVERFLOW, 0);
     NUMBER("tss:", int64_t, -1, time, OMEN_OK, -1000000);
     NUMBER("tss:", int64_t, INT64_MAX / 999999, time, OMEN_DATETIME_OVERFLOW, 0);
     NUMBER("tsm:", int64_t, 1234, time, OMEN_OK, 1234000);

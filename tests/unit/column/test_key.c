@@ -139,6 +139,8 @@ static void test_edges(void **state)
                              {.as.i64 = 0}, {.as.i64 = (INT64_C(1) << 53)},
                              {.as.i64 = (INT64_C(1) << 53) + 1}, {.as.i64 = INT64_MAX}};
     check_ascending((omen_type){.id = OMEN_TYPE_BIGINT}, integers, 7);
+    integers[0].as.i64 = TIMESTAMP_MIN;
+    integers[1].as.i64 = TIMESTAMP_MIN + 1;
     check_ascending((omen_type){.id = OMEN_TYPE_TIMESTAMP}, integers, 7); /* before 1970, too */
     omen_value doubles[] = {{.as.f64 = -INFINITY}, {.as.f64 = -1e308}, {.as.f64 = -5e-324},
                             {.as.f64 = -0.0}, {.as.f64 = 5e-324}, {.as.f64 = 1e308},
