@@ -66,9 +66,10 @@ OMEN_EXPORT omen_status omen_close(omen_database *database);
 OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_connect(omen_database *database, omen_connection **out,
                                                      omen_error *error);
 
-/* Makes the connection's running statement fail with CANCELLED (57014), as soon as it notices;
- * where none runs, nothing. The only function of a connection that any thread may call at any time
- * until omen_disconnect; no lock is taken, so a signal handler may too. */
+/* Makes the connection's running statement or writing call fail with CANCELLED (57014), as soon as
+ * it notices, also while it waits for another writer; where none runs, nothing. The only function
+ * of a connection that any thread may call at any time until omen_disconnect; no lock is taken, so
+ * a signal handler may too. */
 OMEN_EXPORT void omen_interrupt(omen_connection *connection);
 
 /* Ends the session. Statements and snapshots of it must be gone. NULL does nothing. */

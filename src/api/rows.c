@@ -93,6 +93,7 @@ omen_status omen_insert(omen_connection *connection, const char *table, const om
     struct write_set *set = NULL;
     if (connection == NULL || table == NULL || (values == NULL && row_count > 0))
         return api_invalid(error, "omen_insert needs connection, table and values");
+    session_begin(session_of(connection));
     OMEN_TRY(api_table(session_of(connection), table, &found, error));
     omen_status status = write_set_create(found, &set);
     if (status != OMEN_OK)
@@ -100,7 +101,7 @@ omen_status omen_insert(omen_connection *connection, const char *table, const om
     else
         status = insert_rows(found, values, row_count, set, error);
     if (status == OMEN_OK)
-        status = write_set_commit(set, false, error);
+        status = session_commit(session_of(connection), 0, set, error);
     write_set_destroy(set);
     table_release(found);
     return status;
@@ -115,6 +116,7 @@ omen_status omen_insert_arrow(omen_connection *connection, const char *table,
     if (connection == NULL || table == NULL || schema == NULL || array == NULL ||
         schema->release == NULL || array->release == NULL)
         return api_invalid(error, "omen_insert_arrow needs connection, table, schema and array");
+    session_begin(session_of(connection));
     OMEN_TRY(api_table(session_of(connection), table, &found, error));
     omen_status status = write_set_create(found, &set);
     if (status != OMEN_OK)
@@ -122,7 +124,7 @@ omen_status omen_insert_arrow(omen_connection *connection, const char *table,
     else
         status = write_set_insert_arrow(set, schema, array, error);
     if (status == OMEN_OK)
-        status = write_set_commit(set, false, error);
+        status = session_commit(session_of(connection), 0, set, error);
     write_set_destroy(set);
     table_release(found);
     return status;
@@ -173,7 +175,11 @@ static omen_status apply_change(struct session *session, struct change *change, 
     omen_status status = write_set_create(change->table, &set);
     if (status != OMEN_OK)
         return error_set_default(error, status);
-    txn_writer_lock(session->database->manager);
+    status = session_writer_lock(session, 0, error);
+    if (status != OMEN_OK) {
+        write_set_destroy(set);
+        return status;
+    }
     if (is_delete)
         status = write_set_delete(set, change->key, error);
     else
@@ -195,6 +201,7 @@ omen_status omen_update(omen_connection *connection, const char *table, const om
         return api_invalid(error, "omen_update needs connection, table, key, columns and values");
     struct session *session = session_of(connection);
     struct change change = {0};
+    session_begin(session);
     OMEN_TRY(api_table(session, table, &change.table, error));
     arena_init(&change.arena, session->database->allocator);
     omen_status status = take_key(change.table, key, key_count, &change.arena, change.key, error);
@@ -214,6 +221,7 @@ omen_status omen_delete(omen_connection *connection, const char *table, const om
         return api_invalid(error, "omen_delete needs connection, table and key");
     struct session *session = session_of(connection);
     struct change change = {0};
+    session_begin(session);
     OMEN_TRY(api_table(session, table, &change.table, error));
     arena_init(&change.arena, session->database->allocator);
     omen_status status = take_key(change.table, key, key_count, &change.arena, change.key, error);

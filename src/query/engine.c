@@ -120,15 +120,26 @@ static bool session_interrupted(void *context)
     return atomic_load_explicit(&session->interrupted, memory_order_relaxed);
 }
 
+/* What is left until the deadline, at least one millisecond; 0 where there is none. */
+static uint64_t time_left_ms(const struct session *session, uint64_t deadline_ns)
+{
+    const struct os *os = session->database->os;
+    if (deadline_ns == 0)
+        return 0;
+    uint64_t now = os->monotonic_ns(os);
+    return now < deadline_ns ? (deadline_ns - now + 999999) / 1000000 : 1;
+}
+
 static omen_engine_query query_of(struct session *session, const struct engine_text *text,
-                                  const omen_value *parameters, uint32_t parameter_count)
+                                  const omen_value *parameters, uint32_t parameter_count,
+                                  uint64_t deadline_ns)
 {
     return (omen_engine_query){
         .sql = text->text,
         .length = text->length,
         .parameters = parameters,
         .parameter_count = parameter_count,
-        .timeout_ms = session->settings.timeout_ms,
+        .timeout_ms = time_left_ms(session, deadline_ns),
         .interrupted = session_interrupted,
         .interrupt_context = session,
     };
@@ -136,11 +147,12 @@ static omen_engine_query query_of(struct session *session, const struct engine_t
 
 omen_status engine_query(struct session *session, const struct engine_text *text,
                          const omen_value *parameters, uint32_t parameter_count,
-                         struct ArrowArrayStream *out, omen_error *error)
+                         uint64_t deadline_ns, struct ArrowArrayStream *out, omen_error *error)
 {
     const struct engine_state *state;
     omen_engine_statement *statement;
-    const omen_engine_query query = query_of(session, text, parameters, parameter_count);
+    const omen_engine_query query =
+        query_of(session, text, parameters, parameter_count, deadline_ns);
     memset(out, 0, sizeof *out);
     OMEN_TRY(engine_of(session->database, &state, error));
     OMEN_TRY(engine_statement_open(session, text, &statement, error));
@@ -158,7 +170,7 @@ omen_status engine_explain(struct session *session, const struct engine_text *te
 {
     const struct engine_state *state;
     omen_engine_statement *statement;
-    const omen_engine_query query = query_of(session, text, parameters, parameter_count);
+    const omen_engine_query query = query_of(session, text, parameters, parameter_count, 0);
     memset(out, 0, sizeof *out);
     OMEN_TRY(engine_of(session->database, &state, error));
     OMEN_TRY(engine_statement_open(session, text, &statement, error));

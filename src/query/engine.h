@@ -9,11 +9,12 @@
 
 /* Runs a query in the engine at one read view of its own and counts it. Parameters are those of the
  * text, of its types; both are borrowed for the call. The stream keeps the session alive; it fails
- * with CANCELLED where the session is interrupted or its timeout passes.
+ * with CANCELLED where the session is interrupted or the deadline (as session_check's) passes.
  * Errors: ENGINE_MISSING where it cannot be loaded; the engine's; OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status engine_query(struct session *session, const struct engine_text *text,
                                          const omen_value *parameters, uint32_t parameter_count,
-                                         struct ArrowArrayStream *out, omen_error *error);
+                                         uint64_t deadline_ns, struct ArrowArrayStream *out,
+                                         omen_error *error);
 
 /* The engine's plan as a stream of one utf8 column. Runs and counts nothing. */
 OMEN_MUST_CHECK omen_status engine_explain(struct session *session, const struct engine_text *text,

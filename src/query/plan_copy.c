@@ -176,7 +176,6 @@ struct copy_run {
     struct plan *plan;
     struct run *run;
     const struct os *os;
-    uint64_t started_ns;
     int64_t file;
     struct csv_reader *reader;
     struct write_set *set;
@@ -184,23 +183,11 @@ struct copy_run {
     omen_value *row;
 };
 
-static omen_status check_cancelled(const struct copy_run *run, omen_error *error)
-{
-    const struct session *session = run->plan->session;
-    uint64_t timeout_ms = session->settings.timeout_ms;
-    if (atomic_load_explicit(&session->interrupted, memory_order_relaxed))
-        return error_set(error, OMEN_CANCELLED, "canceling statement due to user request");
-    if (timeout_ms != 0 &&
-        (run->os->monotonic_ns(run->os) - run->started_ns) / 1000000 >= timeout_ms)
-        return error_set(error, OMEN_CANCELLED, "canceling statement due to statement timeout");
-    return OMEN_OK;
-}
-
 static omen_status read_file(void *context, char *buffer, size_t capacity, size_t *length,
                              omen_error *error)
 {
     struct copy_run *run = context;
-    OMEN_TRY(check_cancelled(run, error));
+    OMEN_TRY(session_check(run->plan->session, run->run->deadline_ns, error));
     return run->os->file_read(run->os, run->file, buffer, capacity, length, error);
 }
 
@@ -352,14 +339,13 @@ omen_status copy_run(struct plan *plan, struct run *given, uint64_t *rows, omen_
     struct allocator *allocator = plan->session->database->allocator;
     struct copy_run run = {
         .plan = plan, .run = given, .os = plan->session->database->os, .file = -1};
-    run.started_ns = run.os->monotonic_ns(run.os);
     arena_init(&run.row_arena, allocator);
     *rows = 0;
     omen_status status = copy_open(&run, error);
     if (status == OMEN_OK)
         status = copy_records(&run, rows, error);
     if (status == OMEN_OK)
-        status = write_set_commit(run.set, false, error);
+        status = session_commit(plan->session, given->deadline_ns, run.set, error);
     if (status != OMEN_OK)
         *rows = 0;
     csv_destroy(run.reader);

@@ -150,7 +150,8 @@ static omen_status insert_all(struct inserting *inserting, omen_error *error)
     for (uint32_t i = 0; i < bound->column_count; i++)
         inserting->given[bound->columns[i]] = true;
     OMEN_TRY(bound->query != NULL ? insert_query(inserting, error) : insert_rows(inserting, error));
-    return write_set_commit(inserting->set, false, error);
+    return session_commit(inserting->run->session, inserting->run->deadline_ns, inserting->set,
+                          error);
 }
 
 omen_status insert_run(struct plan *plan, struct run *run, uint64_t *rows, omen_error *error)
@@ -198,7 +199,8 @@ static omen_status change_by_key(struct plan *plan, struct run *run, struct writ
     struct evaluation evaluation = run_evaluation(run);
     struct row_ref row;
     session_count(&run->session->route_index, 1);
-    txn_writer_lock(manager); /* so that the row found stays the newest */
+    /* With the lock, so that the row found stays the newest. */
+    OMEN_TRY(session_writer_lock(run->session, run->deadline_ns, error));
     omen_status status = lookup_run(plan->rows.lookup, run->session, &evaluation, &row, error);
     if (status == OMEN_OK && row.group != NULL) {
         status = change_row(plan, run, &row, set, error);
@@ -251,7 +253,8 @@ static omen_status change_once(struct plan *plan, struct run *run, bool locked, 
     if (status == OMEN_OK)
         status = gather_changes(plan, &stream, set, values, error);
     if (status == OMEN_OK)
-        status = write_set_commit(set, locked, error);
+        status = locked ? write_set_commit(set, true, error)
+                        : session_commit(run->session, run->deadline_ns, set, error);
     if (status == OMEN_OK)
         *rows = write_set_row_count(set);
     write_set_destroy(set);
@@ -272,7 +275,7 @@ static omen_status change_by_engine(struct plan *plan, struct run *run, uint64_t
             *error = failure;
         return status;
     }
-    txn_writer_lock(manager);
+    OMEN_TRY(session_writer_lock(run->session, run->deadline_ns, error));
     omen_status status = change_once(plan, run, true, rows, error);
     txn_writer_unlock(manager);
     return status;

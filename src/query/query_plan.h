@@ -42,7 +42,8 @@ struct run {
     struct session *session;
     const omen_value *parameters; /* of the plan's types */
     uint32_t parameter_count;
-    int64_t now; /* microseconds since 1970, where the plan uses it */
+    int64_t now;          /* microseconds since 1970, where the plan uses it */
+    uint64_t deadline_ns; /* monotonic: statement_timeout from the start of the run; 0 = none */
     struct arena *scratch;
     enum route route; /* taken: set by running */
 };

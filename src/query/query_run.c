@@ -163,7 +163,7 @@ omen_status query_run_engine(struct query_plan *plan, struct run *run, struct Ar
     memset(out, 0, sizeof *out);
     OMEN_TRY(query_engine_text(plan, error));
     OMEN_TRY(engine_parameters(plan->text, run, &parameters, &count, error));
-    return engine_query(run->session, plan->text, parameters, count, out, error);
+    return engine_query(run->session, plan->text, parameters, count, run->deadline_ns, out, error);
 }
 
 omen_status query_explain_engine(struct query_plan *plan, struct run *run,

@@ -1,4 +1,4 @@
-/* session.c - making and releasing sessions. */
+/* session.c - making and releasing sessions; what their statements wait for. */
 #include "query/session.h"
 
 omen_status session_create(struct database *database, struct session **out, omen_error *error)
@@ -29,4 +29,44 @@ void session_release(struct session *session)
     struct database *database = session->database;
     allocator_free(database->allocator, session, sizeof *session);
     database_release(database);
+}
+
+/* --- waiting --- */
+
+omen_status session_check(const struct session *session, uint64_t deadline_ns, omen_error *error)
+{
+    const struct os *os = session->database->os;
+    if (atomic_load_explicit(&session->interrupted, memory_order_relaxed))
+        return error_set(error, OMEN_CANCELLED, "canceling statement due to user request");
+    if (deadline_ns != 0 && os->monotonic_ns(os) >= deadline_ns)
+        return error_set(error, OMEN_CANCELLED, "canceling statement due to statement timeout");
+    return OMEN_OK;
+}
+
+struct waiter {
+    const struct session *session;
+    uint64_t deadline_ns;
+};
+
+static omen_status ask_waiter(void *context, omen_error *error)
+{
+    const struct waiter *waiter = context;
+    return session_check(waiter->session, waiter->deadline_ns, error);
+}
+
+omen_status session_writer_lock(const struct session *session, uint64_t deadline_ns,
+                                omen_error *error)
+{
+    struct waiter waiter = {session, deadline_ns};
+    const struct txn_patience patience = {.ask = ask_waiter, .context = &waiter};
+    return txn_writer_lock_patiently(session->database->manager, &patience, error);
+}
+
+omen_status session_commit(const struct session *session, uint64_t deadline_ns,
+                           struct write_set *set, omen_error *error)
+{
+    OMEN_TRY(session_writer_lock(session, deadline_ns, error));
+    omen_status status = write_set_commit(set, true, error);
+    txn_writer_unlock(session->database->manager);
+    return status;
 }

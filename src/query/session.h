@@ -11,12 +11,13 @@
 
 #include "query/settings.h"
 #include "store/database.h"
+#include "table/table.h"
 
 struct session {
     atomic_uint references;
     struct database *database; /* retained */
-    /* Set by omen_interrupt from any thread, cleared where a statement begins; relaxed, because it
-     * orders nothing else. */
+    /* Set by omen_interrupt from any thread, cleared where a statement or a writing call begins;
+     * relaxed, because it orders nothing else. */
     atomic_bool interrupted;
     atomic_bool closed;       /* by omen_disconnect: statements that are left run no more */
     struct settings settings; /* the connection's */
@@ -30,6 +31,26 @@ OMEN_MUST_CHECK omen_status session_create(struct database *database, struct ses
                                            omen_error *error);
 struct session *session_retain(struct session *session);
 void session_release(struct session *session); /* NULL does nothing; any thread */
+
+/* A statement or a writing call begins: interrupts so far were not for it. */
+static inline void session_begin(struct session *session)
+{
+    atomic_store_explicit(&session->interrupted, false, memory_order_relaxed);
+}
+
+/* Whether what the session runs may go on. Errors: CANCELLED where it was interrupted, or where the
+ * clock has reached `deadline_ns` (monotonic; 0 = never). */
+OMEN_MUST_CHECK omen_status session_check(const struct session *session, uint64_t deadline_ns,
+                                          omen_error *error);
+
+/* Waits for the writer lock. Errors: as session_check, and then it is not held. */
+OMEN_MUST_CHECK omen_status session_writer_lock(const struct session *session, uint64_t deadline_ns,
+                                                omen_error *error);
+
+/* Commits a write set, the writer lock taken for it. Errors: as session_check while it waits; as
+ * write_set_commit. */
+OMEN_MUST_CHECK omen_status session_commit(const struct session *session, uint64_t deadline_ns,
+                                           struct write_set *set, omen_error *error);
 
 static inline void session_count(atomic_uint_fast64_t *counter, uint64_t by)
 {

@@ -339,7 +339,7 @@ static omen_status begin_run(struct statement *statement, const omen_value *para
     struct session *session = statement->session;
     forget_result(statement);
     OMEN_TRY(check_open(session, error));
-    atomic_store_explicit(&session->interrupted, false, memory_order_relaxed);
+    session_begin(session);
     if (count != statement_parameter_count(statement))
         return error_set(error, OMEN_INVALID_ARGUMENT,
                          "the statement takes %u parameters, %zu were given",
@@ -356,8 +356,11 @@ static omen_status begin_run(struct statement *statement, const omen_value *para
         OMEN_TRY(widen_plan(statement, &parameters, count, error));
         OMEN_TRY(fit_parameters(statement, parameters, count, &run->parameters, error));
     }
+    const struct os *os = session->database->os;
     if (statement->plans[0]->uses_now)
-        run->now = session->database->os->wall_clock_us(session->database->os);
+        run->now = os->wall_clock_us(os);
+    if (session->settings.timeout_ms != 0)
+        run->deadline_ns = os->monotonic_ns(os) + session->settings.timeout_ms * 1000000;
     return OMEN_OK;
 }
 

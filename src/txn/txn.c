@@ -1,6 +1,6 @@
 /* txn.c - snapshot slots, the watermark, and the commit pipeline.
  *
- *   manager: published | shares | writer lock, last | slots: [chunk of 64] -> [chunk] -> ...
+ *   manager: published | shares | writing, last | slots: [chunk of 64] -> [chunk] -> ...
  *   slot:    one cache line; 0 = free, else the registered timestamp
  *
  * Chunks are only ever added, so a slot can be read and released without a lock.
@@ -26,7 +26,7 @@
 #include "base/assert.h"
 #include "os/thread.h"
 
-enum { CHUNK_SLOTS = 64 };
+enum { CHUNK_SLOTS = 64, WAIT_MS = 10 };
 
 struct snapshot_slot {
     _Alignas(64) _Atomic uint64_t timestamp;
@@ -41,8 +41,10 @@ struct txn_manager {
     struct snapshot_chunk first; /* holds the alignment */
     _Alignas(64) _Atomic uint64_t published;
     _Atomic uint64_t shares;
-    _Alignas(64) struct mutex writer;
-    uint64_t last;       /* newest timestamp given out; guarded by writer */
+    _Alignas(64) struct mutex turn; /* guards `writing` */
+    struct condition turn_over;
+    bool writing;        /* somebody holds the writer lock */
+    uint64_t last;       /* newest timestamp given out; guarded by the writer lock */
     struct mutex growth; /* guards the making of chunks */
     struct allocator *allocator;
 };
@@ -54,7 +56,8 @@ omen_status txn_manager_create(struct allocator *allocator, struct txn_manager *
     if (manager == NULL)
         return OMEN_OUT_OF_MEMORY;
     manager->allocator = allocator;
-    mutex_init(&manager->writer);
+    mutex_init(&manager->turn);
+    condition_init(&manager->turn_over);
     mutex_init(&manager->growth);
     manager->last = 1;
     atomic_store(&manager->published, 1);
@@ -78,7 +81,8 @@ void txn_manager_destroy(struct txn_manager *manager)
         allocator_free(manager->allocator, chunk, sizeof *chunk);
         chunk = next;
     }
-    mutex_destroy(&manager->writer);
+    condition_destroy(&manager->turn_over);
+    mutex_destroy(&manager->turn);
     mutex_destroy(&manager->growth);
     allocator_free(manager->allocator, manager, sizeof *manager);
 }
@@ -227,14 +231,42 @@ bool txn_lifetime_readable(const struct txn_manager *manager, uint64_t begin, ui
 
 /* --- writing --- */
 
+omen_status txn_writer_lock_patiently(struct txn_manager *manager,
+                                      const struct txn_patience *patience, omen_error *error)
+{
+    omen_status status = OMEN_OK;
+    mutex_lock(&manager->turn);
+    while (manager->writing && status == OMEN_OK) {
+        condition_wait_ms(&manager->turn_over, &manager->turn, WAIT_MS);
+        if (manager->writing)
+            status = patience->ask(patience->context, error);
+    }
+    if (status == OMEN_OK)
+        manager->writing = true;
+    mutex_unlock(&manager->turn);
+    return status;
+}
+
+static omen_status endless(void *context, omen_error *error)
+{
+    (void)context, (void)error;
+    return OMEN_OK;
+}
+
 void txn_writer_lock(struct txn_manager *manager)
 {
-    mutex_lock(&manager->writer);
+    const struct txn_patience patience = {.ask = endless};
+    omen_status status = txn_writer_lock_patiently(manager, &patience, NULL);
+    OMEN_ASSERT(status == OMEN_OK);
 }
 
 void txn_writer_unlock(struct txn_manager *manager)
 {
-    mutex_unlock(&manager->writer);
+    mutex_lock(&manager->turn);
+    OMEN_ASSERT(manager->writing);
+    manager->writing = false;
+    condition_wake_one(&manager->turn_over);
+    mutex_unlock(&manager->turn);
 }
 
 uint64_t txn_next_timestamp(struct txn_manager *manager)

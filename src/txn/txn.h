@@ -94,6 +94,18 @@ struct txn_participant {
 void txn_writer_lock(struct txn_manager *manager);
 void txn_writer_unlock(struct txn_manager *manager);
 
+/* What a waiting writer asks every few milliseconds: whether it may wait on. */
+struct txn_patience {
+    omen_status (*ask)(void *context, omen_error *error);
+    void *context;
+};
+
+/* As txn_writer_lock, but gives up as soon as `patience` has another answer than OK: the lock is
+ * then not held, and the answer is returned. */
+OMEN_MUST_CHECK omen_status txn_writer_lock_patiently(struct txn_manager *manager,
+                                                      const struct txn_patience *patience,
+                                                      omen_error *error);
+
 /* Runs the pipeline over the participants, all or nothing, at one new timestamp. The caller
  * holds the writer lock. `*timestamp` (may be NULL) gets the commit's timestamp. */
 OMEN_MUST_CHECK omen_status txn_commit(struct txn_manager *manager,
