@@ -12,8 +12,8 @@
 
 enum {
     JULIAN_OF_1970 = 2440588,
-    DATE_MIN = -JULIAN_OF_1970,              /* in days from 1970-01-01 */
-    DATE_END = 2147483494 - JULIAN_OF_1970,  /* the first day that is none */
+    DATE_MIN = -JULIAN_OF_1970,             /* in days from 1970-01-01 */
+    DATE_END = 2147483494 - JULIAN_OF_1970, /* the first day that is none */
 };
 
 /* The first timestamp, in microseconds from 1970. */

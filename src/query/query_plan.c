@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "sql/condition_order.h"
 #include "sql/decorrelate.h"
 #include "sql/simplify.h"
 #include "sql/value_text.h"
@@ -124,6 +125,7 @@ static omen_status plan_select(struct query_plan *plan, omen_error *error)
 omen_status query_plan_make(struct query_plan *plan, omen_error *error)
 {
     const struct query *query = plan->query;
+    query_order_conditions(plan->query, plan->arena);
     plan->names = arena_alloc(plan->arena, query->target_count * sizeof *plan->names);
     if (plan->names == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);

@@ -144,6 +144,9 @@ static void test_computed_by_the_core(void **state)
     expect(c, "SELECT 1 / other FROM t WHERE id = 7", "null\n");
     expect(c, "SELECT id FROM t WHERE id = 5 AND 1 / (other - 5) = 1", "ERROR 22012");
     expect(c, "SELECT id FROM t WHERE id = 6 AND 1 / (other - 5) = 1", ""); /* no such row */
+    expect(c, "SELECT id FROM t WHERE id = 5 AND 1 / (other - 5) = 1 AND other <> 5", "");
+    expect(c, "SELECT id FROM t WHERE id = 5 AND 1 / (other - 5) > 1 AND other + 0 * other <> 5",
+           "ERROR 22012"); /* it computes as much as the one before it */
     expect(c, "SELECT id FROM t WHERE id = true", "ERROR 42883");
     expect(c, "SELECT id FROM t WHERE id = '5'::text", "ERROR 42883");
     expect(c, "SELECT id FROM t WHERE id = date '2024-01-01'", "ERROR 42883");
