@@ -1,7 +1,7 @@
 /* checksum.h - the one checksum of everything on disk: XXH3, 64 bits.
  *
- * It finds damage, not malice. A seed ties the sum to a place (a file's salt, an LSN), so that bytes
- * that were right elsewhere are wrong here.
+ * It finds damage, not malice. A seed ties the sum to a place (a file's salt, an LSN), so that
+ * bytes that were right elsewhere are wrong here.
  *
  * Source: xxHash 0.8 (XXH3_64bits_withSeed); the value for given bytes and seed never changes.
  */

@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/types.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 
@@ -64,6 +66,14 @@ static void real_library_close(const struct os *os, void *library)
 static const char *real_environment(const struct os *os, const char *name)
 {
     return getenv(name);
+}
+
+static void real_process_name(const struct os *os, char *buffer, size_t capacity)
+{
+    snprintf(buffer, capacity, "%ld (%.64s)", (long)getpid(), program_invocation_short_name);
+    for (char *at = buffer; *at != '\0'; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
 }
 
 static omen_status real_own_folder(const struct os *os, char *buffer, size_t capacity,
@@ -132,5 +142,6 @@ const struct os os_real = {
     .library_symbol = real_library_symbol,
     .library_close = real_library_close,
     .environment = real_environment,
+    .process_name = real_process_name,
     .own_folder = real_own_folder,
 };

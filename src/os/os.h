@@ -103,6 +103,10 @@ struct os {
     /* An environment variable, or NULL. */
     const char *(*environment)(const struct os *os, const char *name);
 
+    /* Writes "PID (PROGRAM)" of this process, printable and zero-terminated; cut where it does not
+     * fit. Cannot fail. */
+    void (*process_name)(const struct os *os, char *buffer, size_t capacity);
+
     /* Writes the folder that holds this library (or the program it is linked into), without a
      * final slash and zero-terminated. Errors: IO_ERROR; LIMIT_EXCEEDED where it does not fit. */
     omen_status (*own_folder)(const struct os *os, char *buffer, size_t capacity,

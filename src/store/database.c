@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "column/utf8.h"
+#include "store/definition.h"
 
 enum { MAINTAIN_ROWS_DEFAULT = 1 << 20 };
 
@@ -86,25 +86,11 @@ omen_status database_close(struct database *database)
     return OMEN_OK;
 }
 
-static omen_status check_name(const char *name, omen_error *error)
-{
-    size_t length = strlen(name);
-    if (length == 0)
-        return error_set(error, OMEN_INVALID_TABLE, "a table needs a name");
-    if (length > SCHEMA_NAME_BYTES_MAX)
-        return error_set(error, OMEN_NAME_TOO_LONG,
-                         "identifier \"%.64s...\" is longer than %d bytes", name,
-                         SCHEMA_NAME_BYTES_MAX);
-    if (!utf8_is_valid((const uint8_t *)name, length))
-        return error_set(error, OMEN_INVALID_ENCODING, "a table name is not valid UTF-8");
-    return OMEN_OK;
-}
-
 omen_status database_create_table(struct database *database, const char *name,
                                   struct schema *schema, omen_error *error)
 {
     struct table *table = NULL;
-    OMEN_TRY(check_name(name, error));
+    OMEN_TRY(definition_check_name(name, error));
     omen_status status = table_create(database->allocator, database->manager, name, schema, &table);
     if (status != OMEN_OK)
         return error_set_default(error, status);
