@@ -172,6 +172,7 @@ static omen_status apply_change(struct session *session, struct change *change, 
                                 bool is_delete, omen_error *error)
 {
     struct write_set *set;
+    struct txn_ticket ticket;
     omen_status status = write_set_create(change->table, &set);
     if (status != OMEN_OK)
         return error_set_default(error, status);
@@ -186,8 +187,8 @@ static omen_status apply_change(struct session *session, struct change *change, 
         status = write_set_update(set, change->key, change->columns, change->values,
                                   (uint32_t)column_count, error);
     if (status == OMEN_OK)
-        status = write_set_commit(set, true, error);
-    txn_writer_unlock(session->database->manager);
+        status = session_commit_locked(session, set, &ticket, error);
+    status = session_writer_unlock(session, status, &ticket, error);
     write_set_destroy(set);
     return status;
 }

@@ -456,35 +456,71 @@ static omen_status apply_filters(const struct lookup *lookup, struct evaluation 
     return status;
 }
 
+/* The key that the statement asks for; `*found` false where no row can have it. */
+static omen_status find_key(struct lookup *lookup, struct evaluation *evaluation,
+                            struct index_key *key, bool *found, omen_error *error)
+{
+    const struct schema *schema = table_schema(lookup->table);
+    OMEN_TRY(gather_key(lookup, evaluation, found, error));
+    if (!*found)
+        return OMEN_OK;
+    if (schema->key_kind == INDEX_WORD && schema->key_count == 1) {
+        *key = index_key_word(key_word(lookup->key));
+        return OMEN_OK;
+    }
+    omen_status status = key_encode(schema, lookup->key, evaluation->arena, key, error);
+    if (status != OMEN_LIMIT_EXCEEDED)
+        return status;
+    *found = false; /* longer than any stored key */
+    return OMEN_OK;
+}
+
+static omen_status find_row(struct lookup *lookup, uint64_t snapshot, struct index_key key,
+                            struct row_ref *row, omen_error *error)
+{
+    struct read_view view = {.snapshot = snapshot};
+    omen_status status = table_get_encoded(lookup->table, &view, key, row);
+    return status == OMEN_OK || status == OMEN_NOT_FOUND ? OMEN_OK
+                                                         : error_set_default(error, status);
+}
+
+/* Lets the row go where a filter is not true of it. */
+static omen_status filter_row(const struct lookup *lookup, struct evaluation *evaluation,
+                              struct row_ref *row, omen_error *error)
+{
+    return row->group == NULL || lookup->filter_count == 0
+               ? OMEN_OK
+               : apply_filters(lookup, evaluation, row, error);
+}
+
 omen_status lookup_run(struct lookup *lookup, struct session *session,
                        struct evaluation *evaluation, struct row_ref *row, omen_error *error)
 {
-    struct schema *schema = table_schema(lookup->table);
     struct index_key key;
     struct snapshot snapshot;
     bool found;
     *row = (struct row_ref){0};
-    OMEN_TRY(gather_key(lookup, evaluation, &found, error));
+    OMEN_TRY(find_key(lookup, evaluation, &key, &found, error));
     if (!found)
         return OMEN_OK;
-    if (schema->key_kind == INDEX_WORD && schema->key_count == 1) {
-        key = index_key_word(key_word(lookup->key));
-    } else {
-        omen_status encoded = key_encode(schema, lookup->key, evaluation->arena, &key, error);
-        if (encoded == OMEN_LIMIT_EXCEEDED) /* longer than any stored key */
-            return OMEN_OK;
-        OMEN_TRY(encoded);
-    }
     omen_status status = snapshot_acquire(session->database->manager, &snapshot);
     if (status != OMEN_OK)
         return error_set_default(error, status);
-    struct read_view view = {.snapshot = snapshot.timestamp};
-    status = table_get_encoded(lookup->table, &view, key, row);
+    status = find_row(lookup, snapshot.timestamp, key, row, error);
     /* The row is pinned and never changes: its snapshot is no longer needed. */
     snapshot_release(&snapshot);
-    if (status == OMEN_NOT_FOUND)
+    return status == OMEN_OK ? filter_row(lookup, evaluation, row, error) : status;
+}
+
+omen_status lookup_newest(struct lookup *lookup, struct evaluation *evaluation, struct row_ref *row,
+                          omen_error *error)
+{
+    struct index_key key;
+    bool found;
+    *row = (struct row_ref){0};
+    OMEN_TRY(find_key(lookup, evaluation, &key, &found, error));
+    if (!found)
         return OMEN_OK;
-    if (status != OMEN_OK)
-        return error_set_default(error, status);
-    return lookup->filter_count == 0 ? OMEN_OK : apply_filters(lookup, evaluation, row, error);
+    OMEN_TRY(find_row(lookup, TXN_NEWEST, key, row, error));
+    return filter_row(lookup, evaluation, row, error);
 }

@@ -48,6 +48,11 @@ OMEN_MUST_CHECK omen_status lookup_run(struct lookup *lookup, struct session *se
                                        struct evaluation *evaluation, struct row_ref *row,
                                        omen_error *error);
 
+/* The same row as the next commit would find it, published or not. The caller holds the writer
+ * lock. */
+OMEN_MUST_CHECK omen_status lookup_newest(struct lookup *lookup, struct evaluation *evaluation,
+                                          struct row_ref *row, omen_error *error);
+
 /* evaluation->read_column for a row that is a struct row_ref. */
 omen_status lookup_read_column(void *row, const struct expression *column, omen_value *out);
 

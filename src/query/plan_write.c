@@ -195,21 +195,22 @@ static omen_status change_row(struct plan *plan, struct run *run, const struct r
 static omen_status change_by_key(struct plan *plan, struct run *run, struct write_set *set,
                                  omen_error *error)
 {
-    struct txn_manager *manager = run->session->database->manager;
     struct evaluation evaluation = run_evaluation(run);
     struct row_ref row;
+    struct txn_ticket ticket;
     session_count(&run->session->route_index, 1);
-    /* With the lock, so that the row found stays the newest. */
+    /* With the lock, so that the row found stays the newest. It may not be durable yet, but then
+     * neither is what is made of it, and what is answered without a commit waits for it. */
     OMEN_TRY(session_writer_lock(run->session, run->deadline_ns, error));
-    omen_status status = lookup_run(plan->rows.lookup, run->session, &evaluation, &row, error);
-    if (status == OMEN_OK && row.group != NULL) {
+    omen_status status = lookup_newest(plan->rows.lookup, &evaluation, &row, error);
+    bool found = status == OMEN_OK && row.group != NULL;
+    if (found) {
         status = change_row(plan, run, &row, set, error);
         if (status == OMEN_OK)
-            status = write_set_commit(set, true, error);
+            status = session_commit_locked(run->session, set, &ticket, error);
         row_ref_release(&row);
     }
-    txn_writer_unlock(manager);
-    return status;
+    return session_writer_unlock(run->session, status, found ? &ticket : NULL, error);
 }
 
 /* --- UPDATE and DELETE by the engine --- */
@@ -241,8 +242,9 @@ static omen_status gather_changes(struct plan *plan, struct ArrowArrayStream *st
     return status == OMEN_END_OF_DATA ? OMEN_OK : status;
 }
 
-static omen_status change_once(struct plan *plan, struct run *run, bool locked, uint64_t *rows,
-                               omen_error *error)
+/* With `ticket` the caller holds the writer lock and waits; NULL: done here. */
+static omen_status change_once(struct plan *plan, struct run *run, struct txn_ticket *ticket,
+                               uint64_t *rows, omen_error *error)
 {
     struct ArrowArrayStream stream;
     struct write_set *set = NULL;
@@ -253,22 +255,23 @@ static omen_status change_once(struct plan *plan, struct run *run, bool locked, 
     if (status == OMEN_OK)
         status = gather_changes(plan, &stream, set, values, error);
     if (status == OMEN_OK)
-        status = locked ? write_set_commit(set, true, error)
-                        : session_commit(run->session, run->deadline_ns, set, error);
+        status = ticket != NULL ? session_commit_locked(run->session, set, ticket, error)
+                                : session_commit(run->session, run->deadline_ns, set, error);
     if (status == OMEN_OK)
         *rows = write_set_row_count(set);
     write_set_destroy(set);
     return status;
 }
 
-/* READ COMMITTED: a conflict is never the user's to see. */
+/* READ COMMITTED: a conflict is never the user's to see. What it conflicts with has been published
+ * by the time the commit has failed, so that the next run sees it. */
 static omen_status change_by_engine(struct plan *plan, struct run *run, uint64_t *rows,
                                     omen_error *error)
 {
     struct txn_manager *manager = run->session->database->manager;
     for (int runs = 0; runs < RUNS_WITHOUT_LOCK; runs++) {
         omen_error failure = {.status = OMEN_OK};
-        omen_status status = change_once(plan, run, false, rows, &failure);
+        omen_status status = change_once(plan, run, NULL, rows, &failure);
         if (status == OMEN_SERIALIZATION_FAILURE)
             continue;
         if (status != OMEN_OK && error != NULL)
@@ -276,9 +279,12 @@ static omen_status change_by_engine(struct plan *plan, struct run *run, uint64_t
         return status;
     }
     OMEN_TRY(session_writer_lock(run->session, run->deadline_ns, error));
-    omen_status status = change_once(plan, run, true, rows, error);
-    txn_writer_unlock(manager);
-    return status;
+    /* The snapshot to come has everything: nobody commits any more. */
+    struct txn_ticket ticket = txn_newest(manager);
+    omen_status status = txn_settle(manager, &ticket, error);
+    if (status == OMEN_OK)
+        status = change_once(plan, run, &ticket, rows, error);
+    return session_writer_unlock(run->session, status, &ticket, error);
 }
 
 omen_status change_run(struct plan *plan, struct run *run, uint64_t *rows, omen_error *error)

@@ -62,11 +62,32 @@ omen_status session_writer_lock(const struct session *session, uint64_t deadline
     return txn_writer_lock_patiently(session->database->manager, &patience, error);
 }
 
+omen_status session_writer_unlock(const struct session *session, omen_status status,
+                                  const struct txn_ticket *ticket, omen_error *error)
+{
+    struct txn_manager *manager = session->database->manager;
+    if (status == OMEN_OK && ticket != NULL) {
+        txn_writer_unlock(manager);
+        return txn_wait(manager, ticket, error);
+    }
+    struct txn_ticket newest = txn_newest(manager);
+    txn_writer_unlock(manager);
+    OMEN_TRY(txn_settle(manager, &newest, error));
+    return status;
+}
+
+omen_status session_commit_locked(const struct session *session, struct write_set *set,
+                                  struct txn_ticket *ticket, omen_error *error)
+{
+    return write_set_commit_locked(
+        set, session->settings.relaxed_commit ? TXN_RELAXED : TXN_DURABLE, ticket, error);
+}
+
 omen_status session_commit(const struct session *session, uint64_t deadline_ns,
                            struct write_set *set, omen_error *error)
 {
+    struct txn_ticket ticket;
     OMEN_TRY(session_writer_lock(session, deadline_ns, error));
-    omen_status status = write_set_commit(set, true, error);
-    txn_writer_unlock(session->database->manager);
-    return status;
+    omen_status status = session_commit_locked(session, set, &ticket, error);
+    return session_writer_unlock(session, status, &ticket, error);
 }

@@ -47,8 +47,20 @@ OMEN_MUST_CHECK omen_status session_check(const struct session *session, uint64_
 OMEN_MUST_CHECK omen_status session_writer_lock(const struct session *session, uint64_t deadline_ns,
                                                 omen_error *error);
 
-/* Commits a write set, the writer lock taken for it. Errors: as session_check while it waits; as
- * write_set_commit. */
+/* Gives the writer lock up, and waits as the outcome of what was done under it demands: for its
+ * commit, or, where it failed or committed nothing (`ticket` NULL), until what it has seen is
+ * published. Gives `status`, or why waiting failed. */
+OMEN_MUST_CHECK omen_status session_writer_unlock(const struct session *session, omen_status status,
+                                                  const struct txn_ticket *ticket,
+                                                  omen_error *error);
+
+/* Commits a write set as synchronous_commit says; the caller holds the writer lock. */
+OMEN_MUST_CHECK omen_status session_commit_locked(const struct session *session,
+                                                  struct write_set *set, struct txn_ticket *ticket,
+                                                  omen_error *error);
+
+/* The same, the writer lock taken for it and what it ends in waited for. Errors: as session_check
+ * while it waits for the lock; as write_set_commit. */
 OMEN_MUST_CHECK omen_status session_commit(const struct session *session, uint64_t deadline_ns,
                                            struct write_set *set, omen_error *error);
 

@@ -13,6 +13,7 @@ enum setting_kind {
     SETTING_IGNORED, /* any value; shown as `values` */
     SETTING_ROUTE,
     SETTING_STRICT,
+    SETTING_COMMIT,
     SETTING_TIMEOUT,
     SETTING_ZONE,
     SETTING_NAME,
@@ -52,6 +53,8 @@ static const struct setting known_settings[] = {
     {"standard_conforming_strings", SETTING_FIXED, "on|true|yes|1",
      "Backslashes are plain characters in '...'."},
     {"statement_timeout", SETTING_TIMEOUT, "", "Longest time of a statement; 0 = no limit."},
+    {"synchronous_commit", SETTING_COMMIT, "",
+     "Whether commits wait until they are on disk: on or off."},
     {"timezone", SETTING_ZONE, "UTC|Etc/UTC|GMT|Etc/GMT|Zulu|Universal|UCT|Z|0|+0|+00|+00:00|-0|00",
      "Time zone of timestamps with time zone."},
     {"transaction_isolation", SETTING_FIXED, "read committed", "Isolation of this transaction."},
@@ -196,6 +199,20 @@ static omen_status set_fixed(const struct setting *setting, const char *value, o
                      setting->name);
 }
 
+/* on or off; PostgreSQL's other levels are about standby servers. */
+static omen_status read_commit(const struct setting *setting, const char *value, bool *relaxed,
+                               omen_error *error)
+{
+    bool durable = true;
+    if (value != NULL && !read_boolean(value, &durable)) {
+        if (is_among("local|remote_write|remote_apply", value))
+            return set_fixed(setting, value, error);
+        return bad_value(setting, value, error);
+    }
+    *relaxed = !durable;
+    return OMEN_OK;
+}
+
 /* As PostgreSQL keeps application_name: ASCII, cut. */
 static void store_name(char name[SETTING_TEXT_BYTES], const char *value)
 {
@@ -236,6 +253,9 @@ omen_status settings_set(struct settings *settings, const char *name, const char
             return error_set(error, OMEN_INVALID_ARGUMENT,
                              "parameter \"%s\" requires a Boolean value", setting->name);
         break;
+    case SETTING_COMMIT:
+        OMEN_TRY(read_commit(setting, value, &changed.relaxed_commit, error));
+        break;
     case SETTING_TIMEOUT:
         changed.timeout_ms = 0;
         if (value != NULL)
@@ -261,6 +281,9 @@ omen_status settings_show(const struct settings *settings, const char *name,
         break;
     case SETTING_STRICT:
         snprintf(value, SETTING_VALUE_BYTES, "%s", settings->route_strict ? "on" : "off");
+        break;
+    case SETTING_COMMIT:
+        snprintf(value, SETTING_VALUE_BYTES, "%s", settings->relaxed_commit ? "off" : "on");
         break;
     case SETTING_TIMEOUT:
         show_timeout(settings->timeout_ms, value);

@@ -23,6 +23,7 @@ enum {
 struct settings {
     enum route_choice route;
     bool route_strict;
+    bool relaxed_commit; /* synchronous_commit = off */
     uint64_t timeout_ms; /* of each statement; 0 = none */
     char application_name[SETTING_TEXT_BYTES];
 };

@@ -112,8 +112,14 @@ uint64_t write_set_row_count(const struct write_set *set); /* rows inserted, upd
 /* The set as a participant of txn_commit. DUPLICATE_KEY names the key in its message. */
 struct txn_participant write_set_participant(struct write_set *set);
 
-/* Convenience: commit this one set; takes the writer lock unless `locked`. Keys are unique at the
- * end, not in between: a set may move rows to keys that others of it leave. */
+/* Commits this one set. The caller holds the writer lock, gives it up and then waits for the ticket
+ * (txn_outcome). Keys are unique at the end, not in between: a set may move rows to keys that
+ * others of it leave. Errors: as txn_commit, DUPLICATE_KEY and SERIALIZATION_FAILURE among them. */
+OMEN_MUST_CHECK omen_status write_set_commit_locked(struct write_set *set,
+                                                    enum txn_durability durability,
+                                                    struct txn_ticket *ticket, omen_error *error);
+
+/* The same, durable and waited for; takes the writer lock unless `locked`. */
 OMEN_MUST_CHECK omen_status write_set_commit(struct write_set *set, bool locked, omen_error *error);
 
 /* --- scans --- */

@@ -542,14 +542,23 @@ struct txn_participant write_set_participant(struct write_set *set)
     return (struct txn_participant){.ops = &write_set_ops, .self = set};
 }
 
+omen_status write_set_commit_locked(struct write_set *set, enum txn_durability durability,
+                                    struct txn_ticket *ticket, omen_error *error)
+{
+    struct txn_participant participant = write_set_participant(set);
+    return txn_commit(set->table->manager, &participant, 1, durability, ticket, error);
+}
+
 omen_status write_set_commit(struct write_set *set, bool locked, omen_error *error)
 {
     struct txn_manager *manager = set->table->manager;
-    struct txn_participant participant = write_set_participant(set);
+    struct txn_ticket ticket;
     if (!locked)
         txn_writer_lock(manager);
-    omen_status status = txn_commit(manager, &participant, 1, NULL, error);
+    omen_status status = write_set_commit_locked(set, TXN_DURABLE, &ticket, error);
+    if (status != OMEN_OK)
+        ticket = txn_newest(manager);
     if (!locked)
         txn_writer_unlock(manager);
-    return status;
+    return txn_outcome(manager, status, &ticket, error);
 }

@@ -478,15 +478,17 @@ static omen_status carry_ends(struct rewrite *rewrite, size_t source)
 static omen_status install_copy(struct step *step, struct rewrite *rewrite)
 {
     struct table *table = step->table;
+    uint64_t timestamp;
+    omen_status status = OMEN_OK;
     OMEN_TRY(group_entry_create(table, rewrite->result, &rewrite->entry));
-    for (size_t i = 0; i < rewrite->source_count; i++) {
-        omen_status status = carry_ends(rewrite, i);
-        if (status != OMEN_OK) {
-            group_entry_destroy(table, rewrite->entry);
-            return status;
-        }
+    for (size_t i = 0; i < rewrite->source_count && status == OMEN_OK; i++)
+        status = carry_ends(rewrite, i);
+    if (status == OMEN_OK)
+        status = txn_next_timestamp(table->manager, &timestamp);
+    if (status != OMEN_OK) {
+        group_entry_destroy(table, rewrite->entry);
+        return status;
     }
-    uint64_t timestamp = txn_next_timestamp(table->manager);
     rewrite->entry->valid_from = timestamp;
     rwlock_write_lock(&table->lock);
     group_link(table, rewrite->entry, rewrite->sources[0]);

@@ -1,9 +1,4 @@
-/* txn.c - snapshot slots, the watermark, and the commit pipeline.
- *
- *   manager: published | shares | writing, last | slots: [chunk of 64] -> [chunk] -> ...
- *   slot:    one cache line; 0 = free, else the registered timestamp
- *
- * Chunks are only ever added, so a slot can be read and released without a lock.
+/* txn.c - snapshot slots, the watermark, and the writer lock.
  *
  * Why no registered snapshot is missed. A reader stores P into its slot and then reads
  * `published` again; it keeps P only if that still says P. Whoever looks for snapshots reads
@@ -19,35 +14,10 @@
  *
  * Source: Diaconu et al., Hekaton (SIGMOD 2013), section 3, for timestamps and watermark.
  */
-#include "txn/txn.h"
-
-#include <stdatomic.h>
-
 #include "base/assert.h"
-#include "os/thread.h"
+#include "txn/txn_private.h"
 
-enum { CHUNK_SLOTS = 64, WAIT_MS = 10 };
-
-struct snapshot_slot {
-    _Alignas(64) _Atomic uint64_t timestamp;
-};
-
-struct snapshot_chunk {
-    struct snapshot_slot slots[CHUNK_SLOTS];
-    _Atomic(struct snapshot_chunk *) next; /* release; pairs with the acquire in chunk_next */
-};
-
-struct txn_manager {
-    struct snapshot_chunk first; /* holds the alignment */
-    _Alignas(64) _Atomic uint64_t published;
-    _Atomic uint64_t shares;
-    _Alignas(64) struct mutex turn; /* guards `writing` */
-    struct condition turn_over;
-    bool writing;        /* somebody holds the writer lock */
-    uint64_t last;       /* newest timestamp given out; guarded by the writer lock */
-    struct mutex growth; /* guards the making of chunks */
-    struct allocator *allocator;
-};
+enum { WAIT_MS = 10 };
 
 omen_status txn_manager_create(struct allocator *allocator, struct txn_manager **out)
 {
@@ -59,6 +29,7 @@ omen_status txn_manager_create(struct allocator *allocator, struct txn_manager *
     mutex_init(&manager->turn);
     condition_init(&manager->turn_over);
     mutex_init(&manager->growth);
+    flights_init(&manager->flights);
     manager->last = 1;
     atomic_store(&manager->published, 1);
     *out = manager;
@@ -84,6 +55,7 @@ void txn_manager_destroy(struct txn_manager *manager)
     condition_destroy(&manager->turn_over);
     mutex_destroy(&manager->turn);
     mutex_destroy(&manager->growth);
+    flights_destroy(&manager->flights, manager->allocator);
     allocator_free(manager->allocator, manager, sizeof *manager);
 }
 
@@ -267,38 +239,4 @@ void txn_writer_unlock(struct txn_manager *manager)
     manager->writing = false;
     condition_wake_one(&manager->turn_over);
     mutex_unlock(&manager->turn);
-}
-
-uint64_t txn_next_timestamp(struct txn_manager *manager)
-{
-    return ++manager->last;
-}
-
-void txn_publish(struct txn_manager *manager, uint64_t timestamp)
-{
-    OMEN_ASSERT(timestamp == manager->last);
-    /* Pairs with the reads in snapshot_acquire: who sees it sees all that was stamped. */
-    atomic_store(&manager->published, timestamp);
-}
-
-omen_status txn_commit(struct txn_manager *manager, const struct txn_participant *participants,
-                       size_t count, uint64_t *timestamp, omen_error *error)
-{
-    for (size_t i = 0; i < count; i++)
-        OMEN_TRY(participants[i].ops->validate(participants[i].self, error));
-    for (size_t i = 0; i < count; i++) {
-        omen_status status = participants[i].ops->reserve(participants[i].self, error);
-        if (status != OMEN_OK) {
-            while (i-- > 0)
-                participants[i].ops->abort(participants[i].self);
-            return status;
-        }
-    }
-    uint64_t now = txn_next_timestamp(manager);
-    for (size_t i = 0; i < count; i++)
-        participants[i].ops->apply(participants[i].self, now);
-    txn_publish(manager, now);
-    if (timestamp != NULL)
-        *timestamp = now;
-    return OMEN_OK;
 }

@@ -4,11 +4,18 @@
  * snapshot is a value of it. Commit order, log order and visibility order are one order, because
  * one writer at a time walks the pipeline:
  *
- *   gather (no lock)  ->  [writer lock]  validate  ->  reserve  ->  apply  ->  publish
+ *   gather (no lock)  ->  [writer lock]  validate  ->  reserve  ->  append  ->  apply
+ *                     ->  [no lock]      the log is synced  ->  publish  ->  acknowledge
  *
- * Everything that can fail happens up to reserve; apply cannot fail. What reserve has put in
- * place (rows that have not begun, index entries that lead to them) is invisible until applied,
- * and abort takes it back.
+ * Everything that can fail happens up to reserve; append and apply cannot fail. What reserve has
+ * put in place (rows that have not begun, index entries that lead to them) is invisible until
+ * applied, and abort takes it back. Without a log, apply publishes.
+ *
+ * So several commits may be in flight: applied, hence what the next writer finds, but not durable,
+ * hence invisible to every snapshot. A writer may build on them, because its own commit lies behind
+ * theirs in the log. Whoever answers from what they did without a commit of its own (a duplicate
+ * key, a row that is not there) first waits until it is published: txn_newest under the writer
+ * lock, txn_settle after it.
  *
  * A reader registers its snapshot before it reads: it writes the published timestamp into a slot
  * of its own, re-reads what is published, and repeats if that moved. So a writer that looks at
@@ -72,6 +79,12 @@ struct read_view {
 
 /* --- writing --- */
 
+/* Where a commit's redo goes while it is written. */
+struct txn_redo;
+void txn_redo_put(struct txn_redo *redo, const void *data, size_t length);
+
+enum { TXN_REDO_HEAD_BYTES = 8 }; /* of each commit in the log: its timestamp, little-endian */
+
 /* What a transaction does to one object. The table implements it. Called with the writer lock
  * held, in the order of the pipeline. */
 struct txn_participant_ops {
@@ -83,6 +96,11 @@ struct txn_participant_ops {
     void (*apply)(void *self, uint64_t timestamp);
     /* Undoes a successful reserve. Cannot fail. */
     void (*abort)(void *self);
+    /* Exactly the bytes that `redo` will write, asked after reserve, where there is a log. NULL:
+     * the participant has nothing to say in the log. */
+    uint64_t (*redo_bytes)(void *self);
+    /* Writes what is needed to do it again. What fails is the log's, and known to `redo`. */
+    void (*redo)(void *self, struct txn_redo *redo);
 };
 
 struct txn_participant {
@@ -106,15 +124,84 @@ OMEN_MUST_CHECK omen_status txn_writer_lock_patiently(struct txn_manager *manage
                                                       const struct txn_patience *patience,
                                                       omen_error *error);
 
-/* Runs the pipeline over the participants, all or nothing, at one new timestamp. The caller
- * holds the writer lock. `*timestamp` (may be NULL) gets the commit's timestamp. */
+enum txn_durability {
+    TXN_DURABLE, /* acknowledged when it is on disk */
+    TXN_RELAXED, /* acknowledged and visible at once; a crash may lose it and what came after it */
+};
+
+/* What somebody waits for: that the log is durable up to `lsn`; 0 = nothing is to be waited for. */
+struct txn_ticket {
+    uint64_t timestamp;
+    uint64_t lsn;
+};
+
+/* Runs the pipeline over the participants up to apply, all or nothing, at one new timestamp. The
+ * caller holds the writer lock, gives it up, and then waits for the ticket (may be NULL: without a
+ * log there is nothing to wait for). Errors: the participants'; of the log DISK_FULL and the reason
+ * why it has failed; OUT_OF_MEMORY. Then nothing has happened. */
 OMEN_MUST_CHECK omen_status txn_commit(struct txn_manager *manager,
                                        const struct txn_participant *participants, size_t count,
-                                       uint64_t *timestamp, omen_error *error);
+                                       enum txn_durability durability, struct txn_ticket *ticket,
+                                       omen_error *error);
+
+/* Waits until the commit is durable and published. COMMIT_UNKNOWN where the log fails: the commit
+ * may or may not be there after a restart, and nobody sees it until then; or where the disk is
+ * full: then it becomes durable and visible once there is room. Any thread; best without the writer
+ * lock. */
+OMEN_MUST_CHECK omen_status txn_wait(struct txn_manager *manager, const struct txn_ticket *ticket,
+                                     omen_error *error);
+
+/* The newest state that the writer acts on. The caller holds the writer lock. */
+struct txn_ticket txn_newest(const struct txn_manager *manager);
+
+/* Waits until that state is published, so that an answer may rest on it. Errors: why the log has
+ * failed, DISK_FULL; the answer must then not be given. */
+OMEN_MUST_CHECK omen_status txn_settle(struct txn_manager *manager, const struct txn_ticket *ticket,
+                                       omen_error *error);
+
+/* Waits as the outcome of a statement demands, after the writer lock: for its own commit (`status`
+ * is OK, `ticket` the commit's), or until what its error rests on is published (`ticket` is
+ * txn_newest's, taken with the lock still held). Gives `status`, or why waiting failed. */
+OMEN_MUST_CHECK omen_status txn_outcome(struct txn_manager *manager, omen_status status,
+                                        const struct txn_ticket *ticket, omen_error *error);
+
+/* What the writer reads at: the newest version, published or not. Not registered: the holder of
+ * the writer lock alone may read so, for as long as it holds it. */
+#define TXN_NEWEST (UINT64_MAX - 1)
 
 /* A timestamp of its own for a change of layout that changes no content (compaction). The caller
- * holds the writer lock, and publishes what it got. */
-uint64_t txn_next_timestamp(struct txn_manager *manager);
+ * holds the writer lock, and publishes what it got: then, or when what is in flight before it has
+ * been published. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status txn_next_timestamp(struct txn_manager *manager, uint64_t *timestamp);
 void txn_publish(struct txn_manager *manager, uint64_t timestamp);
+
+/* --- the log --- */
+
+/* What the pipeline needs of a log; src/wal is one. `reserve`, `append` and `commit` are called by
+ * the holder of the writer lock, the others by anyone. */
+struct txn_log_ops {
+    /* Room for one commit of so many bytes. On failure nothing has happened. */
+    omen_status (*reserve)(void *log, uint64_t bytes, omen_error *error);
+    /* Adds to the commit under way, or begins one. On failure nothing of it will be replayed. */
+    omen_status (*append)(void *log, const void *data, size_t length, omen_error *error);
+    uint64_t (*commit)(void *log); /* ends what was appended; gives where it ends, above 0 */
+    /* Returns when the log is durable up to `lsn`, or with why it is not. */
+    omen_status (*sync)(void *log, uint64_t lsn, omen_error *error);
+    omen_status (*failure)(void *log, omen_error *error); /* why it failed; OK if it has not */
+};
+
+/* From now on commits go to `log` (borrowed), which is durable up to `durable`; NULL: to none. The
+ * caller is alone, as while opening and closing. txn_set_wal does it for a log of src/wal, whose
+ * `durable` callback is txn_durable. */
+struct wal;
+void txn_set_wal(struct txn_manager *manager, struct wal *wal);
+void txn_set_log(struct txn_manager *manager, const struct txn_log_ops *ops, void *log,
+                 uint64_t durable);
+
+/* The log tells that it is durable up to `lsn`; `context` is the manager. Any thread, any order. */
+void txn_durable(void *context, uint64_t lsn);
+
+/* Moves time forward to `timestamp`, which is published. The caller is alone, as while opening. */
+void txn_set_time(struct txn_manager *manager, uint64_t timestamp);
 
 #endif

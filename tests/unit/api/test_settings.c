@@ -22,6 +22,16 @@ static void test_our_settings(void **state)
     expect(c, "SET omen.route_strict = maybe", "ERROR 22023");
     expect(c, "RESET ALL", "");
     expect(c, "SHOW omen.route_strict", "off\n");
+    expect(c, "SHOW synchronous_commit", "on\n");
+    expect(c, "SET synchronous_commit = off", "");
+    expect(c, "SHOW synchronous_commit", "off\n");
+    expect(c, "SET synchronous_commit TO true", "");
+    expect(c, "SHOW synchronous_commit", "on\n");
+    expect(c, "SET synchronous_commit = remote_apply", "ERROR 0A000");
+    expect(c, "SET synchronous_commit = perhaps", "ERROR 22023");
+    expect(c, "SET synchronous_commit = off", "");
+    expect(c, "RESET synchronous_commit", "");
+    expect(c, "SHOW synchronous_commit", "on\n");
     expect(c, "SET omen.nothing = 1", "ERROR 42704");
     assert_string_equal(last_error()->message,
                         "unrecognized configuration parameter \"omen.nothing\"");

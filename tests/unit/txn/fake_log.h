@@ -1,0 +1,40 @@
+/* fake_log.h - a log in memory for the commit pipeline's tests: what is appended is kept, and is
+ * durable when the test says so. */
+#ifndef OMEN_TESTS_FAKE_LOG_H
+#define OMEN_TESTS_FAKE_LOG_H
+
+#include <stdbool.h>
+
+#include "os/thread.h"
+#include "txn/txn.h"
+
+struct fake_log {
+    struct txn_manager *manager;
+    struct mutex lock;
+    struct condition changed;
+    uint8_t *bytes; /* what was committed; an LSN is a position in it */
+    size_t length, capacity;
+    size_t committed;       /* of `length` */
+    uint64_t durable;
+    bool held;              /* a sync waits for fake_log_durable instead of syncing */
+    bool failed, full;      /* for good; until cleared */
+    bool append_fails;      /* the next append */
+    unsigned appends, commits, syncs;
+    unsigned waiting;       /* threads in sync now */
+    uint64_t ends[1024];    /* of the commits, in order */
+};
+
+/* Makes it the manager's log. */
+void fake_log_open(struct fake_log *log, struct txn_manager *manager);
+void fake_log_close(struct fake_log *log); /* takes it away from the manager too */
+
+/* Durable up to here; lets go whoever waits for that. */
+void fake_log_durable(struct fake_log *log, uint64_t lsn);
+
+/* Fails for good: whoever waits is told. */
+void fake_log_fail(struct fake_log *log);
+
+/* Returns once `count` threads wait in sync. */
+void fake_log_await(struct fake_log *log, unsigned count);
+
+#endif
