@@ -1,4 +1,5 @@
-/* definition.h - a table's definition as bytes: in the manifest, and in the log where it is created.
+/* definition.h - a table's definition as bytes: in the manifest, and in the log where it is
+ * created.
  *
  * docs/FILE_FORMAT.md, "A table's definition". Thread-safe: pure functions.
  */

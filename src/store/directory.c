@@ -1,8 +1,8 @@
 /* directory.c - telling what a path is, locking, creating.
  *
  * Creating must survive a crash at any point, in which names that were not synced come and go
- * independently. So the mark `creating` is durable before anything else is made, and the manifest is
- * durable before the mark goes. Without a manifest:
+ * independently. So the mark `creating` is durable before anything else is made, and the manifest
+ * is durable before the mark goes. Without a manifest:
  *
  *   nothing but `lock`          a new directory
  *   `creating` is there         an unfinished creation: begun anew
@@ -280,8 +280,7 @@ omen_status directory_sweep(const struct directory *directory, const char *folde
     char path[STORE_PATH_BYTES];
     *removed = 0;
     OMEN_TRY(path_join(path, directory->path, folder, error));
-    struct sweep sweep = {
-        .directory = directory, .folder = path, .keep = keep, .context = context};
+    struct sweep sweep = {.directory = directory, .folder = path, .keep = keep, .context = context};
     OMEN_TRY(directory->os->directory_list(directory->os, path, sweep_name, &sweep, error));
     *removed = sweep.removed;
     return OMEN_OK;

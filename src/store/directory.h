@@ -29,11 +29,11 @@ struct directory {
     bool fresh; /* there is no database yet: directory_create_begin is next */
 };
 
-/* Finds out what lies at `path`, makes a directory where there is nothing, and locks it. Nothing that
- * is there is changed, and a refusal leaves everything as it was.
- * Errors, the message naming path and reason: WRONG_OBJECT_TYPE where it is no database; OBJECT_IN_USE
- * where it is open already, naming who has it open; INSUFFICIENT_PRIVILEGE where it is read-only;
- * CORRUPTED where a database has lost its manifest; FILE_NOT_FOUND without a parent; IO_ERROR. */
+/* Finds out what lies at `path`, makes a directory where there is nothing, and locks it. Nothing
+ * that is there is changed, and a refusal leaves everything as it was. Errors, the message naming
+ * path and reason: WRONG_OBJECT_TYPE where it is no database; OBJECT_IN_USE where it is open
+ * already, naming who has it open; INSUFFICIENT_PRIVILEGE where it is read-only; CORRUPTED where a
+ * database has lost its manifest; FILE_NOT_FOUND without a parent; IO_ERROR. */
 OMEN_MUST_CHECK omen_status directory_open(struct directory *directory, const struct os *os,
                                            const char *path, omen_error *error);
 

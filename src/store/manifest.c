@@ -2,12 +2,12 @@
  *
  *   0   8  magic                      64  body:
  *   8   4  format                         timestamp, start_lsn, proven_lsn, written_us: u64 each
- *  12   4  bytes of the header, 64        flags u8: 1 = closed
- *  16  16  database id                    table_id_next u64
- *  32   8  length of the file             table count u32, then for each table:
- *  40   8  generation                         definition (definition.c)
- *  48   8  checksum of the body               group_number_next, hidden_key_next: u64 each
- *  56   8  checksum of bytes 0 to 55          segment count u32, then each: u32 length, facts
+ *  12   4  bytes of the header, 64        table_id_next u64
+ *  16  16  database id                    table count u32, then for each table:
+ *  32   8  length of the file                 definition (definition.c)
+ *  40   8  generation                         group_number_next, hidden_key_next: u64 each
+ *  48   8  checksum of the body               segment count u32, then each: u32 length, facts
+ *  56   8  checksum of bytes 0 to 55
  *
  * The header keeps its layout in every format, so that an older build can tell a newer database
  * from a damaged one.
@@ -37,7 +37,6 @@ enum {
     AT_HEADER_SUM = 56,
     HEADER_BYTES = 64,
 
-    FLAG_CLOSED = 1,
     FILE_BYTES_MAX = 1 << 30,
     TABLE_BYTES_MIN = 8 + 4 + 1 + 2 + 2 + 8 + 8 + 4, /* of any table in the body */
     SEGMENT_BYTES_MIN = 4,
@@ -69,7 +68,6 @@ void manifest_encode(struct byte_writer *writer, const struct manifest *manifest
     byte_writer_u64(writer, manifest->start_lsn);
     byte_writer_u64(writer, manifest->proven_lsn);
     byte_writer_u64(writer, (uint64_t)manifest->written_us);
-    byte_writer_u8(writer, manifest->closed ? FLAG_CLOSED : 0);
     byte_writer_u64(writer, manifest->table_id_next);
     byte_writer_u32(writer, (uint32_t)manifest->table_count);
     for (size_t i = 0; i < manifest->table_count; i++)
@@ -198,11 +196,9 @@ omen_status manifest_decode(const uint8_t *data, size_t length, struct allocator
     out->start_lsn = byte_reader_u64(&reader);
     out->proven_lsn = byte_reader_u64(&reader);
     out->written_us = (int64_t)byte_reader_u64(&reader);
-    uint8_t flags = byte_reader_u8(&reader);
-    out->closed = (flags & FLAG_CLOSED) != 0;
     out->table_id_next = byte_reader_u64(&reader);
     if (reader.failed || out->timestamp == 0 || out->proven_lsn < out->start_lsn ||
-        (flags & ~FLAG_CLOSED) != 0 || out->table_id_next == 0)
+        out->table_id_next == 0)
         return damaged(name, "its counters are wrong", error);
     OMEN_TRY(decode_tables(&reader, allocator, name, out, error));
     if (reader.length != 0)

@@ -1,7 +1,7 @@
 /* manifest.h - the root of a database directory: which log, tables and segments count.
  *
- * The file `manifest` is replaced whole by each checkpoint: a new file `manifest.new` is written and
- * synced, renamed over it, and the directory synced. So there is always one whole manifest, and
+ * The file `manifest` is replaced whole by each checkpoint: a new file `manifest.new` is written
+ * and synced, renamed over it, and the directory synced. So there is always one whole manifest, and
  * everything it does not name is not part of the database. Format: docs/FILE_FORMAT.md, "Manifest".
  *
  * One thread at a time.
@@ -42,7 +42,6 @@ struct manifest {
     uint64_t start_lsn;  /* where the log begins with those that come after */
     uint64_t proven_lsn; /* the log was durable up to here when this was written */
     int64_t written_us;  /* wall clock */
-    bool closed;         /* nothing was logged after proven_lsn: the database was closed */
     uint64_t table_id_next;
     struct manifest_table *tables;
     size_t table_count;

@@ -84,6 +84,39 @@ const char *table_name(const struct table *table)
     return table->name;
 }
 
+/* --- what is persistent --- */
+
+void table_set_id(struct table *table, uint64_t id)
+{
+    OMEN_ASSERT(table->id == 0);
+    table->id = id;
+}
+
+uint64_t table_id(const struct table *table)
+{
+    return table->id;
+}
+
+void table_counters_of(const struct table *table, struct table_counters *out)
+{
+    out->group_number_next = atomic_load_explicit(&table->group_number_next, memory_order_relaxed);
+    out->hidden_key_next = atomic_load_explicit(&table->hidden_key_next, memory_order_relaxed);
+}
+
+void table_raise_counters(struct table *table, const struct table_counters *counters)
+{
+    struct table_counters now;
+    table_counters_of(table, &now);
+    while (now.group_number_next < counters->group_number_next &&
+           !atomic_compare_exchange_weak(&table->group_number_next, &now.group_number_next,
+                                         counters->group_number_next))
+        continue;
+    while (now.hidden_key_next < counters->hidden_key_next &&
+           !atomic_compare_exchange_weak(&table->hidden_key_next, &now.hidden_key_next,
+                                         counters->hidden_key_next))
+        continue;
+}
+
 uint64_t table_row_count_estimate(const struct table *table)
 {
     return atomic_load_explicit(&table->rows, memory_order_relaxed);

@@ -225,6 +225,24 @@ struct table_stats {
 };
 void table_stats_of(struct table *table, struct table_stats *out);
 
+/* --- what is persistent --- */
+
+/* The table's id in the log and the manifest: of this table alone in its database, for ever. Set
+ * once, before anybody else knows the table; 0 until then. */
+void table_set_id(struct table *table, uint64_t id);
+uint64_t table_id(const struct table *table);
+
+/* Bounds of what was given out (R5.4, R5.6): group numbers and hidden keys from these on are new.
+ */
+struct table_counters {
+    uint64_t group_number_next;
+    int64_t hidden_key_next;
+};
+void table_counters_of(const struct table *table, struct table_counters *out);
+
+/* Raises them to at least these. */
+void table_raise_counters(struct table *table, const struct table_counters *counters);
+
 /* Checks index against rows, rows against lifetimes, groups and maps. Takes the writer lock. */
 OMEN_MUST_CHECK omen_status table_validate(struct table *table, omen_error *error);
 

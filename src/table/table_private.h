@@ -102,6 +102,7 @@ struct table {
     struct txn_manager *manager;
     struct schema *schema;
     uint64_t identity;
+    uint64_t id; /* persistent */
     atomic_uint references;
     char name[SCHEMA_NAME_BYTES_MAX + 1];
 

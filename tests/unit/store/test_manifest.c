@@ -42,7 +42,6 @@ static struct manifest sample(struct manifest_table tables[2])
         .start_lsn = 4096,
         .proven_lsn = 8192,
         .written_us = -3,
-        .closed = true,
         .table_id_next = 8,
         .tables = tables,
         .table_count = 2,
