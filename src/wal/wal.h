@@ -79,8 +79,8 @@ OMEN_MUST_CHECK omen_status wal_create(const struct wal_options *options, struct
 
 /* Reads the log from options->start_lsn, hands each commit to `replay`, and opens the log for
  * appending behind the last. A torn tail is cut; what is valid but not proven durable is copied to
- * a new file and synced before it is replayed. Nothing on the disk has changed where this fails,
- * but for files that are not part of the log. `*wal` is NULL on failure. May be repeated.
+ * a new file and synced before it is replayed. Where this fails the log holds the same commits as
+ * before, and it may be repeated. `*wal` is NULL on failure.
  * Errors: CORRUPTED where the log is damaged before what is known to have been durable, lacks a
  * file or is another database's; NOT_SUPPORTED where its format is newer; what `replay` returned;
  * OUT_OF_MEMORY, DISK_FULL, INSUFFICIENT_PRIVILEGE, IO_ERROR. */

@@ -1,0 +1,205 @@
+/* wal_sync.c - the log's way to the disk: turns, group commit, failure.
+ *
+ * Who finds nobody busy takes the turn. A leader seals what was appended, writes it, syncs once,
+ * tells that it is durable, and gives the turn back; whoever appended and waits meanwhile is in the
+ * next batch, and one of them leads it. So each waits for at most two syncs.
+ *
+ * Waiting threads stand on one of two conditions, for the sync under way and for the next. When a
+ * sync ends all of the first are done and are woken; of the second, one is, to lead. The two then
+ * change places.
+ */
+#include "wal/wal_private.h"
+
+#include "base/assert.h"
+#include "base/bits.h"
+
+enum {
+    ZERO_AHEAD_BYTES = 1024 * 1024,
+    ZERO_CHUNK_BYTES = 64 * 1024,
+    SMALL_BATCH_BYTES = 64 * 1024,
+};
+
+/* --- failure. Lock held. --- */
+
+omen_status wal_failure(struct wal *wal, omen_status status, omen_error *error)
+{
+    if (status == OMEN_COMMIT_UNKNOWN)
+        return error_set(error, status, "commit outcome unknown: %s", wal->failure.message);
+    return error_set(error, status, "the write-ahead log has failed: %s", wal->failure.message);
+}
+
+void wal_fail(struct wal *wal, const omen_error *failure)
+{
+    if (!wal->failed)
+        wal->failure = *failure;
+    wal->failed = true;
+    condition_wake_all(&wal->turn[0]);
+    condition_wake_all(&wal->turn[1]);
+    condition_wake_all(&wal->idle);
+}
+
+/* --- writing. Turn taken; no lock held. --- */
+
+/* Syncs the file written to so far; what was written to it is then durable. */
+static omen_status sync_file(struct wal *wal, omen_error *reason)
+{
+    omen_status status = wal->os->file_sync(wal->os, wal->write_file->handle, reason);
+    if (status != OMEN_OK)
+        return status == OMEN_DISK_FULL ? OMEN_IO_ERROR : status; /* never recoverable in a sync */
+    mutex_lock(&wal->lock);
+    wal->synced_lsn = wal->written_lsn;
+    mutex_unlock(&wal->lock);
+    return OMEN_OK;
+}
+
+/* Writes zeros where the next batches will come, once for many of them: the file system then only
+ * overwrites, and their syncs have no metadata to write. Large batches would gain nothing by being
+ * written twice. */
+static omen_status zero_ahead(struct wal *wal, struct wal_file *file, uint64_t lsn, size_t length,
+                              omen_error *reason)
+{
+    static const uint8_t zeros[ZERO_CHUNK_BYTES];
+    if (lsn > file->zeroed_lsn)
+        file->zeroed_lsn = lsn;
+    if (lsn < file->zeroed_lsn || length > SMALL_BATCH_BYTES)
+        return OMEN_OK;
+    uint64_t until = size_min(lsn + ZERO_AHEAD_BYTES, file->end_lsn);
+    for (uint64_t at = lsn; at < until;) {
+        size_t chunk = size_min(sizeof zeros, until - at);
+        omen_status status = wal_file_write(&wal->folder, file, at, zeros, chunk, reason);
+        if (status == OMEN_DISK_FULL)
+            return OMEN_OK; /* the batches themselves may still find room */
+        if (status != OMEN_OK)
+            return status;
+        at += chunk;
+        file->zeroed_lsn = at;
+    }
+    return OMEN_OK;
+}
+
+/* Writes the pending batch. The file before is synced first, so that what is not proven durable
+ * never reaches back over more than one file's end. */
+static omen_status write_pending(struct wal *wal, omen_error *reason)
+{
+    struct wal_buffer *batch = wal->pending;
+    if (batch->file != wal->write_file) {
+        OMEN_TRY(sync_file(wal, reason));
+        mutex_lock(&wal->lock);
+        wal->write_file = batch->file;
+        mutex_unlock(&wal->lock);
+    }
+    struct wal_batch facts = {
+        .lsn = batch->lsn,
+        .durable_lsn = wal->synced_lsn,
+        .length = (uint32_t)(batch->length - sizeof(struct wal_batch_bytes)),
+        .flags = batch->flags,
+    };
+    wal_batch_encode(&facts, batch->file->header.salt, batch->bytes);
+    OMEN_TRY(
+        wal_file_write(&wal->folder, batch->file, batch->lsn, batch->bytes, batch->length, reason));
+    return zero_ahead(wal, batch->file, batch->lsn + batch->length, batch->length, reason);
+}
+
+/* --- turns. Lock held. --- */
+
+/* Seals and writes until everything before `lsn` is in its file. The lock is given up meanwhile. */
+static omen_status write_out(struct wal *wal, uint64_t lsn, omen_error *reason)
+{
+    while (wal->written_lsn < lsn && !wal->failed) {
+        if (wal->pending == NULL)
+            wal_seal(wal);
+        mutex_unlock(&wal->lock);
+        omen_status status = write_pending(wal, reason);
+        mutex_lock(&wal->lock);
+        if (status != OMEN_OK)
+            return status;
+        wal->written_lsn = wal->pending->lsn + wal->pending->length;
+        wal->pending = NULL;
+    }
+    return OMEN_OK;
+}
+
+static void take_turn(struct wal *wal, uint64_t leading_lsn)
+{
+    wal->busy = true;
+    wal->leading_lsn = leading_lsn;
+}
+
+/* Wakes those whom the turn was for, and one to have the next. */
+static void give_turn(struct wal *wal)
+{
+    wal->busy = false;
+    wal->leading_lsn = 0;
+    condition_wake_all(&wal->turn[wal->parity]);
+    wal->parity ^= 1;
+    condition_wake_one(&wal->turn[wal->parity]);
+    if (wal->idle_waiters > 0)
+        condition_wake_all(&wal->idle);
+}
+
+omen_status wal_flush(struct wal *wal, omen_error *error)
+{
+    while (wal->busy && !wal->failed) {
+        wal->idle_waiters++;
+        condition_wait(&wal->idle, &wal->lock);
+        wal->idle_waiters--;
+    }
+    if (wal->failed)
+        return wal_failure(wal, OMEN_IO_ERROR, error);
+    omen_error reason = {0};
+    take_turn(wal, 0);
+    omen_status status = write_out(wal, wal_position(wal), &reason);
+    if (status == OMEN_DISK_FULL)
+        error_set(error, status, "%s", reason.message);
+    else if (status != OMEN_OK)
+        wal_fail(wal, &reason);
+    give_turn(wal);
+    if (wal->failed)
+        return wal_failure(wal, OMEN_IO_ERROR, error);
+    return status;
+}
+
+/* Makes durable what was appended so far. */
+static omen_status lead(struct wal *wal, omen_error *error)
+{
+    omen_error reason = {0};
+    take_turn(wal, wal_position(wal));
+    omen_status status = write_out(wal, wal->leading_lsn, &reason);
+    if (status == OMEN_OK && !wal->failed) {
+        mutex_unlock(&wal->lock);
+        status = sync_file(wal, &reason);
+        if (status == OMEN_OK && wal->durable != NULL)
+            wal->durable(wal->durable_context, wal->synced_lsn);
+        mutex_lock(&wal->lock);
+        if (status == OMEN_OK)
+            wal->durable_lsn = wal->synced_lsn;
+    }
+    if (status == OMEN_DISK_FULL) {
+        status =
+            error_set(error, OMEN_COMMIT_UNKNOWN, "commit outcome unknown yet: %s", reason.message);
+        condition_wake_all(&wal->turn[wal->parity ^ 1]);
+    } else if (status != OMEN_OK) {
+        wal_fail(wal, &reason);
+        status = OMEN_OK; /* the caller looks at the log */
+    }
+    give_turn(wal);
+    return status;
+}
+
+omen_status wal_sync(struct wal *wal, uint64_t lsn, omen_error *error)
+{
+    omen_status status = OMEN_OK;
+    mutex_lock(&wal->lock);
+    OMEN_ASSERT(lsn <= wal_position(wal));
+    while (status == OMEN_OK && wal->durable_lsn < lsn) {
+        if (wal->failed)
+            status = wal_failure(wal, OMEN_COMMIT_UNKNOWN, error);
+        else if (!wal->busy)
+            status = lead(wal, error);
+        else
+            condition_wait(&wal->turn[lsn <= wal->leading_lsn ? wal->parity : wal->parity ^ 1],
+                           &wal->lock);
+    }
+    mutex_unlock(&wal->lock);
+    return status;
+}

@@ -1,0 +1,384 @@
+/* test_recovery.c - the torn tail is cut; damage before what is proven durable is refused; what is
+ * not proven is copied and synced before it counts. */
+#include "support.h"
+
+static struct log_test test;
+
+static int begin(void **state)
+{
+    log_init(&test);
+    return 0;
+}
+
+static int end(void **state)
+{
+    log_end(&test);
+    return 0;
+}
+
+/* Recovers and expects exactly `count` commits. */
+static void recover_exactly(size_t count)
+{
+    omen_error error = {0};
+    omen_status status = log_recover(&test, &error);
+    if (status != OMEN_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(test.count, count);
+}
+
+/* Recovery must refuse, saying `words`, and change nothing. */
+static void refused(omen_status status, const char *words)
+{
+    omen_error error = {0};
+    uint64_t before = sim_disk_hash(test.disk), end_lsn;
+    assert_int_equal(wal_verify(&test.options, &end_lsn, NULL), status);
+    assert_int_equal(log_recover(&test, &error), status);
+    if (strstr(error.message, words) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", error.message, words);
+    assert_int_equal(sim_disk_hash(test.disk), before);
+}
+
+/* The byte of the first file at which LSN `lsn` lies. */
+static uint64_t offset_of(uint64_t lsn)
+{
+    return WAL_HEADER_BYTES + lsn;
+}
+
+static void flip(const char *path, uint64_t offset)
+{
+    uint8_t byte;
+    log_peek(&test, path, offset, &byte, 1);
+    byte ^= 16;
+    log_poke(&test, path, offset, &byte, 1);
+}
+
+/* --- the tail --- */
+
+static void test_unsynced_commits_may_be_lost_but_not_halved(void **state)
+{
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        log_create(&test);
+        log_commit(&test, 100);
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(log_append(&test, 3000, 0, NULL), OMEN_OK);
+        sim_disk_fail(test.disk, &(struct sim_fault){.call = SIM_SYNC,
+                                                     .kind = SIM_LOG,
+                                                     .nth = 1,
+                                                     .forever = true,
+                                                     .status = OMEN_IO_ERROR});
+        assert_int_equal(wal_sync(test.wal, wal_end(test.wal), NULL), OMEN_COMMIT_UNKNOWN);
+        log_crash(&test, (enum sim_mode)(seed % SIM_MODE_COUNT), seed);
+        assert_int_equal(log_recover(&test, NULL), OMEN_OK);
+        assert_true(test.count >= 1);
+        log_commit(&test, 50);
+        log_crash(&test, SIM_DROP, seed);
+        recover_exactly(test.count);
+        log_end(&test);
+        log_init(&test);
+    }
+}
+
+static void test_a_torn_last_batch_is_cut(void **state)
+{
+    log_create(&test);
+    log_commit(&test, 100);
+    log_commit(&test, 100);
+    flip(log_file_path(&test, 0), offset_of(test.commits[1].lsn - 3));
+    log_crash(&test, SIM_DROP, 1);
+    recover_exactly(1);
+    log_commit(&test, 100); /* in the place of the lost one */
+    log_crash(&test, SIM_DROP, 1);
+    recover_exactly(2);
+}
+
+static void test_damage_before_a_later_proof_is_refused(void **state)
+{
+    log_create(&test);
+    for (int i = 0; i < 3; i++)
+        log_commit(&test, 100);
+    /* The third batch says that the second was durable. */
+    flip(log_file_path(&test, 0), offset_of(test.commits[1].lsn - 3));
+    log_crash(&test, SIM_DROP, 1);
+    refused(OMEN_CORRUPTED, "damaged at LSN");
+}
+
+static void test_a_later_batch_that_proves_nothing_is_cut_too(void **state)
+{
+    log_create(&test);
+    log_commit(&test, 100);
+    /* Two batches in one sync: written, and the first of them lost. */
+    assert_int_equal(log_append(&test, 100, 0, NULL), OMEN_OK);
+    sim_disk_fail(test.disk, &(struct sim_fault){.call = SIM_WRITE,
+                                                 .kind = SIM_LOG,
+                                                 .nth = 1,
+                                                 .status = OMEN_DISK_FULL});
+    assert_int_equal(wal_sync(test.wal, wal_end(test.wal), NULL), OMEN_COMMIT_UNKNOWN);
+    log_commit(&test, 100);
+    flip(log_file_path(&test, 0), offset_of(test.commits[1].lsn - 3));
+    log_crash(&test, SIM_DROP, 1);
+    recover_exactly(1);
+    log_commit(&test, 100); /* as long as the lost one: what lay behind it must not come back */
+    log_crash(&test, SIM_DROP, 1);
+    recover_exactly(2);
+}
+
+static void test_the_manifest_proves_too(void **state)
+{
+    log_create(&test);
+    log_commit(&test, 100);
+    log_commit(&test, 100);
+    test.options.proven_lsn = wal_durable(test.wal);
+    flip(log_file_path(&test, 0), offset_of(test.commits[1].lsn - 3));
+    log_crash(&test, SIM_DROP, 1);
+    refused(OMEN_CORRUPTED, "although it was durable");
+}
+
+static void test_a_clean_close_proves_the_end(void **state)
+{
+    log_create(&test);
+    log_commit(&test, 100);
+    log_commit(&test, 100);
+    assert_int_equal(wal_close(test.wal, NULL), OMEN_OK);
+    test.wal = NULL;
+    flip(log_file_path(&test, 0), offset_of(test.commits[1].lsn - 3));
+    log_crash(&test, SIM_DROP, 1);
+    refused(OMEN_CORRUPTED, "damaged");
+}
+
+static void test_the_next_file_proves_the_one_before(void **state)
+{
+    log_create(&test);
+    while (log_file_count(&test) < 2)
+        log_commit(&test, 1000);
+    size_t last = test.count - 1;
+    while (test.commits[last].lsn > LOG_FILE_BYTES - WAL_HEADER_BYTES)
+        last--;
+    flip(log_file_path(&test, 0), offset_of(test.commits[last].lsn - 3));
+    log_crash(&test, SIM_DROP, 1);
+    refused(OMEN_CORRUPTED, "damaged");
+}
+
+/* --- R8.3 --- */
+
+static void test_the_unproven_tail_is_synced_anew(void **state)
+{
+    log_create(&test);
+    log_commit(&test, 100);
+    assert_int_equal(log_append(&test, 100, 0, NULL), OMEN_OK);
+    sim_disk_fail(test.disk, &(struct sim_fault){.call = SIM_SYNC,
+                                                 .kind = SIM_LOG,
+                                                 .nth = 1,
+                                                 .forever = true,
+                                                 .status = OMEN_IO_ERROR});
+    assert_int_equal(wal_sync(test.wal, wal_end(test.wal), NULL), OMEN_COMMIT_UNKNOWN);
+    /* The process dies, the machine doesn't: the page cache shows the batch, the disk may not. */
+    log_crash(&test, SIM_KILL, 1);
+    recover_exactly(2);
+    assert_true(test.told_count > 0);
+    /* Recovered is acknowledged: the power cut that follows must not take it back. */
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        log_crash(&test, seed % 2 ? SIM_DROP : SIM_REORDER_512, seed);
+        recover_exactly(2);
+    }
+}
+
+static void test_a_power_cut_in_recovery_loses_nothing(void **state)
+{
+    for (uint64_t nth = 1; nth < 12; nth++) {
+        log_create(&test);
+        for (int i = 0; i < 30; i++)
+            log_commit(&test, 900);
+        log_crash(&test, SIM_TEAR_512, nth);
+        for (int call = 0; call < SIM_CALL_COUNT; call++)
+            sim_disk_fail(test.disk, &(struct sim_fault){.call = (enum sim_call)call,
+                                                         .kind = SIM_LOG,
+                                                         .nth = nth,
+                                                         .forever = true,
+                                                         .status = OMEN_IO_ERROR});
+        size_t count = test.count;
+        (void)log_recover(&test, NULL);
+        test.count = count;
+        log_crash(&test, (enum sim_mode)(nth % SIM_KILL), nth);
+        recover_exactly(30);
+        log_end(&test);
+        log_init(&test);
+    }
+}
+
+/* --- files --- */
+
+static void test_a_recycled_file_does_not_bring_back_what_it_held(void **state)
+{
+    log_create(&test);
+    while (log_file_count(&test) < 3)
+        log_commit(&test, 92); /* batches of one length: old and new fall on the same places */
+    test.first = test.count;
+    test.options.start_lsn = test.options.proven_lsn = wal_durable(test.wal);
+    assert_int_equal(wal_release(test.wal, wal_durable(test.wal), NULL), OMEN_OK);
+    uint64_t created = sim_disk_calls(test.disk, SIM_CREATE, SIM_LOG);
+    while (wal_end(test.wal) < 4 * (LOG_FILE_BYTES - WAL_HEADER_BYTES) + 1000)
+        log_commit(&test, 92);
+    assert_true(sim_disk_calls(test.disk, SIM_CREATE, SIM_LOG) < created + 3);
+    size_t count = test.count;
+    log_crash(&test, SIM_DROP, 1);
+    recover_exactly(count);
+}
+
+static void test_a_missing_file_is_refused(void **state)
+{
+    const struct os *os;
+    log_create(&test);
+    while (log_file_count(&test) < 4)
+        log_commit(&test, 1000);
+    log_crash(&test, SIM_KEEP, 1);
+    os = sim_disk_os(test.disk);
+    assert_int_equal(os->file_remove(os, log_file_path(&test, 1), NULL), OMEN_OK);
+    refused(OMEN_CORRUPTED, "damaged at LSN");
+    assert_int_equal(os->file_remove(os, log_file_path(&test, 0), NULL), OMEN_OK);
+    refused(OMEN_CORRUPTED, "lacks the file");
+    while (log_file_count(&test) > 0)
+        assert_int_equal(os->file_remove(os, log_file_path(&test, 0), NULL), OMEN_OK);
+    refused(OMEN_CORRUPTED, "lacks the file");
+}
+
+static void test_a_missing_folder_is_refused(void **state)
+{
+    refused(OMEN_CORRUPTED, "there is no log");
+}
+
+static void test_files_of_others_are_refused(void **state)
+{
+    log_create(&test);
+    log_commit(&test, 100);
+    log_crash(&test, SIM_KEEP, 1);
+    test.options.database_id[3] ^= 1;
+    refused(OMEN_CORRUPTED, "another database");
+}
+
+static void test_a_newer_format_is_refused(void **state)
+{
+    uint32_t version = WAL_FORMAT_VERSION + 1;
+    log_create(&test);
+    log_commit(&test, 100);
+    log_crash(&test, SIM_KEEP, 1);
+    log_poke(&test, log_file_path(&test, 0), offsetof(struct wal_header_bytes, version), &version,
+             sizeof version);
+    refused(OMEN_NOT_SUPPORTED, "format 2");
+}
+
+static void test_a_file_cut_short_is_refused(void **state)
+{
+    const struct os *os;
+    int64_t file;
+    log_create(&test);
+    log_commit(&test, 100);
+    log_crash(&test, SIM_KEEP, 1);
+    os = sim_disk_os(test.disk);
+    assert_int_equal(os->file_open(os, log_file_path(&test, 0), OS_OPEN_WRITE, &file, NULL),
+                     OMEN_OK);
+    assert_int_equal(os->file_truncate(os, file, LOG_FILE_BYTES - 1, NULL), OMEN_OK);
+    os->file_close(os, file);
+    refused(OMEN_CORRUPTED, "cut short");
+}
+
+static void test_a_file_under_another_name_is_refused(void **state)
+{
+    const struct os *os;
+    log_create(&test);
+    while (log_file_count(&test) < 2)
+        log_commit(&test, 1000);
+    log_crash(&test, SIM_KEEP, 1);
+    os = sim_disk_os(test.disk);
+    char first[64], second[64];
+    strcpy(first, log_file_path(&test, 0));
+    strcpy(second, log_file_path(&test, 1));
+    assert_int_equal(os->file_rename(os, first, second, NULL), OMEN_OK);
+    refused(OMEN_CORRUPTED, "");
+}
+
+/* Every byte of a closed log, one at a time: refused, or replayed to the last commit. */
+static void test_any_flipped_byte_is_found_or_harmless(void **state)
+{
+    log_create(&test);
+    while (log_file_count(&test) < 2)
+        log_commit(&test, 2000);
+    assert_int_equal(wal_close(test.wal, NULL), OMEN_OK);
+    test.wal = NULL;
+    size_t count = test.count, refusals = 0;
+    for (size_t nth = 0; nth < 2; nth++)
+        for (uint64_t offset = 0; offset < LOG_FILE_BYTES;
+             offset += offset >= 96 && offset < 4096 ? 97 : 5) {
+            struct sim_disk *intact = sim_disk_draw(test.disk, SIM_KILL, 1);
+            flip(log_file_path(&test, nth), offset);
+            omen_error error = {0};
+            omen_status status = log_recover(&test, &error);
+            if (status == OMEN_OK)
+                assert_int_equal(test.count, count);
+            else
+                assert_true(status == OMEN_CORRUPTED || status == OMEN_NOT_SUPPORTED);
+            refusals += status != OMEN_OK;
+            (void)wal_close(test.wal, NULL);
+            test.wal = NULL;
+            test.count = count;
+            sim_disk_destroy(test.disk);
+            test.disk = intact;
+            test.options.os = sim_disk_os(intact);
+        }
+    assert_true(refusals > 2400); /* all of those in headers and batches */
+}
+
+static omen_status refuse_data(void *context, const void *bytes, size_t length, omen_error *error)
+{
+    return error_set(error, OMEN_INTERNAL, "no more of this");
+}
+
+static omen_status refuse_commit(void *context, uint64_t lsn, omen_error *error)
+{
+    return error_set(error, OMEN_UNDEFINED_TABLE, "of what table?");
+}
+
+static omen_status take_data(void *context, const void *bytes, size_t length, omen_error *error)
+{
+    return OMEN_OK;
+}
+
+static void test_what_replay_refuses_is_passed_on(void **state)
+{
+    omen_error error = {0};
+    log_create(&test);
+    log_commit(&test, 100);
+    log_crash(&test, SIM_KEEP, 1);
+    struct wal_replay replay = {.data = refuse_data, .commit = refuse_commit};
+    assert_int_equal(wal_recover(&test.options, &replay, &test.wal, &error), OMEN_INTERNAL);
+    replay.data = take_data;
+    assert_int_equal(wal_recover(&test.options, &replay, &test.wal, &error), OMEN_UNDEFINED_TABLE);
+    recover_exactly(1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_unsynced_commits_may_be_lost_but_not_halved, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(test_a_torn_last_batch_is_cut, begin, end),
+        cmocka_unit_test_setup_teardown(test_damage_before_a_later_proof_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_later_batch_that_proves_nothing_is_cut_too, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(test_the_manifest_proves_too, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_clean_close_proves_the_end, begin, end),
+        cmocka_unit_test_setup_teardown(test_the_next_file_proves_the_one_before, begin, end),
+        cmocka_unit_test_setup_teardown(test_the_unproven_tail_is_synced_anew, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_power_cut_in_recovery_loses_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_recycled_file_does_not_bring_back_what_it_held,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(test_a_missing_file_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_missing_folder_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(test_files_of_others_are_refused, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_newer_format_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_file_cut_short_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_file_under_another_name_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(test_any_flipped_byte_is_found_or_harmless, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_replay_refuses_is_passed_on, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
