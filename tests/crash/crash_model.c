@@ -1,0 +1,533 @@
+/* crash_model.c - states, commits, and comparing a database with them. See crash_model.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/checksum.h"
+#include "crash/crash_model.h"
+
+enum { TEXT_BYTES = 160, COLUMNS_MAX = 6, VALUE_COLUMNS = 4 };
+
+static const char *const table_names[MODEL_TABLES] = {"numbers", "names", "pairs", "events"};
+
+static const char *const table_texts[MODEL_TABLES] = {
+    "CREATE TABLE numbers (id BIGINT PRIMARY KEY, v BIGINT NOT NULL, note TEXT, flag BOOLEAN, "
+    "price DECIMAL(12,2))",
+    "CREATE TABLE names (name TEXT PRIMARY KEY, v BIGINT NOT NULL, note TEXT, flag BOOLEAN, "
+    "price DECIMAL(12,2))",
+    "CREATE TABLE pairs (a INTEGER, b TEXT, v BIGINT NOT NULL, note TEXT, flag BOOLEAN, "
+    "price DECIMAL(12,2), PRIMARY KEY (a, b))",
+    "CREATE TABLE events (id BIGINT, v BIGINT NOT NULL, note TEXT, flag BOOLEAN, "
+    "price DECIMAL(12,2))",
+};
+
+static uint32_t key_columns(int table)
+{
+    return table == 2 ? 2 : 1;
+}
+
+/* --- rows --- */
+
+static omen_value number_value(omen_type_id type, int64_t number)
+{
+    omen_value value = {.type = {.id = type}};
+    if (type == OMEN_TYPE_INTEGER)
+        value.as.i32 = (int32_t)number;
+    else
+        value.as.i64 = number;
+    return value;
+}
+
+static omen_value text_value(const char *text)
+{
+    omen_value value = {.type = {.id = OMEN_TYPE_TEXT}};
+    value.as.bytes = (omen_bytes){(const uint8_t *)text, strlen(text)};
+    return value;
+}
+
+/* The key columns of a row, two at most; text lives in `text`. Keys are far apart and near. */
+static void key_values(int table, uint32_t key, omen_value *values, char text[static TEXT_BYTES])
+{
+    static const char padding[] = "a key that is longer than what fits into a view";
+    switch (table) {
+    case 0:
+        values[0] = number_value(OMEN_TYPE_BIGINT, key < 24 ? (int64_t)key
+                                                            : ((int64_t)key - 30) << 50);
+        break;
+    case 1:
+        snprintf(text, TEXT_BYTES, key % 3 == 0 ? "n%" PRIu32 : "n%" PRIu32 "%s", key, padding);
+        values[0] = text_value(text);
+        break;
+    case 2:
+        snprintf(text, TEXT_BYTES, "p%" PRIu32, key % 7);
+        values[0] = number_value(OMEN_TYPE_INTEGER, (int64_t)key / 7 - 3);
+        values[1] = text_value(text);
+        break;
+    default:
+        values[0] = number_value(OMEN_TYPE_BIGINT, key);
+    }
+}
+
+/* The columns behind the key. */
+static void version_values(uint64_t version, omen_value *values, char text[static TEXT_BYTES])
+{
+    size_t length = version % 11 == 0 ? 120 : version % 29;
+    for (size_t i = 0; i < length; i++)
+        text[i] = (char)('a' + (version / 7 + i * i) % 26);
+    text[length] = '\0';
+    values[0] = number_value(OMEN_TYPE_BIGINT, (int64_t)version);
+    values[1] = text_value(text);
+    values[1].is_null = version % 5 == 0;
+    values[2] = (omen_value){.type = {.id = OMEN_TYPE_BOOLEAN}, .is_null = version % 3 == 0};
+    values[2].as.boolean = version % 2 == 0;
+    values[3] = (omen_value){.type = {.id = OMEN_TYPE_DECIMAL, .precision = 12, .scale = 2},
+                             .is_null = version % 13 == 0};
+    int64_t unscaled = (int64_t)(version % 2000003) - 1000000;
+    values[3].as.decimal = (omen_decimal){(uint64_t)unscaled, unscaled < 0 ? -1 : 0};
+}
+
+static bool same_value(const omen_value *a, const omen_value *b)
+{
+    if (a->is_null || b->is_null)
+        return a->is_null == b->is_null;
+    switch (b->type.id) {
+    case OMEN_TYPE_BOOLEAN:
+        return a->as.boolean == b->as.boolean;
+    case OMEN_TYPE_INTEGER:
+        return a->as.i32 == b->as.i32;
+    case OMEN_TYPE_BIGINT:
+        return a->as.i64 == b->as.i64;
+    case OMEN_TYPE_DECIMAL:
+        return a->as.decimal.low == b->as.decimal.low && a->as.decimal.high == b->as.decimal.high;
+    default:
+        return a->as.bytes.length == b->as.bytes.length &&
+               (b->as.bytes.length == 0 ||
+                memcmp(a->as.bytes.data, b->as.bytes.data, b->as.bytes.length) == 0);
+    }
+}
+
+/* Which key a row has, MODEL_KEYS where it is none that was ever written. */
+static uint32_t key_of(int table, const omen_value *values)
+{
+    char text[TEXT_BYTES];
+    omen_value expected[2];
+    for (uint32_t key = 0; key < MODEL_KEYS; key++) {
+        key_values(table, key, expected, text);
+        bool same = same_value(&values[0], &expected[0]);
+        if (same && key_columns(table) == 2)
+            same = same_value(&values[1], &expected[1]);
+        if (same)
+            return key;
+    }
+    return MODEL_KEYS;
+}
+
+/* Whether what lies behind the key is what its version says. */
+static bool is_whole(const omen_value *values)
+{
+    char text[TEXT_BYTES];
+    omen_value expected[VALUE_COLUMNS];
+    if (values[0].is_null)
+        return false;
+    version_values((uint64_t)values[0].as.i64, expected, text);
+    for (int i = 0; i < VALUE_COLUMNS; i++)
+        if (!same_value(&values[i], &expected[i]))
+            return false;
+    return true;
+}
+
+/* --- states --- */
+
+static uint64_t mix(uint64_t table, uint64_t key, uint64_t version)
+{
+    const uint64_t all[] = {table, key, version};
+    return checksum64(all, sizeof all, 0);
+}
+
+static void state_put(struct model_state *state, int table, uint32_t key, uint64_t version)
+{
+    uint64_t old = state->versions[table][key];
+    if (old != 0)
+        state->hash -= mix((uint64_t)table, key, old);
+    if (version != 0)
+        state->hash += mix((uint64_t)table, key, version);
+    state->versions[table][key] = version;
+}
+
+static void state_define(struct model_state *state, int table, bool exists)
+{
+    for (uint32_t key = 0; key < MODEL_KEYS; key++)
+        state_put(state, table, key, 0);
+    if (state->exists[table] != exists)
+        state->hash += exists ? mix((uint64_t)table, MODEL_KEYS, 1)
+                              : (uint64_t)0 - mix((uint64_t)table, MODEL_KEYS, 1);
+    state->exists[table] = exists;
+}
+
+static void state_apply(struct model_state *state, const struct model_commit *commit)
+{
+    for (uint32_t i = 0; i < commit->count; i++) {
+        const struct model_change *change = &commit->changes[i];
+        if (change->kind == MODEL_CREATE || change->kind == MODEL_DROP)
+            state_define(state, change->table, change->kind == MODEL_CREATE);
+        else
+            state_put(state, change->table, change->key,
+                      change->kind == MODEL_PUT ? change->version : 0);
+    }
+}
+
+/* What writers see: the base and all pending commits. */
+static struct model_state newest(const struct model *model)
+{
+    struct model_state state = model->base;
+    for (uint32_t i = 0; i < model->pending_count; i++)
+        state_apply(&state, &model->pending[i]);
+    return state;
+}
+
+void model_acknowledge(struct model *model)
+{
+    for (uint32_t i = 0; i < model->pending_count; i++) {
+        model->history[model->acknowledged++ % MODEL_HISTORY] = model->base.hash;
+        state_apply(&model->base, &model->pending[i]);
+    }
+    model->pending_count = 0;
+    model->changes++;
+}
+
+/* --- commits --- */
+
+static struct model_commit *begin_commit(struct model *model)
+{
+    OMEN_ASSERT(model->pending_count < MODEL_PENDING_MAX);
+    struct model_commit *commit = &model->pending[model->pending_count];
+    *commit = (struct model_commit){0};
+    return commit;
+}
+
+/* What becomes of the last pending commit now that its call has returned. */
+static omen_status end_commit(struct model *model, omen_status status, bool durable)
+{
+    if (status == OMEN_OK && durable)
+        model_acknowledge(model);
+    else if (status != OMEN_OK && status != OMEN_COMMIT_UNKNOWN)
+        model->pending_count--;
+    model->changes++;
+    return status;
+}
+
+static void add_change(struct model_commit *commit, enum model_change_kind kind, int table,
+                       uint32_t key, uint64_t version)
+{
+    OMEN_ASSERT(commit->count < MODEL_CHANGES_MAX);
+    commit->changes[commit->count++] =
+        (struct model_change){(uint8_t)kind, (uint8_t)table, (uint8_t)key, version};
+}
+
+/* Random changes of one table, in `state` too; each key at most once. */
+static void choose_changes(struct model_commit *commit, struct model_state *state, int table,
+                           struct random *random)
+{
+    uint32_t count = 1 + (uint32_t)random_below(random, 1 + random_below(random, 12));
+    bool used[MODEL_KEYS] = {false};
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t key = (uint32_t)random_below(random, MODEL_KEYS);
+        bool there = state->versions[table][key] != 0;
+        if (used[key] || (table == MODEL_NO_KEY && there))
+            continue;
+        used[key] = true;
+        bool deletes = there && random_below(random, 3) == 0;
+        uint64_t version = deletes ? 0 : 1 + random_below(random, UINT64_C(1) << 48);
+        add_change(commit, deletes ? MODEL_DELETE : MODEL_PUT, table, key, version);
+        state_put(state, table, key, version);
+    }
+}
+
+/* One change as part of a write set; `there` says whether it replaces a row. */
+static omen_status write_change(struct write_set *set, const struct model_change *change,
+                                bool there, omen_error *error)
+{
+    char key_text[TEXT_BYTES], value_text[TEXT_BYTES];
+    omen_value values[COLUMNS_MAX];
+    uint32_t keys = key_columns(change->table), columns[VALUE_COLUMNS];
+    key_values(change->table, change->key, values, key_text);
+    if (change->kind == MODEL_DELETE)
+        return write_set_delete(set, values, error);
+    version_values(change->version, values + keys, value_text);
+    if (!there)
+        return write_set_insert(set, values, error);
+    for (uint32_t i = 0; i < VALUE_COLUMNS; i++)
+        columns[i] = keys + i;
+    return write_set_update(set, values, columns, values + keys, VALUE_COLUMNS, error);
+}
+
+omen_status model_write(struct model *model, omen_connection *connection, struct random *random,
+                        bool durable, omen_error *error)
+{
+    struct session *session = session_of(connection);
+    struct model_state state = newest(model), before = state;
+    int table = (int)random_below(random, MODEL_TABLES);
+    if (!state.exists[table] || model->pending_count == MODEL_PENDING_MAX)
+        return OMEN_OK;
+    struct model_commit *commit = begin_commit(model);
+    choose_changes(commit, &state, table, random);
+    if (commit->count == 0)
+        return OMEN_OK;
+    model->pending_count++;
+    model->changes++;
+    struct table *found;
+    omen_status status = api_table(session, table_names[table], &found, error);
+    if (status != OMEN_OK)
+        return end_commit(model, status, durable);
+    struct write_set *set = NULL;
+    struct txn_ticket ticket = {0};
+    status = write_set_create(found, &set);
+    if (status == OMEN_OK)
+        status = session_writer_lock(session, 0, error);
+    bool locked = status == OMEN_OK;
+    for (uint32_t i = 0; i < commit->count && status == OMEN_OK; i++)
+        status = write_change(set, &commit->changes[i],
+                              before.versions[table][commit->changes[i].key] != 0, error);
+    if (locked) {
+        if (status == OMEN_OK)
+            status = session_commit_locked(session, set, &ticket, error);
+        status = session_writer_unlock(session, status, &ticket, error);
+    }
+    write_set_destroy(set);
+    table_release(found);
+    return end_commit(model, status, durable);
+}
+
+omen_status model_define(struct model *model, omen_connection *connection, struct random *random,
+                         omen_error *error)
+{
+    const struct model_state state = newest(model);
+    int table = (int)random_below(random, MODEL_TABLES);
+    if (model->pending_count == MODEL_PENDING_MAX)
+        return OMEN_OK;
+    struct model_commit *commit = begin_commit(model);
+    add_change(commit, state.exists[table] ? MODEL_DROP : MODEL_CREATE, table, 0, 0);
+    model->pending_count++;
+    model->changes++;
+    omen_status status;
+    if (state.exists[table]) {
+        status = omen_table_drop(connection, table_names[table], error);
+    } else {
+        struct ArrowArrayStream rows;
+        status = omen_query(connection, table_texts[table], SIZE_MAX, &rows, NULL, error);
+        if (status == OMEN_OK)
+            rows.release(&rows);
+    }
+    return end_commit(model, status, true);
+}
+
+/* --- reading --- */
+
+static omen_value array_value(const struct ArrowArray *array, omen_type_id type, int64_t row)
+{
+    omen_value value = {.type = {.id = type}};
+    int64_t at = array->offset + row;
+    const uint8_t *validity = array->buffers[0];
+    value.is_null = validity != NULL && (validity[at / 8] >> (at % 8) & 1) == 0;
+    const void *values = array->buffers[1];
+    if (type == OMEN_TYPE_BIGINT)
+        value.as.i64 = ((const int64_t *)values)[at];
+    else if (type == OMEN_TYPE_INTEGER)
+        value.as.i32 = ((const int32_t *)values)[at];
+    else if (type == OMEN_TYPE_BOOLEAN)
+        value.as.boolean = ((const uint8_t *)values)[at / 8] >> (at % 8) & 1;
+    else if (type == OMEN_TYPE_DECIMAL)
+        memcpy(&value.as.decimal, (const uint8_t *)values + 16 * at, 16);
+    if (type != OMEN_TYPE_TEXT || value.is_null)
+        return value;
+    const uint8_t *view = (const uint8_t *)values + 16 * at;
+    uint32_t parts[4];
+    memcpy(parts, view, sizeof parts);
+    value.as.bytes.length = parts[0];
+    value.as.bytes.data = parts[0] <= 12
+                              ? view + 4
+                              : (const uint8_t *)array->buffers[2 + parts[2]] + parts[3];
+    return value;
+}
+
+static omen_type_id column_type(int table, uint32_t column)
+{
+    static const omen_type_id value_types[] = {OMEN_TYPE_BIGINT, OMEN_TYPE_TEXT, OMEN_TYPE_BOOLEAN,
+                                               OMEN_TYPE_DECIMAL};
+    uint32_t keys = key_columns(table);
+    if (column >= keys)
+        return value_types[column - keys];
+    return table == 1 || column == 1 ? OMEN_TYPE_TEXT
+           : table == 2              ? OMEN_TYPE_INTEGER
+                                     : OMEN_TYPE_BIGINT;
+}
+
+/* Adds the rows of a batch to the state found. */
+static bool take_batch(const struct ArrowArray *batch, int table, struct model_state *found,
+                       char *text, size_t text_bytes)
+{
+    uint32_t keys = key_columns(table), count = keys + VALUE_COLUMNS;
+    if (batch->n_children != (int64_t)count) {
+        snprintf(text, text_bytes, "%s has %d columns", table_names[table], (int)batch->n_children);
+        return false;
+    }
+    for (int64_t row = 0; row < batch->length; row++) {
+        omen_value values[COLUMNS_MAX];
+        for (uint32_t i = 0; i < count; i++)
+            values[i] = array_value(batch->children[i], column_type(table, i), row + batch->offset);
+        uint32_t key = key_of(table, values);
+        if (key == MODEL_KEYS || !is_whole(values + keys)) {
+            snprintf(text, text_bytes, "%s: a row is not whole (key %u, v %" PRId64 ")",
+                     table_names[table], (unsigned)key, values[keys].as.i64);
+            return false;
+        }
+        if (found->versions[table][key] != 0) {
+            snprintf(text, text_bytes, "%s: key %u twice", table_names[table], (unsigned)key);
+            return false;
+        }
+        state_put(found, table, key, (uint64_t)values[keys].as.i64);
+    }
+    return true;
+}
+
+static bool scan_table(omen_connection *connection, int table, const omen_snapshot *snapshot,
+                       struct model_state *found, char *text, size_t text_bytes)
+{
+    omen_error error;
+    struct ArrowArrayStream rows;
+    omen_scan_options options = {.struct_bytes = sizeof options, .snapshot = snapshot};
+    omen_status status = omen_scan(connection, table_names[table], &options, &rows, &error);
+    if (status == OMEN_UNDEFINED_TABLE)
+        return true;
+    if (status != OMEN_OK) {
+        snprintf(text, text_bytes, "%s: %s", table_names[table], error.message);
+        return false;
+    }
+    state_define(found, table, true);
+    struct ArrowArray batch;
+    bool right = true;
+    for (;;) {
+        if (rows.get_next(&rows, &batch) != 0) {
+            snprintf(text, text_bytes, "%s: %s", table_names[table], rows.get_last_error(&rows));
+            right = false;
+            break;
+        }
+        if (batch.release == NULL)
+            break;
+        right = right && take_batch(&batch, table, found, text, text_bytes);
+        batch.release(&batch);
+    }
+    rows.release(&rows);
+    return right;
+}
+
+bool model_scan(omen_connection *connection, const omen_snapshot *snapshot, uint64_t *hash,
+                struct model_state *found, char *text, size_t text_bytes)
+{
+    *found = (struct model_state){0};
+    for (int table = 0; table < MODEL_TABLES; table++)
+        if (!scan_table(connection, table, snapshot, found, text, text_bytes))
+            return false;
+    *hash = found->hash;
+    return true;
+}
+
+/* Whether the index leads to the row that the scan found, and to none where there is none. */
+static bool get_agrees(omen_connection *connection, int table, uint32_t key, uint64_t version,
+                       char *text, size_t text_bytes)
+{
+    char key_text[TEXT_BYTES];
+    omen_value values[COLUMNS_MAX];
+    omen_row *row;
+    omen_error error;
+    key_values(table, key, values, key_text);
+    uint32_t keys = key_columns(table);
+    omen_status status =
+        omen_get(connection, table_names[table], NULL, values, keys, &row, &error);
+    if (status == OMEN_NOT_FOUND && version == 0)
+        return true;
+    if (status != OMEN_OK) {
+        snprintf(text, text_bytes, "%s: key %u, which a scan %s: %s", table_names[table],
+                 (unsigned)key, version != 0 ? "finds" : "does not find",
+                 status == OMEN_NOT_FOUND ? "not found by the index" : error.message);
+        return false;
+    }
+    for (uint32_t i = 0; i < VALUE_COLUMNS; i++)
+        values[i] = omen_row_value(row, keys + i);
+    bool same = version != 0 && is_whole(values) && (uint64_t)values[0].as.i64 == version;
+    if (!same)
+        snprintf(text, text_bytes,
+                 "%s: key %u is v %" PRId64 " by the index and %" PRIu64 " by scan",
+                 table_names[table], (unsigned)key, values[0].as.i64, version);
+    omen_row_release(row);
+    return same;
+}
+
+static bool index_agrees(omen_connection *connection, const struct model_state *found, char *text,
+                         size_t text_bytes)
+{
+    for (int table = 0; table < MODEL_NO_KEY; table++)
+        for (uint32_t key = 0; found->exists[table] && key < MODEL_KEYS; key++)
+            if (!get_agrees(connection, table, key, found->versions[table][key], text, text_bytes))
+                return false;
+    return true;
+}
+
+/* How many pending commits lead to this hash; UINT32_MAX where none do. */
+static uint32_t find_state(const struct model *model, uint64_t hash)
+{
+    struct model_state state = model->base;
+    uint32_t found = state.hash == hash ? 0 : UINT32_MAX;
+    for (uint32_t i = 0; i < model->pending_count; i++) {
+        state_apply(&state, &model->pending[i]);
+        if (state.hash == hash)
+            found = i + 1;
+    }
+    return found;
+}
+
+/* The first difference to the base, for the message. */
+static void tell_difference(const struct model *model, const struct model_state *found, char *text,
+                            size_t text_bytes)
+{
+    for (int table = 0; table < MODEL_TABLES; table++) {
+        if (found->exists[table] != model->base.exists[table]) {
+            snprintf(text, text_bytes, "%s exists: %d, acknowledged: %d", table_names[table],
+                     found->exists[table], model->base.exists[table]);
+            return;
+        }
+        for (uint32_t key = 0; key < MODEL_KEYS; key++)
+            if (found->versions[table][key] != model->base.versions[table][key]) {
+                snprintf(text, text_bytes,
+                         "%s: key %u has v %" PRIu64 ", acknowledged: %" PRIu64
+                         " (and %u commits pending)",
+                         table_names[table], (unsigned)key, found->versions[table][key],
+                         model->base.versions[table][key], (unsigned)model->pending_count);
+                return;
+            }
+    }
+}
+
+enum model_verdict model_compare(struct model *model, omen_connection *connection, bool settle,
+                                 char *text, size_t text_bytes)
+{
+    struct model_state found;
+    uint64_t hash;
+    if (!model_scan(connection, NULL, &hash, &found, text, text_bytes) ||
+        !index_agrees(connection, &found, text, text_bytes))
+        return MODEL_HALF;
+    uint32_t steps = find_state(model, hash);
+    if (steps == UINT32_MAX) {
+        tell_difference(model, &found, text, text_bytes);
+        for (uint32_t i = 0; i < MODEL_HISTORY && i < model->acknowledged; i++)
+            if (model->history[i] == hash)
+                return MODEL_LOST;
+        return MODEL_HALF;
+    }
+    if (settle) {
+        model->pending_count = steps;
+        model_acknowledge(model);
+    }
+    return MODEL_SAME;
+}
