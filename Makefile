@@ -7,6 +7,7 @@
 #   make test [T=wal] all that CI runs, or one suite
 #   make asan|ubsan|tsan [T=..]      the core's tests under a sanitizer
 #   make fuzz T=csv SECONDS=60       feed random bytes to one decoder
+#   make crash [SEED=n] [SECONDS=n]  power cuts and failing disks, simulated
 #   make differential SECONDS=600 [SEED=N]  random statements, compared with PostgreSQL 15
 #   make slt PATHS=folder            sqllogictest files over each route
 #   make figures [T=index.lookup] [ROWS=N]   figures beside their peers
@@ -21,7 +22,7 @@ BUILD ?= build
 SECONDS ?= 60
 MESON_TEST = meson test --no-rebuild --print-errorlogs $(if $(T),--suite $(T))
 
-.PHONY: all core engine setup demo check test asan ubsan tsan fuzz differential slt figures bench lint clean
+.PHONY: all core engine setup demo check test asan ubsan tsan fuzz crash differential slt figures bench lint clean
 .DEFAULT_GOAL := all
 
 all: core engine
@@ -55,6 +56,9 @@ asan ubsan tsan:
 fuzz:
 	@tools/setup core
 	@tools/run-fuzzer "$(T)" "$(SECONDS)"
+
+crash: core
+	@$(BUILD)/tests/crash/crash_wal --seconds "$(SECONDS)" $(if $(SEED),--seed "$(SEED)")
 
 differential: all
 	@tools/setup oracle

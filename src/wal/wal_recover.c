@@ -173,7 +173,9 @@ static omen_status copy_tail(struct recovery *recovery, omen_error *error)
     if (capacity < tail_bytes + WAL_CAPACITY_MIN)
         capacity = (tail_bytes + 2 * WAL_CAPACITY_MIN) / WAL_CAPACITY_MIN * WAL_CAPACITY_MIN;
     struct wal_file *file = NULL;
-    OMEN_TRY(wal_file_begin(folder, first_lsn, capacity, recovery->end_lsn, &file, error));
+    /* The file proves no more than is proven without it: if making its name durable fails, the
+     * next recovery may see a name that the disk lacks, and must copy the tail once more. */
+    OMEN_TRY(wal_file_begin(folder, first_lsn, capacity, first_lsn, &file, error));
     omen_status status = copy_batches(recovery, file, error);
     if (status != OMEN_OK) {
         wal_file_undo(folder, file);
