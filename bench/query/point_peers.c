@@ -72,12 +72,11 @@ struct point_peer *sqlite_load(const struct point_row *rows, size_t count)
     return peer;
 }
 
-uint64_t sqlite_lookups(struct point_peer *peer, const struct point_row *rows,
-                        const uint32_t *probes, size_t count)
+uint64_t sqlite_lookups(struct point_peer *peer, const int64_t *ids, size_t count)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < count; i++) {
-        sqlite3_bind_int64(peer->select, 1, rows[probes[i]].id);
+        sqlite3_bind_int64(peer->select, 1, ids[i]);
         if (sqlite3_step(peer->select) != SQLITE_ROW)
             peer_failed("sqlite", "a row is missing");
         sum += (uint64_t)sqlite3_column_int64(peer->select, 0);
@@ -157,13 +156,12 @@ struct point_peer *rocksdb_load(const struct point_row *rows, size_t count)
     return peer;
 }
 
-uint64_t rocksdb_lookups(struct point_peer *peer, const struct point_row *rows,
-                         const uint32_t *probes, size_t count)
+uint64_t rocksdb_lookups(struct point_peer *peer, const int64_t *ids, size_t count)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < count; i++) {
         char key[8], *problem = NULL;
-        rocksdb_key(rows[probes[i]].id, key);
+        rocksdb_key(ids[i], key);
         rocksdb_pinnableslice_t *slice =
             rocksdb_get_pinned(peer->rocksdb, peer->read_options, key, sizeof key, &problem);
         size_t length = 0;

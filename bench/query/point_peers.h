@@ -18,12 +18,10 @@ struct point_peer;
 struct point_peer *sqlite_load(const struct point_row *rows, size_t count);
 struct point_peer *rocksdb_load(const struct point_row *rows, size_t count);
 
-/* Looks up rows[probes[i]].id for each i, reads four columns of each, and gives the sum of id,
+/* Looks up each of the ids, which are there, reads four columns of each, and gives the sum of id,
  * quantity, whole price and last byte of code. */
-uint64_t sqlite_lookups(struct point_peer *peer, const struct point_row *rows,
-                        const uint32_t *probes, size_t count);
-uint64_t rocksdb_lookups(struct point_peer *peer, const struct point_row *rows,
-                         const uint32_t *probes, size_t count);
+uint64_t sqlite_lookups(struct point_peer *peer, const int64_t *ids, size_t count);
+uint64_t rocksdb_lookups(struct point_peer *peer, const int64_t *ids, size_t count);
 
 void sqlite_close(struct point_peer *peer);
 void rocksdb_close_peer(struct point_peer *peer);

@@ -1,7 +1,8 @@
 /* allocator.c - the counted allocator over the system's.
  *
- * Blocks of 2 MiB and more are aligned to huge pages and advised as such: the index and the
- * column buffers are probed at random, where a miss in the TLB costs as much as one in the cache.
+ * Blocks of 2 MiB and more are aligned to huge pages and advised as such, and those from 32 KiB on
+ * share huge pages (region.h): the index and the column buffers are probed at random, where a miss
+ * in the TLB costs as much as one in the cache.
  */
 #define _GNU_SOURCE
 #include "base/allocator.h"
@@ -10,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include "base/region.h"
 
 void allocator_init(struct allocator *allocator, size_t bytes_max)
 {
@@ -52,21 +55,7 @@ static size_t round_up(size_t bytes, size_t unit)
 static void *map_block(size_t bytes)
 {
     size_t length = round_up(bytes, ALLOCATOR_HUGE_BYTES);
-    if (length == 0)
-        return NULL;
-    size_t reserved = length + ALLOCATOR_HUGE_BYTES;
-    char *base = mmap(NULL, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (base == MAP_FAILED)
-        return NULL;
-    size_t skip = round_up((uintptr_t)base, ALLOCATOR_HUGE_BYTES) - (uintptr_t)base;
-    if (skip > 0)
-        munmap(base, skip);
-    char *block = base + skip;
-    size_t tail = reserved - skip - length;
-    if (tail > 0)
-        munmap(block + length, tail);
-    madvise(block, length, MADV_HUGEPAGE);
-    return block;
+    return length == 0 ? NULL : region_map(length, ALLOCATOR_HUGE_BYTES);
 }
 
 static void *take(struct allocator *allocator, size_t bytes, bool zeroed)
@@ -77,7 +66,9 @@ static void *take(struct allocator *allocator, size_t bytes, bool zeroed)
     if (bytes >= ALLOCATOR_HUGE_BYTES) {
         pointer = map_block(bytes);
     } else {
-        pointer = aligned_alloc(ALLOCATOR_ALIGNMENT, round_up(bytes, ALLOCATOR_ALIGNMENT));
+        pointer = region_holds(bytes)
+                      ? region_alloc(bytes)
+                      : aligned_alloc(ALLOCATOR_ALIGNMENT, round_up(bytes, ALLOCATOR_ALIGNMENT));
         if (pointer != NULL && zeroed)
             memset(pointer, 0, bytes);
     }
@@ -114,6 +105,8 @@ void allocator_free(struct allocator *allocator, void *pointer, size_t bytes)
         return;
     if (bytes >= ALLOCATOR_HUGE_BYTES)
         munmap(pointer, round_up(bytes, ALLOCATOR_HUGE_BYTES));
+    else if (region_holds(bytes))
+        region_free(pointer, bytes);
     else
         free(pointer);
     discharge(allocator, bytes);

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #define ALLOCATOR_ALIGNMENT 64 /* what Arrow recommends for buffers */
-#define ALLOCATOR_HUGE_BYTES                                                                       \
-    (2u << 20) /* blocks from here on are aligned to and advised as huge pages */
+/* Blocks from here on have huge pages of their own, smaller ones may share some (region.h). */
+#define ALLOCATOR_HUGE_BYTES (2u << 20)
 
 struct allocator {
     atomic_size_t bytes_used;     /* relaxed: a statistic and a soft limit */
@@ -35,7 +35,8 @@ void allocator_retire(struct allocator *allocator); /* NULL does nothing */
 void *allocator_alloc(struct allocator *allocator, size_t bytes)
     __attribute__((warn_unused_result));
 
-/* The same, all zero. Large blocks come as untouched pages: reading them costs no memory. */
+/* The same, all zero. Blocks of ALLOCATOR_HUGE_BYTES and more come as untouched pages: reading them
+ * costs no memory. */
 void *allocator_alloc_zeroed(struct allocator *allocator, size_t bytes)
     __attribute__((warn_unused_result));
 
