@@ -121,7 +121,8 @@ static void mark_run(struct region *region, uint32_t first, uint32_t count, bool
         uint32_t end = (huge + 1) * HUGE_PAGES_OF;
         end = end < first + count ? end : first + count;
         uint32_t before = region->huge_used[huge];
-        region->huge_used[huge] = (uint16_t)(in_use ? before + (end - page) : before - (end - page));
+        region->huge_used[huge] =
+            (uint16_t)(in_use ? before + (end - page) : before - (end - page));
         if (!in_use) {
             heap.idle += region->huge_used[huge] == 0;
         } else if (!region->resident[huge]) {
@@ -216,8 +217,7 @@ void *region_alloc(size_t bytes)
 
 void region_free(void *block, size_t bytes)
 {
-    struct region *region =
-        (struct region *)((uintptr_t)block & ~(uintptr_t)(REGION_BYTES - 1));
+    struct region *region = (struct region *)((uintptr_t)block & ~(uintptr_t)(REGION_BYTES - 1));
     uint32_t first = (uint32_t)(((uintptr_t)block - (uintptr_t)region) / PAGE_BYTES);
     uint32_t count = pages_for(bytes);
     POISON(block, (size_t)count * PAGE_BYTES);

@@ -38,12 +38,24 @@ static size_t lay_out_column(struct column *column, uint32_t capacity, bool null
     return used;
 }
 
+static enum cell cell_of(omen_type_id type)
+{
+    if (type == OMEN_TYPE_BOOLEAN)
+        return CELL_BOOLEAN;
+    if (type_is_view(type))
+        return CELL_VIEW;
+    uint32_t width = type_width(type);
+    return width == 2 ? CELL_2 : width == 4 ? CELL_4 : width == 8 ? CELL_8 : CELL_16;
+}
+
 static omen_status make_column(struct row_group *group, uint32_t position, bool frozen)
 {
     const struct column_definition *definition = &group->schema->columns[position];
     struct column *column = &group->columns[position];
     column->type = definition->type;
-    column->width = type_width(definition->type.id);
+    column->width = (uint16_t)type_width(definition->type.id);
+    column->cell =
+        (uint8_t)(cell_of(definition->type.id) | (definition->nullable ? CELL_NULLABLE : 0));
     size_t bytes = lay_out_column(column, group->capacity, definition->nullable, frozen, NULL);
     column->block = allocator_alloc(group->allocator, bytes);
     if (column->block == NULL)
@@ -87,6 +99,7 @@ omen_status row_group_make(struct allocator *allocator, struct schema *schema, u
     OMEN_ASSERT(capacity <= ROW_GROUP_ROWS);
     *out = NULL;
     size_t bytes = sizeof(struct row_group) + schema->stored_count * sizeof(struct column);
+    static_assert(sizeof(struct row_group) % ALLOCATOR_ALIGNMENT == 0, "columns are aligned");
     struct row_group *group = allocator_alloc_zeroed(allocator, bytes);
     if (group == NULL)
         return OMEN_OUT_OF_MEMORY;
@@ -317,40 +330,76 @@ void row_group_read(const struct row_group *group, uint32_t slot, uint32_t colum
                     omen_value *out)
 {
     OMEN_DCHECK(column_index < group->schema->stored_count && slot < group->capacity);
-    const struct column *column = &group->columns[column_index];
-    out->type = column->type;
-    out->is_null = !column_has_value(column, slot);
-    if (out->is_null)
-        return;
-    const uint8_t *cell = (const uint8_t *)column->values + (size_t)slot * column->width;
-    switch (column->type.id) {
-    case OMEN_TYPE_BOOLEAN:
-        out->as.boolean = column_truth(column, slot);
-        break;
-    case OMEN_TYPE_SMALLINT:
-        memcpy(&out->as.i16, cell, sizeof out->as.i16);
-        break;
-    case OMEN_TYPE_INTEGER:
-    case OMEN_TYPE_DATE:
-    case OMEN_TYPE_REAL:
-        memcpy(&out->as, cell, sizeof out->as.i32);
-        break;
-    case OMEN_TYPE_BIGINT:
-    case OMEN_TYPE_TIMESTAMP:
-    case OMEN_TYPE_TIMESTAMPTZ:
-    case OMEN_TYPE_DOUBLE:
-        memcpy(&out->as, cell, sizeof out->as.i64);
-        break;
-    case OMEN_TYPE_DECIMAL:
-    case OMEN_TYPE_UUID:
-        memcpy(&out->as, cell, sizeof out->as.uuid);
-        break;
-    default: {
-        const struct view *view = (const struct view *)cell;
-        out->as.bytes = (omen_bytes){view_data(column, slot, view), view->length};
-        break;
+    column_read(&group->columns[column_index], slot, out);
+}
+
+/* Out of line, so that the common path needs no stack. False where a text is borrowed. */
+static __attribute__((noinline)) bool copy_other(const struct column *column, uint32_t slot,
+                                                 uint8_t *room, omen_value *out)
+{
+    column_read(column, slot, out);
+    if (column->windows == NULL || out->is_null)
+        return true;
+    size_t length = out->as.bytes.length;
+    if (length > ROW_COPY_TEXT_BYTES)
+        return false;
+    memcpy(room, out->as.bytes.data, length);
+    out->as.bytes.data = room;
+    return true;
+}
+
+/* A short text that is no NULL; false where it is a longer one. */
+static inline bool copy_short_text(const struct column *column, uint32_t slot, uint8_t *room,
+                                   omen_value *out)
+{
+    const struct view *view = (const struct view *)column->values + slot;
+    if (__builtin_expect(view->length > VIEW_INLINE_BYTES, 0))
+        return false;
+    memcpy(room, view, sizeof *view);
+    out->is_null = false;
+    out->as.bytes.data = room + offsetof(struct view, as);
+    out->as.bytes.length = view->length;
+    return true;
+}
+
+/* Few instructions: docs/decisions/0011. The two most frequent forms are spelt out. */
+static inline void copy_columns(struct row_group *group, uint32_t slot, struct row_copy *copy)
+{
+    const uint32_t *columns = copy->columns, *end = columns + copy->column_count;
+    omen_value *out = copy->values;
+    uint8_t(*room)[ROW_COPY_TEXT_BYTES] = copy->texts;
+    bool whole = true;
+    for (; columns < end; columns++, out++, room++) {
+        const struct column *column = &group->columns[*columns];
+        if (column->cell == CELL_8) {
+            out->is_null = false;
+            out->as.i64 = ((const int64_t *)column->values)[slot];
+        } else if (column->cell != CELL_VIEW || !copy_short_text(column, slot, *room, out)) {
+            whole &= copy_other(column, slot, *room, out);
+        }
     }
+    if (__builtin_expect(!whole, 0))
+        copy->pinned = row_group_retain(group);
+}
+
+void row_group_copy(struct row_group *group, uint32_t slot, struct row_copy *copy)
+{
+    copy_columns(group, slot, copy);
+}
+
+enum row_newest row_group_copy_newest(struct row_group *group, uint32_t slot, uint64_t snapshot,
+                                      struct row_copy *copy)
+{
+    if (!group_is_frozen(group)) {
+        uint64_t begin = atomic_load_explicit(&group->begin[slot], memory_order_relaxed);
+        if (begin - 1 >= snapshot) /* a pending begin of 0 wraps around */
+            return ROW_NEWEST_LATER;
     }
+    const struct row_ends *ends = group_ends(group);
+    if (ends != NULL && atomic_load_explicit(&ends->end[slot], memory_order_relaxed) <= snapshot)
+        return ROW_NEWEST_ENDED;
+    copy_columns(group, slot, copy);
+    return ROW_NEWEST_COPIED;
 }
 
 void row_group_prefetch(const struct row_group *group, uint32_t slot, const uint32_t *columns,

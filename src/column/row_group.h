@@ -171,6 +171,31 @@ uint32_t row_group_select_visible(const struct row_group *group, uint32_t vector
 /* The value at (slot, column). Text is borrowed as long as the group lives. */
 void row_group_read(const struct row_group *group, uint32_t slot, uint32_t column, omen_value *out);
 
+enum { ROW_COPY_TEXT_BYTES = 64 };
+
+/* Some columns of one row, copied into memory of the caller's. */
+struct row_copy {
+    const uint32_t *columns;
+    uint32_t column_count;
+    omen_value *values; /* one per column; the caller has set their types, which are the columns' */
+    uint8_t (*texts)[ROW_COPY_TEXT_BYTES]; /* one per column: room for its text */
+    struct row_group *pinned; /* retained where a text is longer: then its value borrows it */
+};
+
+/* Fills copy->values. copy->pinned must be NULL; row_group_release frees what it becomes. */
+void row_group_copy(struct row_group *group, uint32_t slot, struct row_copy *copy);
+
+/* What a snapshot has of a version that the index leads to. */
+enum row_newest {
+    ROW_NEWEST_LATER, /* nothing of this one: it began later, or not yet; an older may be seen */
+    ROW_NEWEST_ENDED, /* nothing: it has ended, and the older ones before it */
+    ROW_NEWEST_COPIED
+};
+
+/* row_group_copy of a slot, if the snapshot sees it. */
+enum row_newest row_group_copy_newest(struct row_group *group, uint32_t slot, uint64_t snapshot,
+                                      struct row_copy *copy);
+
 /* Prefetches the cache lines that row_group_read of these columns will touch. */
 void row_group_prefetch(const struct row_group *group, uint32_t slot, const uint32_t *columns,
                         uint32_t column_count);

@@ -53,8 +53,10 @@ static omen_status freeze_column(const struct column *source, const uint64_t *be
     uint32_t vectors = vectors_for(rows);
     if (target->validity != NULL) {
         memcpy(target->validity, source->validity, bit_words(rows) * sizeof(uint64_t));
-        if (bit_count_set(target->validity, rows) == rows)
+        if (bit_count_set(target->validity, rows) == rows) {
             target->validity = NULL;
+            target->cell &= (uint8_t)~CELL_NULLABLE;
+        }
     }
     if (target->type.id == OMEN_TYPE_BOOLEAN)
         memcpy(target->values, source->values, bit_words(rows) * sizeof(uint64_t));

@@ -70,21 +70,27 @@ struct zone_slots {
     bool known;
 };
 
+/* How a column's cells are read. */
+enum cell { CELL_2, CELL_4, CELL_8, CELL_16, CELL_BOOLEAN, CELL_VIEW, CELL_NULLABLE = 8 };
+
+/* What reading a value needs comes first: one cache line. */
 struct column {
-    omen_type type;
-    uint32_t width;
-    void *block;
-    size_t block_bytes;
-    struct zone_slots *zones;    /* per vector */
-    struct zone_slots zone;      /* of the group, once sealed */
-    struct heap_window *windows; /* views only */
-    struct heap_end *heap_ends;  /* views only, per packed vector */
-    struct heap_end committed;   /* views only: after row_count; the writer's alone */
+    _Alignas(64) omen_type type;
+    uint16_t width;
+    uint8_t cell;                /* enum cell, with CELL_NULLABLE where there is validity */
     void *values;                /* BOOLEAN: a bitmap of the packed vectors */
     uint64_t *validity;          /* bitmap of the packed vectors; NULL: no NULL anywhere */
     uint8_t *valid;              /* 1 = has a value; nullable and not frozen only */
     uint8_t *truth;              /* BOOLEAN and not frozen only */
+    struct heap_window *windows; /* views only */
+    struct heap_end *heap_ends;  /* views only, per packed vector */
+    struct heap_end committed;   /* views only: after row_count; the writer's alone */
+    struct zone_slots *zones;    /* per vector */
+    struct zone_slots zone;      /* of the group, once sealed */
+    void *block;
+    size_t block_bytes;
 };
+static_assert(sizeof(struct column) == 128, "columns stay aligned");
 
 struct begin_summary {
     atomic_uint_fast64_t max; /* largest begin stamped in the vector */
@@ -225,6 +231,40 @@ const uint64_t *column_truth_words(const struct row_group *group, const struct c
 
 /* The order of two non-NULL slots of a column. */
 int column_compare(const struct column *column, uint32_t left, uint32_t right);
+
+/* The value at the slot. Inline: a point query reads several in a row, and nothing else. */
+static inline void column_read(const struct column *column, uint32_t slot, omen_value *out)
+{
+    out->type = column->type;
+    out->is_null = !column_has_value(column, slot);
+    if (out->is_null)
+        return;
+    const uint8_t *values = column->values;
+    switch ((enum cell)(column->cell & ~CELL_NULLABLE)) {
+    case CELL_2:
+        memcpy(&out->as, values + slot * 2, 2);
+        break;
+    case CELL_4:
+        memcpy(&out->as, values + slot * 4, 4);
+        break;
+    case CELL_8:
+        memcpy(&out->as, values + slot * 8, 8);
+        break;
+    case CELL_16:
+        memcpy(&out->as, values + slot * 16, 16);
+        break;
+    case CELL_BOOLEAN:
+        out->as.boolean = column_truth(column, slot);
+        break;
+    case CELL_VIEW: {
+        const struct view *view = (const struct view *)column->values + slot;
+        out->as.bytes = (omen_bytes){view_data(column, slot, view), view->length};
+        break;
+    }
+    case CELL_NULLABLE:
+        break;
+    }
+}
 
 /* --- making groups --- */
 

@@ -237,6 +237,8 @@ static omen_status parse_and_plan(struct plan *plan, const char *sql, size_t len
     else
         OMEN_TRY(plan_node(plan, node, error));
     plan->uses_now = plan->binder.uses_now;
+    if (plan->kind == PLAN_QUERY && !plan->explain)
+        return point_query_create(&plan->rows, &plan->point, error);
     return OMEN_OK;
 }
 

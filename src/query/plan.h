@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "query/csv.h"
+#include "query/point.h"
 #include "query/query_plan.h"
 #include "query/result.h"
 #include "query/session.h"
@@ -87,9 +88,10 @@ struct plan {
     uint64_t catalog_version;
     struct binder binder; /* holds the tables */
     bool has_binder, uses_now;
-    omen_type *declared;    /* of parsed.parameter_count parameters, as the plan was made for */
-    struct table *table;    /* retained: COPY, SHOW */
-    struct query_plan rows; /* QUERY, INSERT from a query; UPDATE, DELETE: the rows to change */
+    omen_type *declared;       /* of parsed.parameter_count parameters, as the plan was made for */
+    struct table *table;       /* retained: COPY, SHOW */
+    struct point_query *point; /* QUERY of that shape; else NULL */
+    struct query_plan rows;    /* QUERY, INSERT from a query; UPDATE, DELETE: the rows to change */
     union {
         struct create_plan create;
         struct drop_plan drop;

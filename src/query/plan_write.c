@@ -198,7 +198,7 @@ static omen_status change_by_key(struct plan *plan, struct run *run, struct writ
     struct evaluation evaluation = run_evaluation(run);
     struct row_ref row;
     struct txn_ticket ticket;
-    session_count(&run->session->route_index, 1);
+    session_count_own(&run->session->route_index, 1);
     /* With the lock, so that the row found stays the newest. It may not be durable yet, but then
      * neither is what is made of it, and what is answered without a commit waits for it. */
     OMEN_TRY(session_writer_lock(run->session, run->deadline_ns, error));

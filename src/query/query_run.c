@@ -93,7 +93,7 @@ static omen_status run_core(struct query_plan *plan, struct run *run, struct que
     struct evaluation evaluation = run_evaluation(run);
     uint64_t first, end;
     bool passes = true;
-    session_count(&run->session->route_core, 1);
+    session_count_own(&run->session->route_core, 1);
     if (query->kind == QUERY_VALUES)
         return run_values(plan, run, out, error);
     if (query->where != NULL)
@@ -109,7 +109,7 @@ static omen_status run_index(struct query_plan *plan, struct run *run, struct qu
 {
     const struct query *query = plan->query;
     struct evaluation evaluation = run_evaluation(run);
-    session_count(&run->session->route_index, 1);
+    session_count_own(&run->session->route_index, 1);
     out->kind = ROWS_PINNED;
     OMEN_TRY(lookup_run(plan->lookup, run->session, &evaluation, &out->row, error));
     if (query->limit != NULL || query->offset != NULL) {

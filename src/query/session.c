@@ -1,6 +1,8 @@
 /* session.c - making and releasing sessions; what their statements wait for. */
 #include "query/session.h"
 
+#include "os/biased_lock.h"
+
 omen_status session_create(struct database *database, struct session **out, omen_error *error)
 {
     *out = NULL;
@@ -9,6 +11,7 @@ omen_status session_create(struct database *database, struct session **out, omen
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     atomic_init(&session->references, 1);
     session->database = database_retain(database);
+    session->reader = reader_slot_claim();
     *out = session;
     return OMEN_OK;
 }
@@ -27,6 +30,7 @@ void session_release(struct session *session)
     if (atomic_fetch_sub_explicit(&session->references, 1, memory_order_acq_rel) != 1)
         return;
     struct database *database = session->database;
+    reader_slot_release(session->reader);
     allocator_free(database->allocator, session, sizeof *session);
     database_release(database);
 }

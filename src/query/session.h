@@ -19,9 +19,11 @@ struct session {
     /* Set by omen_interrupt from any thread, cleared where a statement or a writing call begins;
      * relaxed, because it orders nothing else. */
     atomic_bool interrupted;
-    atomic_bool closed;       /* by omen_disconnect: statements that are left run no more */
-    struct settings settings; /* the connection's */
-    /* Statistics: relaxed. */
+    atomic_bool closed;         /* by omen_disconnect: statements that are left run no more */
+    struct settings settings;   /* the connection's */
+    struct reader_slot *reader; /* the connection's; NULL where all are taken */
+    /* Statistics: relaxed. Routes taken by the core are counted by the connection's thread alone,
+     * the others by any thread of the engine. */
     atomic_uint_fast64_t route_index, route_engine, route_core, route_fallbacks;
     atomic_uint_fast64_t engine_index_scans, engine_scans, groups_pruned;
 };
@@ -67,6 +69,13 @@ OMEN_MUST_CHECK omen_status session_commit(const struct session *session, uint64
 static inline void session_count(atomic_uint_fast64_t *counter, uint64_t by)
 {
     atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
+}
+
+/* The same for a counter that only the caller's thread writes: no locked instruction. */
+static inline void session_count_own(atomic_uint_fast64_t *counter, uint64_t by)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
+                          memory_order_relaxed);
 }
 
 #endif

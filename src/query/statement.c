@@ -15,18 +15,21 @@ enum { PLANS_KEPT = 2 }; /* for different types of parameters */
 
 enum result_kind {
     RESULT_NONE,
+    RESULT_POINT,  /* `point`, copied from the table */
     RESULT_ROW,    /* pinned: `rows.row`, plain columns of it */
     RESULT_VALUES, /* that the core has computed: `rows.values` */
     RESULT_ROWS,   /* of the engine: `decoder` */
 };
 
 struct statement {
+    struct statement_head head;
     struct session *session;
     char *text;
     size_t length;
     struct plan *plans[PLANS_KEPT]; /* the one last used first; the others may be NULL */
     struct arena scratch;           /* of one run; keeps its memory for the next */
     enum result_kind result;
+    struct point_query *point; /* of the last run; NULL: it was of another kind */
     struct query_rows rows;
     uint64_t value_row; /* of VALUES, the next to step to */
     bool row_pending;   /* not yet stepped to */
@@ -79,6 +82,10 @@ omen_status statement_create(struct session *session, const char *sql, size_t le
 /* Lets go of the last run's result. */
 static void forget_result(struct statement *statement)
 {
+    if (statement->point != NULL)
+        point_query_release(statement->point);
+    statement->point = NULL;
+    statement->head.current_count = 0;
     query_rows_release(&statement->rows);
     decoder_destroy(statement->decoder);
     statement->decoder = NULL;
@@ -439,8 +446,39 @@ omen_status statement_stream(struct statement *statement, const omen_value *para
     }
 }
 
-omen_status statement_run(struct statement *statement, const omen_value *parameters, size_t count,
-                          omen_error *error)
+/* Whether the statement is a point query for which this parameter needs no fitting, and nothing has
+ * come between: if not, the general way finds out what. */
+static bool runs_as_point(const struct statement *statement, const omen_value *parameters,
+                          size_t count)
+{
+    const struct plan *plan = statement->plans[0];
+    const struct session *session = statement->session;
+    return plan->point != NULL && count == 1 && parameters[0].type.id == plan->point->key_type &&
+           plan_is_current(statement, plan) && session->settings.route != ROUTE_ENGINE &&
+           !atomic_load_explicit(&session->closed, memory_order_relaxed);
+}
+
+static omen_status run_point(struct statement *statement, const omen_value *key, omen_error *error)
+{
+    struct session *session = statement->session;
+    struct point_query *point = statement->plans[0]->point;
+    if (statement->point != NULL)
+        point_query_release(statement->point);
+    else
+        forget_result(statement);
+    session_begin(session);
+    statement->result = RESULT_POINT;
+    statement->point = point;
+    statement->on_row = false;
+    statement->head.current_count = 0;
+    statement->route = point->route;
+    return point_query_run(point, session, key, &statement->row_pending, error);
+}
+
+/* The general way. Out of line, so that the short one needs no stack frame. */
+static __attribute__((noinline)) omen_status run_plan(struct statement *statement,
+                                                      const omen_value *parameters, size_t count,
+                                                      omen_error *error)
 {
     struct run run;
     omen_status status = begin_run(statement, parameters, count, &run, error);
@@ -470,10 +508,27 @@ omen_status statement_run(struct statement *statement, const omen_value *paramet
     return OMEN_OK;
 }
 
+omen_status statement_run(struct statement *statement, const omen_value *parameters, size_t count,
+                          omen_error *error)
+{
+    return runs_as_point(statement, parameters, count)
+               ? run_point(statement, parameters, error)
+               : run_plan(statement, parameters, count, error);
+}
+
 omen_status statement_step(struct statement *statement, omen_error *error)
 {
     statement->on_row = false;
+    statement->head.current_count = 0;
     switch (statement->result) {
+    case RESULT_POINT:
+        if (!statement->row_pending)
+            return OMEN_END_OF_DATA;
+        statement->row_pending = false;
+        statement->on_row = true;
+        statement->head.current = statement->point->row.values;
+        statement->head.current_count = statement->point->row.column_count;
+        return OMEN_OK;
     case RESULT_ROW:
         if (!statement->row_pending)
             return OMEN_END_OF_DATA;
@@ -544,7 +599,7 @@ static omen_value retype(omen_value value, omen_type type)
     return value;
 }
 
-omen_value statement_value(const struct statement *statement, size_t column)
+omen_value statement_value_elsewhere(const struct statement *statement, size_t column)
 {
     omen_value value = {.is_null = true};
     if (!statement->on_row || column >= statement_column_count(statement))

@@ -2,7 +2,7 @@
  *
  * A point read goes from the key to the newest row id, checks the lifetime there, and follows
  * `previous` for an older snapshot. It holds the table's lock until the version it found is
- * pinned by a reference to its group: until then maintenance might drop the group.
+ * pinned by a reference to its group, or copied: until then maintenance might drop the group.
  */
 #include <string.h>
 
@@ -33,7 +33,7 @@ omen_status table_create(struct allocator *allocator, struct txn_manager *manage
     table->schema = schema_retain(schema);
     atomic_init(&table->references, 1);
     memcpy(table->name, name, name_length + 1);
-    rwlock_init(&table->lock);
+    biased_lock_init(&table->lock);
     mutex_init(&table->maintenance);
     atomic_init(&table->group_number_next, 1); /* 0 is GROUP_NUMBER_NONE */
     atomic_init(&table->hidden_key_next, 1);
@@ -63,7 +63,7 @@ void table_release(struct table *table)
     allocator_free(table->allocator, table->chunks, table->chunk_count * sizeof *table->chunks);
     deleted_keys_destroy(&table->deleted, table->allocator);
     index_destroy(table->index);
-    rwlock_destroy(&table->lock);
+    biased_lock_destroy(&table->lock);
     mutex_destroy(&table->maintenance);
     schema_release(table->schema);
     allocator_free(table->allocator, table, sizeof *table);
@@ -135,10 +135,10 @@ omen_status table_get_encoded(struct table *table, const struct read_view *view,
 {
     *out = (struct row_ref){0};
     atomic_fetch_add_explicit(&table->point_reads, 1, memory_order_relaxed);
-    rwlock_read_lock(&table->lock);
+    biased_lock_read_lock(&table->lock);
     uint64_t row_id = index_lookup(table->index, key);
     bool found = version_resolve(table, row_id, view->snapshot, out);
-    rwlock_read_unlock(&table->lock);
+    biased_lock_read_unlock(&table->lock);
     return found ? OMEN_OK : OMEN_NOT_FOUND;
 }
 
@@ -162,6 +162,63 @@ omen_status table_get(struct table *table, const struct read_view *view, const o
         return OMEN_NOT_FOUND;
     OMEN_TRY(status);
     return table_get_encoded(table, view, encoded, out);
+}
+
+/* --- copying a row --- */
+
+/* Copies the row at the timestamp published now, if its newest version decides. The snapshot is not
+ * registered and need not be: `lock` is held, so whoever changes the index, the directory or the
+ * form of a group has done so before, by a watermark at or below that timestamp, or waits. Chains
+ * are changed without the lock, by what snapshots are registered; so `previous` is not followed. */
+static inline enum row_newest copy_newest(const struct table *table, uint64_t key_word,
+                                          struct row_copy *copy)
+{
+    uint64_t snapshot = txn_published(table->manager);
+    uint64_t row_id = index_lookup(table->index, index_key_word(key_word));
+    if (row_id == ROW_ID_NONE)
+        return ROW_NEWEST_ENDED;
+    const struct group_entry *entry = directory_find(table, row_id_group(row_id));
+    if (entry == NULL)
+        return ROW_NEWEST_ENDED;
+    return row_group_copy_newest(entry->group, row_id_slot(row_id), snapshot, copy);
+}
+
+/* The same where a commit is just under way, or an older version is the one to read. */
+static omen_status copy_registered(struct table *table, uint64_t key_word, struct row_copy *copy)
+{
+    struct snapshot snapshot;
+    struct row_ref row;
+    OMEN_TRY(snapshot_acquire(table->manager, &snapshot));
+    struct read_view view = {.snapshot = snapshot.timestamp};
+    omen_status status = table_get_encoded(table, &view, index_key_word(key_word), &row);
+    snapshot_release(&snapshot);
+    if (status != OMEN_OK)
+        return status;
+    row_group_copy(row.group, row.slot, copy);
+    row_ref_release(&row);
+    return OMEN_OK;
+}
+
+omen_status table_read(struct table *table, struct reader_slot *slot, uint64_t key_word,
+                       struct row_copy *copy)
+{
+    enum row_newest newest;
+    OMEN_DCHECK(table->schema->key_kind == INDEX_WORD && copy->pinned == NULL);
+    if (__builtin_expect(biased_lock_enter(&table->lock, slot), 1)) {
+        newest = copy_newest(table, key_word, copy);
+        biased_lock_leave(slot);
+        if (slot->entries % POINT_READS_SAMPLED == 0)
+            atomic_fetch_add_explicit(&table->point_reads, POINT_READS_SAMPLED,
+                                      memory_order_relaxed);
+    } else {
+        atomic_fetch_add_explicit(&table->point_reads, 1, memory_order_relaxed);
+        biased_lock_read_lock(&table->lock);
+        newest = copy_newest(table, key_word, copy);
+        biased_lock_read_unlock(&table->lock);
+    }
+    if (__builtin_expect(newest == ROW_NEWEST_LATER, 0))
+        return copy_registered(table, key_word, copy);
+    return newest == ROW_NEWEST_COPIED ? OMEN_OK : OMEN_NOT_FOUND;
 }
 
 /* --- facts --- */
@@ -190,11 +247,11 @@ void table_stats_of(struct table *table, struct table_stats *out)
 {
     *out = (struct table_stats){0};
     struct index_stats index_stats;
-    rwlock_read_lock(&table->lock);
+    biased_lock_read_lock(&table->lock);
     for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next)
         count_group(entry, out);
     index_stats_of(table->index, &index_stats);
-    rwlock_read_unlock(&table->lock);
+    biased_lock_read_unlock(&table->lock);
     out->index_bytes = index_stats.bytes;
     out->bytes += index_stats.bytes + sizeof *table;
     out->rows_estimate = table_row_count_estimate(table);

@@ -26,6 +26,7 @@
 #include "omendb_types.h"
 #include "txn/txn.h"
 
+struct reader_slot; /* os/biased_lock.h */
 struct table;
 
 /* --- life --- */
@@ -65,6 +66,12 @@ OMEN_MUST_CHECK omen_status table_get(struct table *table, const struct read_vie
 /* The same for an encoded key; the fast path of prepared point queries. */
 OMEN_MUST_CHECK omen_status table_get_encoded(struct table *table, const struct read_view *view,
                                               struct index_key key, struct row_ref *out);
+
+/* Copies columns of the newest committed version of the row with this key, of a table whose keys
+ * are words: the shortest way to one row. `slot` (may be NULL) is the calling thread's alone.
+ * `copy` as for row_group_copy. Errors: NOT_FOUND; OUT_OF_MEMORY. Thread-safe. */
+OMEN_MUST_CHECK omen_status table_read(struct table *table, struct reader_slot *slot,
+                                       uint64_t key_word, struct row_copy *copy);
 
 /* --- writes --- */
 
@@ -221,7 +228,8 @@ struct table_stats {
     uint64_t groups_open, groups_sealed, groups_frozen, groups_retired;
     uint64_t rows_estimate, dead_rows;
     uint64_t column_bytes, lifetime_bytes, index_bytes, bytes;
-    uint64_t point_reads, scans, index_scans; /* since creation; relaxed counters */
+    /* Since creation; relaxed counters. Point reads by a reader's slot are sampled. */
+    uint64_t point_reads, scans, index_scans;
 };
 void table_stats_of(struct table *table, struct table_stats *out);
 

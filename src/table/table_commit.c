@@ -371,7 +371,7 @@ static omen_status put_batch(struct write_set *set, const struct version_trim *t
     }
     omen_status status = OMEN_OK;
     uint32_t done = 0;
-    rwlock_write_lock(&table->lock);
+    biased_lock_write_lock(&table->lock);
     for (; done < count && status == OMEN_OK; done++) {
         uint64_t replaced;
         status = index_put(table->index, keys[done], row_id_make(entry->number, first + done),
@@ -382,7 +382,7 @@ static omen_status put_batch(struct write_set *set, const struct version_trim *t
         if (replaced != found[done])
             status = OMEN_DUPLICATE_KEY; /* twice in this batch */
     }
-    rwlock_write_unlock(&table->lock);
+    biased_lock_write_unlock(&table->lock);
     if (status == OMEN_DUPLICATE_KEY)
         return duplicate_key_error(table, entry->group, first + done - 1, error);
     return status == OMEN_OK ? OMEN_OK : error_set_default(error, status);
@@ -445,7 +445,7 @@ static void undo_entries(struct write_set *set)
         ordinal += set->placements[p].count;
     for (size_t p = set->placement_count; p-- > 0;) {
         const struct placement *placement = &set->placements[p];
-        rwlock_write_lock(&table->lock);
+        biased_lock_write_lock(&table->lock);
         for (uint32_t i = placement->count; i-- > 0;) {
             if (--ordinal >= set->put_count)
                 continue;
@@ -457,7 +457,7 @@ static void undo_entries(struct write_set *set)
                               : index_repoint(table->index, key, row_id, set->replaced[ordinal]);
             OMEN_ASSERT(undone);
         }
-        rwlock_write_unlock(&table->lock);
+        biased_lock_write_unlock(&table->lock);
     }
     set->put_count = 0;
 }

@@ -38,19 +38,19 @@ static omen_status directory_reserve(struct table *table, uint64_t number)
         for (size_t i = 0; i < old_count; i++)
             chunks[i] = table->chunks[i];
         struct directory_chunk **old = table->chunks;
-        rwlock_write_lock(&table->lock);
+        biased_lock_write_lock(&table->lock);
         table->chunks = chunks;
         table->chunk_count = count;
-        rwlock_write_unlock(&table->lock);
+        biased_lock_write_unlock(&table->lock);
         allocator_free(table->allocator, old, old_count * sizeof *old);
     }
     if (table->chunks[position] == NULL) {
         struct directory_chunk *chunk = allocator_alloc_zeroed(table->allocator, sizeof *chunk);
         if (chunk == NULL)
             return OMEN_OUT_OF_MEMORY;
-        rwlock_write_lock(&table->lock);
+        biased_lock_write_lock(&table->lock);
         table->chunks[position] = chunk;
-        rwlock_write_unlock(&table->lock);
+        biased_lock_write_unlock(&table->lock);
     }
     return OMEN_OK;
 }
@@ -104,9 +104,9 @@ omen_status group_attach(struct table *table, struct row_group *group, struct gr
 {
     OMEN_TRY(group_entry_create(table, group, out));
     (*out)->valid_from = valid_from;
-    rwlock_write_lock(&table->lock);
+    biased_lock_write_lock(&table->lock);
     group_link(table, *out, before);
-    rwlock_write_unlock(&table->lock);
+    biased_lock_write_unlock(&table->lock);
     return OMEN_OK;
 }
 
@@ -114,7 +114,7 @@ void group_detach(struct table *table, struct group_entry *entry)
 {
     size_t position = entry->number / DIRECTORY_CHUNK_ENTRIES;
     struct directory_chunk *empty = NULL;
-    rwlock_write_lock(&table->lock);
+    biased_lock_write_lock(&table->lock);
     if (entry->previous != NULL)
         entry->previous->next = entry->next;
     else
@@ -129,7 +129,7 @@ void group_detach(struct table *table, struct group_entry *entry)
         table->chunks[position] = NULL;
         empty = chunk;
     }
-    rwlock_write_unlock(&table->lock);
+    biased_lock_write_unlock(&table->lock);
     if (empty != NULL)
         allocator_free(table->allocator, empty, sizeof *empty);
     group_entry_destroy(table, entry);
@@ -138,9 +138,9 @@ void group_detach(struct table *table, struct group_entry *entry)
 void group_swap(struct table *table, struct group_entry *entry, struct row_group *group)
 {
     struct row_group *old = entry->group;
-    rwlock_write_lock(&table->lock);
+    biased_lock_write_lock(&table->lock);
     entry->group = group;
-    rwlock_write_unlock(&table->lock);
+    biased_lock_write_unlock(&table->lock);
     row_group_release(old);
 }
 

@@ -118,13 +118,13 @@ static size_t lookup_keys(struct scan *scan, struct row_ref *rows)
     struct table *table = scan->view->table;
     uint64_t row_ids[LOOKUP_BATCH];
     size_t count = size_min(LOOKUP_BATCH, scan->key_count - scan->key_next);
-    rwlock_read_lock(&table->lock);
+    biased_lock_read_lock(&table->lock);
     index_lookup_batch(table->index, scan->keys + scan->key_next, count, row_ids);
     for (size_t i = 0; i < count; i++) {
         rows[i] = (struct row_ref){0};
         version_resolve(table, row_ids[i], scan->view->snapshot.timestamp, &rows[i]);
     }
-    rwlock_read_unlock(&table->lock);
+    biased_lock_read_unlock(&table->lock);
     return count;
 }
 

@@ -75,9 +75,9 @@ static omen_status erase_entry(struct step *step, const struct deleted_key *dele
         uint64_t row_id = index_lookup(table->index, key);
         if (row_id != ROW_ID_NONE &&
             row_id_canonical(table, row_id) == row_id_canonical(table, deleted->row_id)) {
-            rwlock_write_lock(&table->lock);
+            biased_lock_write_lock(&table->lock);
             index_erase(table->index, key);
-            rwlock_write_unlock(&table->lock);
+            biased_lock_write_unlock(&table->lock);
             step->report->entries_erased++;
         }
         entry->erasures--;
@@ -127,12 +127,12 @@ static omen_status repoint_group(struct step *step, struct group_entry *entry)
         }
         if (status != OMEN_OK)
             break;
-        rwlock_write_lock(&table->lock);
+        biased_lock_write_lock(&table->lock);
         for (uint32_t i = 0; i < count; i++)
             step->report->entries_repointed +=
                 index_repoint(table->index, keys[i], row_id_make(entry->number, slots[i]),
                               slot_map_find(entry->map, slots[i]));
-        rwlock_write_unlock(&table->lock);
+        biased_lock_write_unlock(&table->lock);
         entry->repointed = slot;
         spend(step, count);
         arena_release(&scratch);
@@ -490,14 +490,14 @@ static omen_status install_copy(struct step *step, struct rewrite *rewrite)
         return status;
     }
     rewrite->entry->valid_from = timestamp;
-    rwlock_write_lock(&table->lock);
+    biased_lock_write_lock(&table->lock);
     group_link(table, rewrite->entry, rewrite->sources[0]);
     for (size_t i = 0; i < rewrite->source_count; i++) {
         rewrite->sources[i]->valid_until = timestamp;
         rewrite->sources[i]->map = rewrite->maps[i];
         rewrite->maps[i] = NULL;
     }
-    rwlock_write_unlock(&table->lock);
+    biased_lock_write_unlock(&table->lock);
     txn_publish(table->manager, timestamp);
     step->report->groups_compacted += rewrite->source_count;
     return OMEN_OK;

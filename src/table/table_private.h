@@ -24,15 +24,16 @@
 #include "base/allocator.h"
 #include "base/arena.h"
 #include "index/index.h"
-#include "os/thread.h"
+#include "os/biased_lock.h"
 #include "table/table.h"
 
 enum {
     DIRECTORY_CHUNK_ENTRIES = 256,
     LOOKUP_BATCH = 64, /* keys looked up, or entries changed, at once */
     OPEN_CAPACITY_MIN = 1024,
-    SMALL_SET = 4,         /* changes a write set holds without arrays of its own */
-    GROUP_NUMBER_NONE = 0, /* of a private group that will never be attached */
+    POINT_READS_SAMPLED = 64, /* of so many reads by a slot one is counted, for all */
+    SMALL_SET = 4,            /* changes a write set holds without arrays of its own */
+    GROUP_NUMBER_NONE = 0,    /* of a private group that will never be attached */
 };
 
 /* --- compacted groups --- */
@@ -106,7 +107,7 @@ struct table {
     atomic_uint references;
     char name[SCHEMA_NAME_BYTES_MAX + 1];
 
-    struct rwlock lock;
+    struct biased_lock lock;
     struct index *index;
     struct directory_chunk **chunks;
     size_t chunk_count;

@@ -20,7 +20,7 @@ omen_status table_view_open(struct table *table, const struct snapshot *snapshot
                             struct table_view **out)
 {
     *out = NULL;
-    rwlock_read_lock(&table->lock);
+    biased_lock_read_lock(&table->lock);
     size_t capacity = 0;
     for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next)
         capacity += entry_valid(entry, snapshot->timestamp);
@@ -35,7 +35,7 @@ omen_status table_view_open(struct table *table, const struct snapshot *snapshot
                     .group = row_group_retain(entry->group), .row_count = row_count};
         }
     }
-    rwlock_read_unlock(&table->lock);
+    biased_lock_read_unlock(&table->lock);
     if (view == NULL)
         return OMEN_OUT_OF_MEMORY;
     view->table = table_retain(table);

@@ -560,10 +560,10 @@ static omen_status source_find(struct write_set *set, uint64_t row_id, omen_erro
     if (source != NULL && row_group_number(source) == row_id_group(row_id) &&
         row_id_slot(row_id) < row_group_row_count(source))
         return OMEN_OK;
-    rwlock_read_lock(&table->lock);
+    biased_lock_read_lock(&table->lock);
     const struct group_entry *entry = directory_find(table, row_id_group(row_id));
     set->source = entry == NULL ? NULL : row_group_retain(entry->group);
-    rwlock_read_unlock(&table->lock);
+    biased_lock_read_unlock(&table->lock);
     row_group_release(source);
     if (set->source != NULL && row_id_slot(row_id) < row_group_row_count(set->source))
         return OMEN_OK;

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "column/key.h"
 #include "support.h"
 #include "table/table_private.h"
 
@@ -563,6 +564,38 @@ omen_status check_scan(struct model *model, struct table_view *view, uint64_t sn
     return check_stream(model, &stream, snapshot, predicates, count);
 }
 
+/* The newest version by table_read, every other time by a slot of this thread's. */
+static omen_status check_read(struct model *model, struct index_key key, int32_t kid)
+{
+    static struct reader_slot *slot;
+    static uint32_t reads;
+    uint32_t columns[COLUMN_COUNT];
+    omen_value values[COLUMN_COUNT];
+    uint8_t texts[COLUMN_COUNT][ROW_COPY_TEXT_BYTES];
+    struct row_copy copy = {
+        .columns = columns, .column_count = COLUMN_COUNT, .values = values, .texts = texts};
+    if (slot == NULL)
+        slot = reader_slot_claim();
+    all_columns(columns);
+    for (uint32_t i = 0; i < COLUMN_COUNT; i++)
+        values[i] = (omen_value){.type = model->schema->columns[i].type};
+    omen_status status = table_read(model->table, reads++ % 2 == 0 ? slot : NULL, key.word, &copy);
+    if (status == OMEN_OUT_OF_MEMORY)
+        return status;
+    const struct version *version = model_live(model, kid);
+    if (status != (version == NULL ? OMEN_NOT_FOUND : OMEN_OK))
+        fail_msg("kid %d read: status %d, the model has %s", kid, status,
+                 version == NULL ? "nothing" : "a version");
+    struct test_row row;
+    if (version != NULL)
+        test_row_fill(model, kid, version->tag, version->tag2, &row);
+    for (uint32_t column = 0; version != NULL && column < COLUMN_COUNT; column++)
+        if (!value_equal(&values[column], &row.values[column]))
+            fail_msg("kid %d read: column %u differs", kid, column);
+    row_group_release(copy.pinned);
+    return OMEN_OK;
+}
+
 omen_status check_point(struct model *model, const struct snapshot *snapshot, int32_t kid)
 {
     struct test_row row;
@@ -573,6 +606,16 @@ omen_status check_point(struct model *model, const struct snapshot *snapshot, in
     struct read_view view = {.snapshot = snapshot->timestamp};
     struct row_ref found;
     omen_status status = table_get(model->table, &view, key, &scratch, &found);
+    if (status != OMEN_OUT_OF_MEMORY && snapshot->timestamp == txn_published(model->manager) &&
+        model->schema->key_kind == INDEX_WORD) {
+        struct index_key encoded;
+        assert_int_equal(key_encode(model->schema, key, &scratch, &encoded, NULL), OMEN_OK);
+        omen_status read = check_read(model, encoded, kid);
+        if (read != OMEN_OK && status == OMEN_OK)
+            row_ref_release(&found);
+        if (read != OMEN_OK)
+            status = read;
+    }
     arena_release(&scratch);
     if (status == OMEN_OUT_OF_MEMORY)
         return status;

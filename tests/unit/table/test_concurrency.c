@@ -2,11 +2,13 @@
  *
  *   - a key that always exists is always found, whatever happens to its row
  *   - transfers between rows keep the sum that any scan sees
+ *   - a row read at its newest version is what the newest snapshot sees
  *   - a row moved between keys is seen exactly once by every snapshot
  *
  * Meant for ThreadSanitizer as much as for itself. OMEN_STEPS sets the number of commits.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -160,6 +162,46 @@ static void *lookup_main(void *argument)
     return NULL;
 }
 
+static omen_status read_newest(struct bank *bank, struct reader_slot *slot, int64_t id,
+                               struct row_copy *copy)
+{
+    omen_value key = {.type.id = OMEN_TYPE_BIGINT, .as.i64 = id};
+    return table_read(bank->table, slot, key_word(&key), copy);
+}
+
+/* Every account is there at every moment, with its note, and where nothing was committed meanwhile
+ * it is what a snapshot sees. */
+static void *read_main(void *argument)
+{
+    struct bank *bank = argument;
+    struct random random = random_seeded((uintptr_t)&random);
+    struct reader_slot *slot = reader_slot_claim();
+    const uint32_t columns[] = {COLUMN_MONEY, COLUMN_ID, COLUMN_NOTE};
+    omen_value values[3];
+    uint8_t texts[3][ROW_COPY_TEXT_BYTES];
+    struct row_copy copy = {
+        .columns = columns, .column_count = 3, .values = values, .texts = texts};
+    for (uint64_t round = 0; !bank->stop; round++) {
+        struct snapshot snapshot;
+        int64_t id = (int64_t)random_below(&random, ACCOUNTS), money = 0;
+        if (snapshot_acquire(bank->manager, &snapshot) != OMEN_OK)
+            continue;
+        if (read_newest(bank, round % 8 == 0 ? NULL : slot, id, &copy) != OMEN_OK ||
+            values[1].as.i64 != id || values[2].is_null || values[2].as.bytes.length != 26 ||
+            memcmp(values[2].as.bytes.data, "some more than inline text", 26) != 0 ||
+            copy.pinned != NULL)
+            bank->wrong = 5;
+        else if (txn_published(bank->manager) == snapshot.timestamp &&
+                 (get(bank, snapshot.timestamp, id, &money) != OMEN_OK ||
+                  money != values[0].as.i64))
+            bank->wrong = 6;
+        snapshot_release(&snapshot);
+        bank->lookups++;
+    }
+    reader_slot_release(slot);
+    return NULL;
+}
+
 /* The sum over all accounts never changes. */
 static void *scan_main(void *argument)
 {
@@ -295,7 +337,8 @@ static void run_bank(bool text_keys, bool hold_old)
     if (!hold_old)
         snapshot_release(&old);
     pthread_t threads[4];
-    void *(*const mains[4])(void *) = {lookup_main, lookup_main, scan_main, maintain_main};
+    void *(*const mains[4])(void *) = {lookup_main, text_keys ? lookup_main : read_main, scan_main,
+                                       maintain_main};
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, mains[i], &bank), 0);
     struct random random = random_seeded(5);
@@ -350,12 +393,43 @@ static void test_lookups_beside_inserts_and_aborts(void **state)
     bank_close(&bank);
 }
 
+/* Reads alone between rare commits, so that readers hold the lock by their slots. */
+static void test_reads_beside_rare_commits(void **state)
+{
+    struct bank bank;
+    const char *steps_text = getenv("OMEN_STEPS");
+    long steps = steps_text != NULL ? atol(steps_text) / 8 : 500;
+    bank_open(&bank, false);
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, read_main, &bank), 0);
+    struct random random = random_seeded(7);
+    for (long i = 0; i < steps && !bank.wrong; i++) {
+        for (uint64_t lookups = bank.lookups; bank.lookups < lookups + 400 && !bank.wrong;)
+            sched_yield();
+        transfer(&bank, &random);
+        if (i % 10 == 0 && table_maintain(bank.table, 2000, NULL) != OMEN_OK)
+            bank.wrong = 3;
+        if (i % 40 == 0)
+            table_seal_open(bank.table);
+    }
+    bank.stop = true;
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(bank.wrong, 0);
+    struct table_stats stats;
+    table_stats_of(bank.table, &stats);
+    assert_true(stats.point_reads > 0);
+    bank_close(&bank);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_word_keys),
         cmocka_unit_test(test_byte_keys),
         cmocka_unit_test(test_lookups_beside_inserts_and_aborts),
+        cmocka_unit_test(test_reads_beside_rare_commits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

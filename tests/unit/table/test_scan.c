@@ -135,10 +135,10 @@ static uint64_t check_row_ids(struct model *model, const omen_predicate *predica
             struct row_ref row;
             omen_value value;
             assert_int_equal(((const uint64_t *)batch.children[2]->buffers[1])[i], row_id);
-            rwlock_read_lock(&model->table->lock);
+            biased_lock_read_lock(&model->table->lock);
             bool found = version_resolve(model->table, row_id_canonical(model->table, row_id),
                                          view->snapshot.timestamp, &row);
-            rwlock_read_unlock(&model->table->lock);
+            biased_lock_read_unlock(&model->table->lock);
             assert_true(found);
             row_group_read(row.group, row.slot, COLUMN_KID, &value);
             assert_int_equal(value.as.i32, kid);
