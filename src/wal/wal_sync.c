@@ -53,8 +53,8 @@ static omen_status sync_file(struct wal *wal, omen_error *reason)
 }
 
 /* Writes zeros where the next batches will come, once for many of them: the file system then only
- * overwrites, and their syncs have no metadata to write. Large batches would gain nothing by being
- * written twice. */
+ * overwrites, and their syncs have no metadata to write (decision 0013). Large batches would gain
+ * nothing by being written twice. */
 static omen_status zero_ahead(struct wal *wal, struct wal_file *file, uint64_t lsn, size_t length,
                               omen_error *reason)
 {
