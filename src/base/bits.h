@@ -21,6 +21,18 @@ static inline void bit_clear(uint64_t *words, size_t index)
     words[index / 64] &= ~(UINT64_C(1) << (index % 64));
 }
 
+/* Sets `count` bits from `first` on. */
+static inline void bit_set_range(uint64_t *words, size_t first, size_t count)
+{
+    for (size_t index = first; index < first + count;) {
+        size_t in_word = index % 64, taken = 64 - in_word;
+        if (taken > first + count - index)
+            taken = first + count - index;
+        words[index / 64] |= (UINT64_MAX >> (64 - taken)) << in_word;
+        index += taken;
+    }
+}
+
 static inline size_t bit_words(size_t bit_count)
 {
     return (bit_count + 63) / 64;

@@ -18,6 +18,7 @@ struct builder_column {
     uint8_t *heap;
     size_t heap_capacity;
     size_t heap_used;
+    size_t heap_pending; /* used once the addition at hand is accepted */
     uint32_t null_count;
 };
 
@@ -143,6 +144,9 @@ static omen_status add_text(struct batch_builder *builder, struct builder_column
         target[i] = views[slots[i]];
         bytes += target[i].length > VIEW_INLINE_BYTES ? target[i].length : 0;
     }
+    column->heap_pending = column->heap_used + bytes;
+    if (bytes == 0)
+        return OMEN_OK;
     OMEN_TRY(prepare_heap(builder, column, bytes));
     size_t used = column->heap_used;
     for (uint32_t i = 0; i < count; i++) {
@@ -156,9 +160,29 @@ static omen_status add_text(struct batch_builder *builder, struct builder_column
     return OMEN_OK;
 }
 
+/* Most slots of a window are often chosen: then most runs of this many lie as they do there. */
+enum { GATHER_RUN = 16 };
+
+static inline bool is_run(const uint16_t *slots)
+{
+    uint32_t differences = 0;
+    for (uint32_t i = 1; i < GATHER_RUN; i++)
+        differences |= (uint32_t)slots[i] ^ (slots[0] + i);
+    return differences == 0;
+}
+
+#define GATHER_SOME(width, first, end)                                                             \
+    for (uint32_t row = first; row < (end); row++)                                                 \
+    memcpy(target + (size_t)row * (width), values + (size_t)slots[row] * (width), width)
 #define GATHER(width)                                                                              \
-    for (uint32_t i = 0; i < count; i++)                                                           \
-    memcpy(target + (size_t)i * (width), values + (size_t)slots[i] * (width), width)
+    for (; i + GATHER_RUN <= count; i += GATHER_RUN) {                                             \
+        if (is_run(slots + i))                                                                     \
+            memcpy(target + (size_t)i * (width), values + (size_t)slots[i] * (width),              \
+                   (size_t)GATHER_RUN * (width));                                                  \
+        else                                                                                       \
+            GATHER_SOME(width, i, i + GATHER_RUN);                                                 \
+    }                                                                                              \
+    GATHER_SOME(width, i, count)
 
 static void add_fixed(const struct batch_builder *builder, struct builder_column *column,
                       const struct column *source, const uint16_t *slots, uint32_t count)
@@ -170,6 +194,7 @@ static void add_fixed(const struct batch_builder *builder, struct builder_column
     }
     const uint8_t *values = source->values;
     uint8_t *target = (uint8_t *)column->values + (size_t)builder->row_count * column->width;
+    uint32_t i = 0;
     switch (column->width) {
     case 2:
         GATHER(2);
@@ -194,6 +219,20 @@ static void add_row_ids(const struct batch_builder *builder, struct builder_colu
         target[i] = row_id_make(group_number, slots[i]);
 }
 
+static void accept_validity(const struct batch_builder *builder, struct builder_column *column,
+                            const struct column *source, const uint16_t *slots, uint32_t count)
+{
+    if (source->valid == NULL && source->validity == NULL) {
+        bit_set_range(column->validity, builder->row_count, count);
+        return;
+    }
+    for (uint32_t row = 0; row < count; row++) {
+        bool has_value = column_has_value(source, slots[row]);
+        put_bit(column->validity, builder->row_count + row, has_value);
+        column->null_count += !has_value;
+    }
+}
+
 /* Counts the additions in; nothing can fail any more. */
 static void accept_rows(struct batch_builder *builder, const struct row_group *group,
                         const uint16_t *slots, uint32_t count)
@@ -202,20 +241,9 @@ static void accept_rows(struct batch_builder *builder, const struct row_group *g
         struct builder_column *column = &builder->columns[i];
         if (column->position == ROW_ID_COLUMN)
             continue;
-        const struct column *source = &group->columns[column->position];
-        if (column->view) {
-            const struct view *views = source->values;
-            for (uint32_t row = 0; row < count; row++)
-                if (views[slots[row]].length > VIEW_INLINE_BYTES)
-                    column->heap_used += views[slots[row]].length;
-        }
-        if (!column->nullable)
-            continue;
-        for (uint32_t row = 0; row < count; row++) {
-            bool has_value = column_has_value(source, slots[row]);
-            put_bit(column->validity, builder->row_count + row, has_value);
-            column->null_count += !has_value;
-        }
+        column->heap_used = column->heap_pending;
+        if (column->nullable)
+            accept_validity(builder, column, &group->columns[column->position], slots, count);
     }
     builder->row_count += count;
 }
@@ -272,7 +300,7 @@ static void finish_column(struct batch_builder *builder, struct builder_column *
     }
     array_block_add_child(block, builder->row_count, column->null_count, buffers, buffer_count);
     column->null_count = 0;
-    column->heap_used = 0;
+    column->heap_used = column->heap_pending = 0;
 }
 
 omen_status batch_builder_finish(struct batch_builder *builder, struct ArrowArray *out)

@@ -162,13 +162,38 @@ static void test_length_only(void **state)
     schema_release(schema);
 }
 
+/* A frozen group without any NULL. */
+static struct row_group *full_group(struct random *random, struct allocator *allocator,
+                                    struct schema *schema)
+{
+    uint8_t buffers[ALL_TYPES_COLUMNS * TEXT_LIMIT];
+    omen_value row[ALL_TYPES_COLUMNS];
+    struct row_group *open, *frozen;
+    assert_ok(row_group_create(allocator, schema, 3, 2000, &open));
+    for (uint32_t i = 0; i < 2000; i++) {
+        bool has_null = true;
+        while (has_null) {
+            random_row(random, schema, i, buffers, TEXT_LIMIT, row);
+            has_null = false;
+            for (uint32_t column = 0; column < schema->stored_count; column++)
+                has_null |= row[column].is_null;
+        }
+        assert_ok(row_group_append_values(open, row));
+    }
+    row_group_seal(open);
+    assert_ok(row_group_freeze(open, 0, &frozen));
+    row_group_release(open);
+    return frozen;
+}
+
 static void test_builder(void **state)
 {
     struct random random = test_random(54);
     struct allocator allocator;
     allocator_init(&allocator, 0);
     struct schema *schema = all_types_schema(&allocator);
-    struct row_group *groups[3], *picked;
+    struct row_group *groups[4], *picked;
+    groups[3] = full_group(&random, &allocator, schema);
     assert_ok(row_group_create(&allocator, schema, 1, 3000, &groups[0]));
     append_random(&random, groups[0], schema, 3000, TEXT_LIMIT);
     assert_ok(row_group_create(&allocator, schema, 2, 3000, &groups[1]));
@@ -187,9 +212,11 @@ static void test_builder(void **state)
             uint32_t room = 8192 - batch_builder_row_count(builder);
             uint32_t count = (uint32_t)random_below(&random, 700);
             count = count < room ? count : room;
-            const struct row_group *source = groups[random_below(&random, 3)];
-            for (uint32_t i = 0; i < count; i++)
-                slots[i] = (uint16_t)random_below(&random, row_group_row_count(source));
+            const struct row_group *source = groups[random_below(&random, 4)];
+            uint32_t gap = (uint32_t)random_below(&random, 60);
+            for (uint32_t i = 0; i < count; i++) /* all over, or most of a run */
+                slots[i] = (uint16_t)(gap < 30 ? random_below(&random, row_group_row_count(source))
+                                               : i + i / gap);
             assert_ok(batch_builder_add(builder, source, slots, count));
             assert_ok(row_group_append_chosen(picked, source, slots, count));
         }
@@ -202,7 +229,7 @@ static void test_builder(void **state)
         row_group_release(picked);
     }
     batch_builder_destroy(builder);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         row_group_release(groups[i]);
     schema_release(schema);
     assert_int_equal(allocator.bytes_used, 0);
