@@ -11,7 +11,7 @@
 //!   stream      <-| stream.rs   result out, as an Arrow C stream
 //!                 | wait.rs     callers wait, and give up when asked to (stop.rs)
 //!                 | segment.rs  row groups as Parquet files, not yet
-//!                 | functions.rs, arithmetic.rs: what DataFusion has otherwise, or not at all
+//!                 | functions.rs, frames.rs, arithmetic.rs: what DataFusion has otherwise, or not
 //!                 | error.rs    every error as a SQLSTATE
 //!                 | limits.rs   how deep a statement may be
 //! ```
@@ -24,6 +24,7 @@ mod abi;
 mod arithmetic;
 mod catalog;
 mod error;
+mod frames;
 mod functions;
 mod host;
 mod limits;

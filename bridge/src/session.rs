@@ -47,6 +47,7 @@ use tokio::runtime::Runtime;
 
 use crate::abi::{omen_engine_counters, omen_engine_options, omen_engine_statement, omen_status};
 use crate::arithmetic::CheckedArithmetic;
+use crate::frames;
 use crate::catalog::{StatementCatalog, CATALOG, SCHEMA};
 use crate::error::{EngineError, EngineResult};
 use crate::functions;
@@ -219,6 +220,7 @@ fn new_state(
     options.execution.use_row_number_estimates_to_optimize_partitioning = true;
     let table_functions = SessionStateDefaults::default_table_functions();
     let mut scalar_functions = SessionStateDefaults::default_scalar_functions();
+    aggregate_functions.extend(frames::framed(&aggregate_functions));
     scalar_functions.extend(functions::scalar_functions(&host));
     let mut aggregate_functions = SessionStateDefaults::default_aggregate_functions();
     aggregate_functions.extend(functions::aggregate_functions());

@@ -11,7 +11,7 @@
 
 /* --- templates --- */
 
-enum { OPERATOR_BYTES_MAX = 8, EXTREME_CHARS_MAX = 4 };
+enum { OPERATOR_BYTES_MAX = 8, EXTREME_CHARS_MAX = 4, ALTERNATIVES_FLAT_MAX = 16 };
 
 /* The operator of a template "($1 op $2)"; false for any other. */
 static bool template_operator(const char *template, char operator_name[OPERATOR_BYTES_MAX])
@@ -153,6 +153,8 @@ static void put_part(struct text_writer *writer, const struct expression *call,
         text_put(writer, aggregate->distinct ? "DISTINCT " : "");
     else if (part == 'F' && aggregate != NULL)
         put_suffix(writer, aggregate);
+    else if (part == 'W' && aggregate != NULL)
+        text_put(writer, aggregate->window != NULL ? "framed_" : "");
     else
         text_fail(writer, OMEN_INTERNAL, no_such_part, part);
 }
@@ -278,6 +280,48 @@ static bool is_turned_equality(const struct expression *call, const struct seman
            (left_number == right_number && left->column.column > right->column.column);
 }
 
+/* The relation that the columns of an expression are of. */
+struct single_relation {
+    const struct relation *relation; /* NULL: there are none */
+    bool others;
+};
+
+static bool find_relation(struct expression **part, void *state)
+{
+    struct single_relation *found = state;
+    if ((*part)->kind == EXPRESSION_SUBQUERY)
+        found->others = true;
+    if ((*part)->kind == EXPRESSION_COLUMN) {
+        const struct relation *relation = (*part)->column.relation;
+        found->others |= found->relation != NULL && found->relation != relation;
+        found->relation = relation;
+    }
+    return expression_visit_parts(*part, find_relation, state);
+}
+
+/* x = f(x) in a filter: the engine replaces either by the other when it reasons about orders, again
+ * and again, and then finds its own sorts missing. Two columns of a table are no such pair, those
+ * of a subquery may be. */
+static bool equates_itself(struct expression *left, struct expression *right)
+{
+    struct single_relation of_left = {0}, of_right = {0};
+    find_relation(&left, &of_left);
+    find_relation(&right, &of_right);
+    if (of_left.relation == NULL || of_left.relation != of_right.relation || of_left.others ||
+        of_right.others)
+        return false;
+    return left->kind != EXPRESSION_COLUMN || right->kind != EXPRESSION_COLUMN ||
+           of_left.relation->kind != RELATION_TABLE;
+}
+
+static bool call_equates_itself(const struct expression *call, const struct semantics_line *line)
+{
+    char name[OPERATOR_BYTES_MAX];
+    return call->argument_count == 2 && template_operator(line->engine, name) &&
+           (strcmp(name, "=") == 0 || strcmp(name, "<>") == 0) &&
+           equates_itself(call->arguments[0], call->arguments[1]);
+}
+
 void text_put_call(struct text_writer *writer, const struct expression *call,
                    const struct semantics_line *line)
 {
@@ -300,6 +344,12 @@ void text_put_call(struct text_writer *writer, const struct expression *call,
         text_put(writer, "arrow_cast(");
         expand(writer, call, NULL, line->engine);
         text_put_format(writer, ", '%s')", arrow_name(call->type.id));
+    } else if (call_equates_itself(call, line)) {
+        text_put(writer, "(whole(");
+        text_put_expression(writer, call->arguments[0]);
+        text_put(writer, strcmp(line->name, "=") == 0 ? ") = whole(" : ") <> whole(");
+        text_put_expression(writer, call->arguments[1]);
+        text_put(writer, "))");
     } else if (line == call->line && (class = chain_class(call)) != 0) {
         text_put(writer, "(");
         put_chain(writer, call, class);
@@ -350,6 +400,28 @@ static void put_distinct_from(struct text_writer *writer, const struct expressio
     text_put(writer, ")");
 }
 
+/* Argument 0 is one of those from `first` to before `end`. Many are written as a balanced tree: the
+ * engine recurses over it. */
+static void put_alternatives(struct text_writer *writer, const struct expression *expression,
+                             uint32_t first, uint32_t end)
+{
+    if (end - first > ALTERNATIVES_FLAT_MAX) {
+        uint32_t middle = first + (end - first) / 2;
+        text_put(writer, "(");
+        put_alternatives(writer, expression, first, middle);
+        text_put(writer, ") OR (");
+        put_alternatives(writer, expression, middle, end);
+        text_put(writer, ")");
+        return;
+    }
+    for (uint32_t i = first; i < end && writer->status == OMEN_OK; i++) {
+        struct expression *pair[2] = {expression->arguments[0], expression->arguments[i]};
+        struct expression equal = equality(expression, pair);
+        text_put(writer, i > first ? " OR " : "");
+        text_put_call(writer, &equal, equal.line);
+    }
+}
+
 static void put_in(struct text_writer *writer, const struct expression *expression)
 {
     text_put(writer, "(");
@@ -361,12 +433,7 @@ static void put_in(struct text_writer *writer, const struct expression *expressi
         text_put(writer, ")");
     } else {
         text_put(writer, expression->negated ? "NOT (" : "(");
-        for (uint32_t i = 1; i < expression->argument_count; i++) {
-            struct expression *pair[2] = {expression->arguments[0], expression->arguments[i]};
-            struct expression equal = equality(expression, pair);
-            text_put(writer, i > 1 ? " OR " : "");
-            text_put_call(writer, &equal, equal.line);
-        }
+        put_alternatives(writer, expression, 1, expression->argument_count);
         text_put(writer, ")");
     }
     text_put(writer, ")");
@@ -490,20 +557,6 @@ static void put_average(struct text_writer *writer, const struct expression *exp
     text_put(writer, ")");
 }
 
-/* The engine takes what leaves a frame off its sums again, which floats do not forgive: NaN and
- * infinities stay, and small numbers are gone with large ones. */
-static bool slides_over_floats(const struct expression *expression)
-{
-    const struct window *window = expression->aggregate.window;
-    if (expression->line->kind != SEMANTICS_AGGREGATE || window == NULL || !window->framed ||
-        window->start == FRAME_UNBOUNDED_PRECEDING || expression->argument_count == 0)
-        return false;
-    omen_type_id type = expression->arguments[0]->type.id;
-    return (type == OMEN_TYPE_REAL || type == OMEN_TYPE_DOUBLE) &&
-           strcmp(expression->line->name, "count") != 0 &&
-           strcmp(expression->line->name, "min") != 0 && strcmp(expression->line->name, "max") != 0;
-}
-
 /* count(1) is count(*), and the engine names both alike. */
 static bool counts_rows(const struct expression *expression)
 {
@@ -519,13 +572,9 @@ static void put_aggregate(struct text_writer *writer, const struct expression *e
     bool in_filter = writer->in_filter, in_aggregate = writer->in_aggregate;
     writer->in_filter = false;
     writer->in_aggregate = true;
-    if (slides_over_floats(expression))
-        text_fail(writer, OMEN_NOT_SUPPORTED,
-                  "%s of floats over a sliding frame is not supported by the SQL engine",
-                  line->name);
-    else if (line->argument_count == 1 && expression->aggregate.window != NULL &&
-             expression->arguments[0]->type.id == OMEN_TYPE_CHAR &&
-             (strcmp(line->name, "min") == 0 || strcmp(line->name, "max") == 0))
+    if (line->argument_count == 1 && expression->aggregate.window != NULL &&
+        expression->arguments[0]->type.id == OMEN_TYPE_CHAR &&
+        (strcmp(line->name, "min") == 0 || strcmp(line->name, "max") == 0))
         text_fail(writer, OMEN_NOT_SUPPORTED,
                   "%s of CHAR over a window is not supported by the SQL engine", line->name);
     else if (counts_rows(expression))

@@ -95,8 +95,9 @@ struct semantics_line {
     enum result_rule rule;
     semantics_function *evaluate; /* NULL: the engine only */
     /* The engine's SQL, its result exactly of the result's type: $1..$9 the arguments, $* all of
-     * them with commas, $T the result's type; in aggregates $D where DISTINCT goes and $F behind
-     * each call, for FILTER and OVER. Of the form "($1 op $2)" wherever it is a plain operator:
+     * them with commas, $T the result's type; in aggregates $D where DISTINCT goes, $F behind
+     * each call, for FILTER and OVER, and $W before the name of one that must not be computed by
+     * taking rows off again. Of the form "($1 op $2)" wherever it is a plain operator:
      * only then the engine also does IN, ANY and chains a + b + c with it. What overflows or
      * divides by zero there fails as in the core. NULL: core('signature', arguments). */
     const char *engine;

@@ -256,6 +256,17 @@ static const struct text_case cases[] = {
      "OR (r0.\"id.0\" = CAST(12 AS INT)) OR (r0.\"id.0\" = CAST(13 AS INT)) OR (r0.\"id.0\" = "
      "CAST(14 AS INT)) OR (r0.\"id.0\" = CAST(15 AS INT)) OR (r0.\"id.0\" = CAST(16 AS "
      "INT)) OR (r0.\"id.0\" = CAST(17 AS INT))))"},
+    {"SELECT x.id FROM t x JOIN t y ON x.n = y.n + 1 WHERE x.n = x.n * x.n AND x.id = x.id",
+     "SELECT r0.\"id.0\" AS o0$0 FROM \"t.0\" AS r0 JOIN \"t.1\" AS r1 ON (r0.\"n.0\" = "
+     "(r1.\"n.1\" + 1)) WHERE ((whole(r0.\"n.0\") = whole((r0.\"n.0\" * r0.\"n.0\"))) AND "
+     "(r0.\"id.0\" = r0.\"id.0\"))"},
+    {"SELECT a FROM (SELECT n + 1 AS a, n AS b FROM t) x WHERE NOT a <> b",
+     "SELECT r1.r1$0 AS o0$0 FROM (SELECT (r0.\"n.0\" + 1) AS r1$0, r0.\"n.0\" AS r1$1 "
+     "FROM \"t.0\" AS r0) AS r1 WHERE (NOT (whole(r1.r1$0) <> whole(r1.r1$1)))"},
+    {"SELECT sum(f) OVER (ORDER BY id), sum(f) FROM t GROUP BY f, id",
+     "SELECT nanvl(framed_sum(r0.\"f.0\") OVER (ORDER BY r0.\"id.0\" ASC NULLS LAST), "
+     "CAST('NaN' AS DOUBLE)) AS o0$0, nanvl(sum(r0.\"f.0\"), CAST('NaN' AS DOUBLE)) AS "
+     "o0$1 FROM \"t.0\" AS r0 GROUP BY r0.\"f.0\", r0.\"id.0\""},
     {"SELECT 1 FROM t GROUP BY ()",
      "SELECT CAST(1 AS INT) AS o0$0 FROM \"t.0\" AS r0 HAVING (count(*) >= 0)"},
     {"SELECT 1 FROM t HAVING count(*) > 0",

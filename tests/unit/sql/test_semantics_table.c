@@ -81,7 +81,7 @@ static void test_templates(void **state)
                 continue;
             char part = *++at;
             bool known = (part >= '1' && part < '1' + line->argument_count) || part == '*' ||
-                         part == 'T' || (aggregate && strchr("DFQ", part) != NULL);
+                         part == 'T' || (aggregate && strchr("DFW", part) != NULL);
             if (!known)
                 fail_msg("%s: $%c in %s", line->name, part, line->engine);
         }
