@@ -85,9 +85,7 @@ typedef struct omen_engine_host {
     omen_status (*table_resolve)(omen_engine_statement *statement, const char *name,
                                  size_t name_length, omen_engine_table **out, omen_error *error);
 
-    /* Another reference to the same table; each is released once. */
-    omen_engine_table *(*table_retain)(omen_engine_table *table);
-    void (*table_release)(omen_engine_table *table);
+    void (*table_release)(omen_engine_table *table); /* any thread */
 
     /* Borrowed as long as the handle lives. */
     const omen_engine_table_info *(*table_info)(const omen_engine_table *table);
@@ -130,11 +128,13 @@ typedef struct omen_engine_host {
      * core's own route. `signature` is what the core wrote into the query's text as the function's
      * first argument. `arguments` is a struct array of the arguments' columns in the types of
      * `argument_schema` (both read, not consumed); `out` gets a struct array of one column of the
-     * signature's result type, as long, released by the engine.
-     * Errors: those of the function, with the message users see. */
+     * signature's result type, as long, released by the engine. `stopped` (may be NULL) is asked
+     * before each row whether nobody wants the result any more.
+     * Errors: those of the function, with the message users see; CANCELLED. */
     omen_status (*function_call)(const char *signature, size_t signature_length,
                                  const struct ArrowSchema *argument_schema,
                                  const struct ArrowArray *arguments, uint64_t row_count,
+                                 bool (*stopped)(void *context), void *stop_context,
                                  struct ArrowArray *out, omen_error *error);
 
     /* The type of a function's result as a struct schema of one column; the engine releases it.

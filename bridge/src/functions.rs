@@ -26,6 +26,7 @@ use datafusion::logical_expr::{
 use crate::abi::omen_status;
 use crate::error::{EngineError, MORE_THAN_ONE_ROW};
 use crate::host::Host;
+use crate::stop;
 use crate::value;
 
 /// Those of single rows.
@@ -108,7 +109,8 @@ impl ScalarUDFImpl for Core {
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
         let options = RecordBatchOptions::new().with_row_count(Some(row_count));
         let batch = RecordBatch::try_new_with_options(schema, columns, &options)?;
-        let result = self.host.0.function_call(signature, batch, call.return_type())?;
+        let stop = stop::flag_of(&call.config_options);
+        let result = self.host.0.function_call(signature, batch, call.return_type(), &stop)?;
         if folds {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));
         }

@@ -7,11 +7,11 @@
 //! Concurrency: every host function is thread-safe, so are the wrappers; a statement's handle is
 //! only used while the query function that received it runs (see `catalog.rs`).
 
-use std::ffi::CStr;
+use std::ffi::{c_void, CStr};
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, StructArray};
@@ -57,20 +57,16 @@ impl Host {
         {
             return Err(EngineError::internal("the core speaks another version of the engine ABI"));
         }
-        let functions = *host;
-        let omen_engine_host { table_resolve, table_release, table_info, .. } = functions;
-        let omen_engine_host { table_schema, predicate_support, row_count, .. } = functions;
-        let omen_engine_host { scan_open, scan_next, scan_prune, scan_close, .. } = functions;
-        let omen_engine_host { column_statistics, function_call, function_result, .. } = functions;
-        let tables = table_resolve.is_some() && table_release.is_some() && table_info.is_some();
-        let facts = table_schema.is_some() && predicate_support.is_some() && row_count.is_some();
-        let facts = facts && column_statistics.is_some();
-        let opening = scan_open.is_some() && scan_next.is_some();
-        let scans = opening && scan_prune.is_some() && scan_close.is_some();
-        let functions_called = function_call.is_some() && function_result.is_some();
-        if !tables || !facts || !scans || !functions_called {
+        // SAFETY: behind the version and the size there are only functions, of a pointer's size.
+        let present = unsafe {
+            let words = std::ptr::from_ref(host).cast::<usize>();
+            let count = std::mem::size_of::<omen_engine_host>() / std::mem::size_of::<usize>();
+            std::slice::from_raw_parts(words, count)[1..].iter().all(|word| *word != 0)
+        };
+        if !present {
             return Err(EngineError::internal("a function of the host is missing"));
         }
+        let functions = *host;
         Ok(Arc::new(Self { functions, dynamic_filters: AtomicU64::new(0) }))
     }
 
@@ -124,12 +120,13 @@ impl Host {
     }
 
     /// What the core's function of this signature gives for each row of `arguments`, of the type
-    /// `wanted`.
+    /// `wanted`; CANCELLED once `stop` is set.
     pub fn function_call(
         &self,
         signature: &str,
         arguments: RecordBatch,
         wanted: &DataType,
+        stop: &AtomicBool,
     ) -> EngineResult<ArrayRef> {
         let row_count = arguments.num_rows();
         let schema = ArrowSchema::try_from(arguments.schema().as_ref())?;
@@ -140,9 +137,13 @@ impl Host {
         // SAFETY: everything is borrowed for the call; the result is ours to release.
         let status = unsafe {
             let rows = row_count as u64;
+            let (asked, flag) = (Some(is_set as _), std::ptr::from_ref(stop).cast_mut().cast());
+            let (schema, arguments) = (&schema, &arguments);
             call!(
                 self,
-                function_call(text, length, &schema, &arguments, rows, &mut out, &mut error)
+                function_call(
+                    text, length, schema, arguments, rows, asked, flag, &mut out, &mut error
+                )
             )
         };
         check(status, &error)?;
@@ -350,6 +351,15 @@ pub struct ScanRequest<'a> {
     pub limit: Option<u64>,
     pub partition: u32,
     pub partition_count: u32,
+}
+
+/// Whether a flag is set.
+///
+/// # Safety
+/// `flag` points at an `AtomicBool`.
+unsafe extern "C" fn is_set(flag: *mut c_void) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { &*flag.cast::<AtomicBool>() }.load(Ordering::Relaxed)
 }
 
 fn empty_error() -> omen_error {

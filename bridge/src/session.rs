@@ -133,6 +133,8 @@ impl Engine {
             StatementCatalog::new(Arc::clone(&self.host), statement, self.state.table_functions())
         };
         let mut state = self.state.clone();
+        stop::set_flag(state.config_mut().options_mut(), &stop);
+        state.mark_start_execution();
         state.register_catalog_list(Arc::new(catalog.clone()));
         state.mark_start_execution();
         let (handle, stop) = (self.runtime.handle().clone(), interrupt.stop_flag());

@@ -10,7 +10,10 @@
 //!   HashJoinExec, filter f   ->   CooperativeExec(HashJoinExec, filter Stoppable(f))
 //!   DataSourceExec, TableScan ->  DataSourceExec, TableScan that looks at the flag
 //! ```
+//!
+//! The core's functions ask it before each row; it comes to them as a setting of the statement's.
 
+use std::any::Any;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +21,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{FieldRef, Schema};
+use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
+use datafusion::common::internal_err;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
@@ -44,6 +49,47 @@ pub fn check(flag: &AtomicBool) -> EngineResult<()> {
         return Err(EngineError::new(omen_status::OMEN_CANCELLED, words));
     }
     Ok(())
+}
+
+/// The flag among the settings under which a statement is planned.
+#[derive(Debug)]
+struct StopSetting(StopFlag);
+
+/// Lets the functions of the plans made under `settings` find `flag`.
+pub fn set_flag(settings: &mut ConfigOptions, flag: &StopFlag) {
+    settings.extensions.insert(StopSetting(Arc::clone(flag)));
+}
+
+/// The flag that was set, or one that nobody will set.
+pub fn flag_of(settings: &ConfigOptions) -> StopFlag {
+    let setting = settings.extensions.get::<StopSetting>();
+    setting.map_or_else(StopFlag::default, |setting| Arc::clone(&setting.0))
+}
+
+impl ConfigExtension for StopSetting {
+    const PREFIX: &'static str = "stop";
+}
+
+impl ExtensionOptions for StopSetting {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn cloned(&self) -> Box<dyn ExtensionOptions> {
+        Box::new(Self(Arc::clone(&self.0)))
+    }
+
+    fn set(&mut self, _key: &str, _value: &str) -> Result<()> {
+        internal_err!("the stop flag is no setting of the user's")
+    }
+
+    fn entries(&self) -> Vec<ConfigEntry> {
+        vec![]
+    }
 }
 
 /// `plan`, ready to run: its joins yield, they and its scans look at `flag`.

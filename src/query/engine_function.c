@@ -375,8 +375,15 @@ static omen_status open_arguments(const struct engine_call *call, const struct A
     return OMEN_OK;
 }
 
+/* Whether the engine wants the result no more. */
+struct stop {
+    bool (*asked)(void *context); /* NULL: never */
+    void *context;
+};
+
 static omen_status call_rows(const struct engine_call *call, const struct argument *arguments,
-                             struct arena *arena, struct result *result, omen_error *error)
+                             struct stop stop, struct arena *arena, struct result *result,
+                             omen_error *error)
 {
     uint32_t count = call->argument_count + call->takes_now;
     omen_value values[ENGINE_CALL_ARGUMENTS_MAX + 1];
@@ -384,6 +391,8 @@ static omen_status call_rows(const struct engine_call *call, const struct argume
         .arena = arena, .result = call->result, .argument_count = call->argument_count};
     for (uint64_t row = 0; row < result->row_count; row++) {
         omen_value value;
+        if (stop.asked != NULL && stop.asked(stop.context))
+            return error_set_default(error, OMEN_CANCELLED);
         for (uint32_t i = 0; i < count; i++)
             argument_read(&arguments[i], (int64_t)row, &values[i]);
         if (call->takes_now)
@@ -400,6 +409,7 @@ static omen_status call_rows(const struct engine_call *call, const struct argume
 omen_status engine_function_call(const char *signature, size_t signature_length,
                                  const struct ArrowSchema *argument_schema,
                                  const struct ArrowArray *arguments, uint64_t row_count,
+                                 bool (*stopped)(void *context), void *stop_context,
                                  struct ArrowArray *out, omen_error *error)
 {
     struct engine_call call;
@@ -410,8 +420,9 @@ omen_status engine_function_call(const char *signature, size_t signature_length,
     struct arena arena;
     arena_init(&arena, &function_allocator);
     struct result *result = result_create(call.result, row_count);
+    struct stop stop = {.asked = stopped, .context = stop_context};
     omen_status status = result == NULL ? error_set_default(error, OMEN_OUT_OF_MEMORY)
-                                        : call_rows(&call, opened, &arena, result, error);
+                                        : call_rows(&call, opened, stop, &arena, result, error);
     if (status == OMEN_OK)
         result_finish(result, out);
     else if (result != NULL)

@@ -263,7 +263,6 @@ const omen_engine_host engine_host = {
     .abi_version = OMEN_ENGINE_ABI_VERSION,
     .struct_bytes = sizeof(omen_engine_host),
     .table_resolve = host_table_resolve,
-    .table_retain = engine_table_retain,
     .table_release = engine_table_release,
     .table_info = host_table_info,
     .table_schema = host_table_schema,

@@ -67,6 +67,7 @@ void engine_scan_close(omen_engine_cursor *cursor);
 omen_status engine_function_call(const char *signature, size_t signature_length,
                                  const struct ArrowSchema *argument_schema,
                                  const struct ArrowArray *arguments, uint64_t row_count,
+                                 bool (*stopped)(void *context), void *stop_context,
                                  struct ArrowArray *out, omen_error *error);
 omen_status engine_function_result(const char *signature, size_t signature_length,
                                    struct ArrowSchema *out, omen_error *error);

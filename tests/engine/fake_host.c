@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 extern const omen_engine_host engine_host; /* the real one */
 
@@ -117,6 +118,7 @@ void fake_host_reset(void)
     fake_host.limit = -1;
     fake_host.rows_delivered = 0;
     fake_host.resolve_count = 0;
+    fake_host.calls_stopped = 0;
 }
 
 omen_engine_statement *fake_host_statement(void)
@@ -631,10 +633,20 @@ static omen_status scan_open(omen_engine_table *table, const omen_engine_scan *s
 static omen_status function_call(const char *signature, size_t signature_length,
                                  const struct ArrowSchema *argument_schema,
                                  const struct ArrowArray *arguments, uint64_t rows,
+                                 bool (*stopped)(void *context), void *stop_context,
                                  struct ArrowArray *out, omen_error *error)
 {
+    if (fake_host.call_endless && rows > 1) {
+        for (uint64_t asks = 0; !stopped(stop_context); asks++) {
+            if (asks == FAKE_ASKS_MAX)
+                return fail(error, OMEN_INTERNAL, "XX000", "nobody stopped the function");
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        }
+        fake_host.calls_stopped++;
+        return fail(error, OMEN_CANCELLED, "57014", "stopped");
+    }
     return engine_host.function_call(signature, signature_length, argument_schema, arguments, rows,
-                                     out, error);
+                                     stopped, stop_context, out, error);
 }
 
 static omen_status function_result(const char *signature, size_t signature_length,
@@ -649,7 +661,6 @@ const omen_engine_host *fake_host_functions(void)
         .abi_version = OMEN_ENGINE_ABI_VERSION,
         .struct_bytes = sizeof(omen_engine_host),
         .table_resolve = table_resolve,
-        .table_retain = table_retain,
         .table_release = table_release,
         .table_info = table_info,
         .table_schema = table_schema,

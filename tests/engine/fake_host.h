@@ -30,6 +30,7 @@
 #include "omendb_engine.h"
 
 #define FAKE_BIG_ROWS 200000
+#define FAKE_ASKS_MAX 20000 /* of an endless function, one a millisecond */
 #define FAKE_NAME_LONG "a name that does not fit into a view"
 #define FAKE_UNDEFINED_MESSAGE "relation \"%s\" does not exist"
 
@@ -46,11 +47,13 @@ struct fake_host {
     atomic_llong limit;         /* of the last scan; -1 = none */
     atomic_llong rows_delivered;
     atomic_int resolve_count;
+    atomic_int calls_stopped; /* functions that saw that nobody wants their result */
     char predicate_text[512]; /* the last scan's, e.g. "price >= 150(10,2); day = -1" */
 
     /* For tests to set; kept by fake_host_reset. */
     atomic_llong rows_missing; /* the small tables' last rows that are not there */
     atomic_llong generation;   /* raised: other tables under the same names */
+    atomic_bool call_endless;  /* functions of columns compute until they are stopped */
 
     const void *values[4]; /* addresses of the last batch's values, by the table's column */
 

@@ -67,6 +67,67 @@ static void test_core_functions(void **state)
     arena_release(&arena);
 }
 
+/* Whoever computes a function for a batch learns that nobody waits for it any more. */
+static void test_stopped_functions(void **state)
+{
+    char sql[256];
+    struct allocator allocator;
+    struct arena arena;
+    allocator_init(&allocator, 0);
+    arena_init(&arena, &allocator);
+    snprintf(sql, sizeof sql, "SELECT core('%s', name) FROM t",
+             signature_of("lower", OMEN_TYPE_TEXT, &arena));
+    fake_host.call_endless = true;
+    driver_interrupt(-1, 50);
+    expect_error(sql, "57014", "due to statement timeout");
+    driver_interrupt(-1, 0);
+    driver_close_early();
+    assert_int_equal(fake_host.calls_stopped, 1);
+    fake_host.call_endless = false;
+    arena_release(&arena);
+}
+
+/* Sums over frames that rows leave: NaN and infinities leave too, and so do large numbers. The
+ * second window runs the other way, and must not turn the first around. */
+static void test_framed_sums(void **state)
+{
+    static const struct {
+        const char *call, *frame, *answers;
+    } cases[] = {
+        {"framed_sum(x)", "1 PRECEDING AND CURRENT ROW",
+         "1|9\nnan|8\nnan|7\n1e+300|6\n1.5|5\n-2|4\ninf|3\ninf|2\n7|1"},
+        {"framed_sum(x)", "UNBOUNDED PRECEDING AND CURRENT ROW",
+         "1|9\nnan|8\nnan|7\nnan|6\nnan|5\nnan|4\nnan|3\nnan|2\nnan|1"},
+        {"framed_sum(x)", "CURRENT ROW AND UNBOUNDED FOLLOWING",
+         "nan|9\nnan|8\ninf|7\ninf|6\ninf|5\ninf|4\ninf|3\n7|2\n4|1"},
+        {"framed_sum(x)", "4 PRECEDING AND 3 PRECEDING",
+         "NULL|9\nNULL|8\nNULL|7\n1|6\nnan|5\nnan|4\n1e+300|3\n1.5|2\n-2|1"},
+        {"framed_avg(x)", "2 PRECEDING AND 1 PRECEDING",
+         "NULL|9\n1|8\nnan|7\nnan|6\n5e+299|5\n1.5|4\n-2|3\ninf|2\ninf|1"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char sql[1024];
+        snprintf(sql, sizeof sql,
+                 "SELECT %s OVER (ORDER BY k ASC NULLS LAST ROWS BETWEEN %s), row_number() OVER "
+                 "(ORDER BY k DESC NULLS LAST) FROM (VALUES (1, CAST('1' AS DOUBLE)), (2, CAST('NaN' "
+                 "AS DOUBLE)), (3, CAST('1e300' AS DOUBLE)), (4, CAST('1.5' AS DOUBLE)), (5, "
+                 "CAST(NULL AS DOUBLE)), (6, CAST('-2' AS DOUBLE)), (7, CAST('Infinity' AS DOUBLE)), "
+                 "(8, CAST('3' AS DOUBLE)), (9, CAST('4' AS DOUBLE))) AS v(k, x) ORDER BY k",
+                 cases[i].call, cases[i].frame);
+        expect(sql, cases[i].answers);
+    }
+    /* Frames too long to be added up anew, of a column and of a constant. */
+    expect("SELECT count(*), sum(CASE WHEN s = expected THEN 0 ELSE 1 END) FROM (SELECT framed_sum(CAST("
+           "id AS DOUBLE)) OVER (ORDER BY id ROWS BETWEEN 99 PRECEDING AND CURRENT ROW) AS s, "
+           "CAST(CASE WHEN id < 100 THEN id * (id + 1) / 2 ELSE 100 * id - 4950 END AS DOUBLE) AS "
+           "expected FROM big) x",
+           "200000|0");
+    expect("SELECT count(*), sum(CASE WHEN s = expected THEN 0 ELSE 1 END) FROM (SELECT "
+           "framed_avg(CAST(id AS DOUBLE)) OVER (ORDER BY id ROWS BETWEEN CURRENT ROW AND UNBOUNDED "
+           "FOLLOWING) AS s, CAST(id + 199999 AS DOUBLE) / CAST(2 AS DOUBLE) AS expected FROM big) x",
+           "200000|0");
+}
+
 static void test_single_value(void **state)
 {
     expect("SELECT single_value(id) FROM t WHERE id = 5", "5");
@@ -110,6 +171,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_core_functions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stopped_functions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_framed_sums, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_single_value, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_checked_floats, set_up, tear_down),
     };
