@@ -11,12 +11,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use datafusion::catalog::{
-    CatalogProvider, CatalogProviderList, SchemaProvider, TableFunction, TableProvider,
-};
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result};
 
-use crate::abi::{omen_engine_statement, omen_status};
+use crate::abi::omen_engine_statement;
 use crate::error::EngineError;
 use crate::host::Host;
 use crate::plan_cache::TableVersions;
@@ -26,6 +24,9 @@ use crate::provider::ArrowTableProvider;
 pub const CATALOG: &str = "omendb";
 pub const SCHEMA: &str = "public";
 
+/// DataFusion asks for this function as a table too. The core's tables have a dot in their names.
+const TABLE_FUNCTION: &str = "generate_series";
+
 /// The catalog of one statement.
 #[derive(Clone)]
 pub struct StatementCatalog {
@@ -34,8 +35,6 @@ pub struct StatementCatalog {
 
 struct Shared {
     host: Arc<Host>,
-    /// Names that DataFusion also asks for as tables, though they are functions.
-    functions: Vec<String>,
     state: Mutex<State>,
 }
 
@@ -73,11 +72,9 @@ impl StatementCatalog {
     pub unsafe fn new(
         host: Arc<Host>,
         statement: *mut omen_engine_statement,
-        functions: &HashMap<String, Arc<TableFunction>>,
     ) -> (Self, StatementGuard) {
         let shared = Arc::new(Shared {
             host,
-            functions: functions.keys().cloned().collect(),
             state: Mutex::new(State { statement, tables: HashMap::new() }),
         });
         (Self { shared: Arc::clone(&shared) }, StatementGuard(shared))
@@ -90,8 +87,11 @@ impl StatementCatalog {
         (!state.statement.is_null()).then(|| versions.collect())
     }
 
-    /// The table of this name, or None where it is only a function's.
+    /// The table of this name, or None where it is a function's.
     pub fn resolve(&self, name: &str) -> Result<Option<Arc<ArrowTableProvider>>> {
+        if name == TABLE_FUNCTION {
+            return Ok(None);
+        }
         let mut state = self.shared.state();
         if let Some(table) = state.tables.get(name) {
             return Ok(Some(Arc::clone(table)));
@@ -100,20 +100,10 @@ impl StatementCatalog {
             return Err(EngineError::internal("a table was looked up after planning").into());
         }
         // SAFETY: the handle isn't NULL, so the guard lives, so the handle does.
-        match unsafe { self.shared.host.resolve(state.statement, name) } {
-            Ok(table) => {
-                let table = Arc::new(ArrowTableProvider::new(name, table));
-                state.tables.insert(name.to_string(), Arc::clone(&table));
-                Ok(Some(table))
-            }
-            Err(error)
-                if error.status == omen_status::OMEN_UNDEFINED_TABLE
-                    && self.shared.functions.iter().any(|function| function == name) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
+        let table = unsafe { self.shared.host.resolve(state.statement, name) }?;
+        let table = Arc::new(ArrowTableProvider::new(name, table));
+        state.tables.insert(name.to_string(), Arc::clone(&table));
+        Ok(Some(table))
     }
 }
 

@@ -36,6 +36,7 @@ mod read;
 mod scan;
 mod segment;
 mod session;
+mod sorts;
 mod stop;
 mod stream;
 mod value;
@@ -43,7 +44,6 @@ mod wait;
 
 use std::ffi::c_char;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Once};
 
 use abi::{
@@ -66,8 +66,8 @@ static ENGINE: omen_engine = omen_engine {
     name: Some(name),
     open: Some(open),
     close: Some(close),
-    query: Some(query),
-    explain: Some(explain),
+    query: Some(answer::<false>),
+    explain: Some(answer::<true>),
     counters: Some(counters),
     segment_write: Some(segment::write),
     segment_read: Some(segment::read),
@@ -138,7 +138,8 @@ unsafe extern "C" fn close(engine: *mut omen_engine_instance) {
     }
 }
 
-unsafe extern "C" fn query(
+/// `query` and `explain`: a query planned, and then run or shown.
+unsafe extern "C" fn answer<const EXPLAIN: bool>(
     engine: *mut omen_engine_instance,
     statement: *mut omen_engine_statement,
     query: *const omen_engine_query,
@@ -152,28 +153,10 @@ unsafe extern "C" fn query(
             let engine = engine_of(engine)?;
             let interrupt = Interrupt::new(&*query);
             let plan = engine.plan(statement, question_of(&*query)?, &interrupt)?;
-            engine.queries.fetch_add(1, Ordering::Relaxed);
-            out.write(stream::run(&engine, plan, interrupt)?);
-            Ok(())
-        })
-    }
-}
-
-unsafe extern "C" fn explain(
-    engine: *mut omen_engine_instance,
-    statement: *mut omen_engine_statement,
-    query: *const omen_engine_query,
-    out: *mut ArrowArrayStream,
-    error: *mut omen_error,
-) -> Status {
-    // SAFETY: the header's promises about the arguments; `out` holds nothing to drop.
-    unsafe {
-        guarded(error, || {
-            out.write(ArrowArrayStream::empty());
-            let engine = engine_of(engine)?;
-            let interrupt = Interrupt::new(&*query);
-            let plan = engine.plan(statement, question_of(&*query)?, &interrupt)?;
-            out.write(stream::explain(&engine, plan.as_ref(), interrupt)?);
+            out.write(match EXPLAIN {
+                true => stream::explain(&engine, plan.as_ref(), interrupt)?,
+                false => stream::run(&engine, plan, interrupt)?,
+            });
             Ok(())
         })
     }

@@ -20,13 +20,11 @@
 //! Concurrency: one mutex around the list; nobody plans, resolves or drops a plan while holding it.
 
 use std::hash::{BuildHasher, RandomState};
-use std::mem::size_of;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::ScalarValue;
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScan, TableSource, Volatility};
@@ -42,12 +40,10 @@ const PLAN_COUNT_MAX: usize = 256;
 /// Plans kept of one text: one whose values always change leaves room for the others.
 const VARIANT_COUNT_MAX: usize = 16;
 
-/// What all plans together and one alone may take, as `bytes_of` counts.
-const BYTES_MAX: usize = 32 << 20;
-const PLAN_BYTES_MAX: usize = 1 << 20;
-
-/// A column of a node's schema: its field is shared, its name's qualifier may be.
-const COLUMN_BYTES: usize = 64;
+/// What the questions of all plans together and of one alone may have. A plan takes about twenty
+/// times as much as its text, so all take less than 64 MiB.
+const BYTES_MAX: usize = 2 << 20;
+const QUESTION_BYTES_MAX: usize = 64 << 10;
 
 /// What a plan knows of a table: the name the statement resolves it by, and what must be the same
 /// for the plan to be right.
@@ -109,11 +105,12 @@ impl PlanCache {
     /// Keeps `plan`, made by optimising for `question` while its statement saw `tables`. Plans
     /// that can't be kept are not.
     pub fn store(&self, question: Question, tables: TableVersions, plan: &LogicalPlan) {
-        let Ok(Some(plan)) = over_placeholders(plan.clone()) else { return };
-        let Ok(Some(bytes)) = bytes_of(&question, &plan) else { return };
-        if bytes > PLAN_BYTES_MAX {
+        let values = question.parameters.iter().map(|(_, value)| value.size());
+        let bytes = question.sql.len() + values.sum::<usize>();
+        if bytes > QUESTION_BYTES_MAX {
             return;
         }
+        let Ok(Some(plan)) = over_placeholders(plan.clone()) else { return };
         let hash = self.hasher.hash_one(&question);
         let kept = Arc::new(Kept { tables, plan });
         let mut list = self.list();
@@ -240,44 +237,15 @@ fn with_sources(
 /// Whether optimising `plan`, not yet optimised, depends on nothing but tables' schemas.
 pub fn is_timeless(plan: &LogicalPlan) -> Result<bool> {
     let mut timeless = true;
-    visit_expressions(plan, |expr| {
-        if let Expr::ScalarFunction(call) = expr {
-            timeless &= call.func.signature().volatility != Volatility::Stable;
-        }
-    })?;
-    Ok(timeless)
-}
-
-/// About what keeping `plan` takes; None where it still has a source of its own.
-fn bytes_of(question: &Question, plan: &LogicalPlan) -> Result<Option<usize>> {
-    let values = question.parameters.iter().map(|(_, value)| value.size());
-    let mut bytes = question.sql.len() + values.sum::<usize>();
-    let mut bare = true;
-    plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node {
-            bare &= scan.source.downcast_ref::<Placeholder>().is_some();
-        }
-        bytes += size_of::<LogicalPlan>() + COLUMN_BYTES * node.schema().fields().len();
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    visit_expressions(plan, |expr| {
-        bytes += size_of::<Expr>();
-        if let Expr::Literal(value, _) = expr {
-            bytes += value.size() - size_of::<ScalarValue>();
-        }
-    })?;
-    Ok(bare.then_some(bytes))
-}
-
-/// Shows every part of every expression in `plan`, those of subqueries too.
-fn visit_expressions(plan: &LogicalPlan, mut visit: impl FnMut(&Expr)) -> Result<()> {
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
             expr.apply(|part| {
-                visit(part);
+                if let Expr::ScalarFunction(call) = part {
+                    timeless &= call.func.signature().volatility != Volatility::Stable;
+                }
                 Ok(TreeNodeRecursion::Continue)
             })
         })
     })?;
-    Ok(())
+    Ok(timeless)
 }

@@ -17,7 +17,6 @@
 //! only the host's tables can be read. `Engine` is kept alive by every stream it made, and it is
 //! dropped, joining the workers, only on a thread of the caller's.
 
-use std::ops::ControlFlow;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -40,20 +39,20 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    DataType as SqlType, Ident, ObjectName, Query, Statement as SqlStatement, TimezoneInfo, Visit,
-    Visitor,
+    DataType as SqlType, Ident, Query, Statement as SqlStatement, TimezoneInfo,
 };
 use tokio::runtime::Runtime;
 
 use crate::abi::{omen_engine_counters, omen_engine_options, omen_engine_statement, omen_status};
 use crate::arithmetic::CheckedArithmetic;
-use crate::frames;
 use crate::catalog::{StatementCatalog, CATALOG, SCHEMA};
 use crate::error::{EngineError, EngineResult};
+use crate::frames;
 use crate::functions;
 use crate::host::Host;
 use crate::limits;
 use crate::plan_cache::{self, PlanCache};
+use crate::sorts;
 use crate::stop;
 use crate::value;
 use crate::wait::Interrupt;
@@ -129,15 +128,13 @@ impl Engine {
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
         // SAFETY: the guard is dropped at the end of this function, also where the planning goes
         // on because nobody waits for it any more.
-        let (catalog, _guard) = unsafe {
-            StatementCatalog::new(Arc::clone(&self.host), statement, self.state.table_functions())
-        };
+        let (catalog, _guard) =
+            unsafe { StatementCatalog::new(Arc::clone(&self.host), statement) };
         let mut state = self.state.clone();
+        state.register_catalog_list(Arc::new(catalog.clone()));
+        let (handle, stop) = (self.runtime.handle().clone(), interrupt.stop_flag());
         stop::set_flag(state.config_mut().options_mut(), &stop);
         state.mark_start_execution();
-        state.register_catalog_list(Arc::new(catalog.clone()));
-        state.mark_start_execution();
-        let (handle, stop) = (self.runtime.handle().clone(), interrupt.stop_flag());
         let plans = Arc::clone(&self.plans);
         interrupt.run_blocking(&self.runtime, move || {
             let planning = async {
@@ -215,21 +212,21 @@ fn new_state(
     *reservation = reserved.min(*reservation);
     // Its heap panics where a NaN meets a number.
     options.optimizer.enable_topk_aggregation = false;
-    // Partitions that each have a constant of their own among the sort keys (branches of a UNION)
-    // would be sorted without it, and their top-k heaps share one bound.
+    // Loses rows; `sorts.rs` does it instead.
     options.optimizer.repartition_sorts = false;
     // Small inputs then stay on one partition.
     options.execution.use_row_number_estimates_to_optimize_partitioning = true;
     let table_functions = SessionStateDefaults::default_table_functions();
     let mut scalar_functions = SessionStateDefaults::default_scalar_functions();
-    aggregate_functions.extend(frames::framed(&aggregate_functions));
     scalar_functions.extend(functions::scalar_functions(&host));
     let mut aggregate_functions = SessionStateDefaults::default_aggregate_functions();
+    aggregate_functions.extend(frames::framed(&aggregate_functions));
     aggregate_functions.extend(functions::aggregate_functions());
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(environment)
         .with_optimizer_rules(optimizer_rules())
+        .with_physical_optimizer_rules(sorts::physical_rules())
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
         .with_scalar_functions(scalar_functions)
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
@@ -270,46 +267,17 @@ fn parse(state: &SessionState, sql: &str) -> EngineResult<Box<Query>> {
     if sql.trim().is_empty() {
         return Err(EngineError::new(omen_status::OMEN_SYNTAX_ERROR, "the statement is empty"));
     }
-    limits::check_chains(sql)?;
-    let statement = match state.sql_to_statement(sql, &dialect)? {
-        Statement::Statement(statement) => *statement,
-        _ => return Err(only_queries()),
-    };
-    let SqlStatement::Query(query) = statement else { return Err(only_queries()) };
-    match query.visit(&mut Inspector::default()) {
-        ControlFlow::Continue(()) => Ok(query),
-        ControlFlow::Break(error) => Err(*error),
-    }
+    limits::with_stack_for_text(sql.len(), || match state.sql_to_statement(sql, &dialect)? {
+        Statement::Statement(statement) => match *statement {
+            SqlStatement::Query(query) => limits::check(&query).map(|()| query),
+            _ => Err(only_queries()),
+        },
+        _ => Err(only_queries()),
+    })
 }
 
 fn only_queries() -> EngineError {
     EngineError::unsupported("the SQL engine runs queries only")
-}
-
-/// Finds FOR UPDATE and its kin, which DataFusion's planner would drop in silence, and counts the
-/// relations.
-#[derive(Default)]
-struct Inspector {
-    relation_count: usize,
-}
-
-impl Visitor for Inspector {
-    type Break = Box<EngineError>;
-
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
-        if query.locks.is_empty() {
-            return ControlFlow::Continue(());
-        }
-        ControlFlow::Break(Box::new(EngineError::unsupported("row locks are not supported here")))
-    }
-
-    fn pre_visit_relation(&mut self, _relation: &ObjectName) -> ControlFlow<Self::Break> {
-        self.relation_count += 1;
-        if self.relation_count <= limits::RELATION_COUNT_MAX {
-            return ControlFlow::Continue(());
-        }
-        ControlFlow::Break(Box::new(limits::too_complex()))
-    }
 }
 
 /// The logical plan with every parameter replaced by its value.

@@ -55,6 +55,7 @@ pub fn run(
     let schema = result_schema(&plan.schema())?;
     // The tasks of a plan with several partitions are spawned here.
     let _runtime = engine.runtime.enter();
+    engine.queries.fetch_add(1, Ordering::Relaxed);
     let stream = execute_stream(Arc::clone(&plan), Arc::clone(&engine.task_context))?;
     Ok(export(engine, Some(plan), stream, schema, interrupt))
 }

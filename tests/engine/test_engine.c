@@ -459,6 +459,22 @@ static void test_explain_text(void **state)
     assert_int_equal(fake_host.scan_count, 0);
 }
 
+/* Each partition sorts its own, with every key: the branches' constants differ. */
+static void test_sorted_partitions(void **state)
+{
+    const char *plan = driver_explain("SELECT id FROM big ORDER BY amount, id LIMIT 3");
+    assert_non_null(strstr(plan, "SortPreservingMergeExec"));
+    assert_non_null(strstr(plan, "preserve_partitioning=[true]"));
+    expect("SELECT amount, id FROM big ORDER BY amount DESC, id LIMIT 2", "999|999\n999|1999");
+    expect("SELECT id FROM big ORDER BY id DESC LIMIT 2 OFFSET 199997", "2\n1");
+    plan = driver_explain("SELECT 7 AS k, id FROM big UNION ALL SELECT 9, id FROM big ORDER BY 1 DESC, 2 LIMIT 3");
+    assert_non_null(strstr(plan, "preserve_partitioning=[true]"));
+    expect("SELECT 7 AS k, id FROM big UNION ALL SELECT 9, id FROM big ORDER BY 1 DESC, 2 LIMIT 3",
+           "9|0\n9|1\n9|2");
+    expect("SELECT 7 AS k, id FROM big UNION ALL SELECT 9, id FROM big ORDER BY 1, 2 DESC LIMIT 3",
+           "7|199999\n7|199998\n7|199997");
+}
+
 static void test_memory_limit(void **state)
 {
     driver_close_early();
@@ -728,7 +744,8 @@ int main(int argument_count, char **arguments)
         WITH_ENGINE(test_planning_errors),
         WITH_ENGINE(test_refused_statements), WITH_ENGINE(test_running_errors),
         WITH_ENGINE(test_panics_and_malformed_streams),
-        WITH_ENGINE(test_explain_text),      WITH_ENGINE(test_memory_limit),
+        WITH_ENGINE(test_explain_text),
+        WITH_ENGINE(test_sorted_partitions),      WITH_ENGINE(test_memory_limit),
         WITH_ENGINE(test_spilling),          WITH_ENGINE(test_interrupts),
         WITH_ENGINE(test_interrupted_scans_stop),
         WITH_ENGINE(test_dynamic_filters),
