@@ -20,6 +20,7 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, Datum, Decimal128Array, PrimitiveArray,
 };
+use arrow::compute::kernels::arity::{binary, unary};
 use arrow::compute::kernels::numeric::{add, div, mul, sub};
 use arrow::datatypes::{
     DataType, Decimal128Type, Float32Type, Float64Type, DECIMAL128_MAX_PRECISION,
@@ -157,12 +158,15 @@ impl ScalarUDFImpl for Checked {
 }
 
 fn compute(op: Operator, left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, ArrowError> {
-    let kernel = match op {
+    let kernel: Kernel = match op {
         Operator::Plus => add,
         Operator::Minus => sub,
         Operator::Multiply => mul,
         _ => div,
     };
+    if let Some(result) = small_decimals(op, left, right, kernel) {
+        return Ok(result);
+    }
     let data_type = left.get().0.data_type().clone();
     let result = kernel(left, right).map_err(|error| overflow(error, &data_type))?;
     match data_type {
@@ -171,6 +175,70 @@ fn compute(op: Operator, left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef
         DataType::Decimal128(..) => check_digits(result),
         _ => Ok(result),
     }
+}
+
+type Kernel = fn(&dyn Datum, &dyn Datum) -> Result<ArrayRef, ArrowError>;
+
+/// Decimals of which every one fits into 64 bits: neither their products nor their sums, with the
+/// zeros that the scale asks for, come near 38 digits, and each takes one multiplication. None
+/// where there are others.
+fn small_decimals(
+    op: Operator,
+    left: &dyn Datum,
+    right: &dyn Datum,
+    kernel: Kernel,
+) -> Option<ArrayRef> {
+    let ((left, left_is_one), (right, right_is_one)) = (left.get(), right.get());
+    let (DataType::Decimal128(_, left_scale), DataType::Decimal128(_, right_scale)) =
+        (left.data_type(), right.data_type())
+    else {
+        return None;
+    };
+    let scale = *left_scale.max(right_scale);
+    let zeros = |own: i8| 10_i64.checked_pow((scale - own) as u32).map(i128::from);
+    let (x_factor, y_factor) = (zeros(*left_scale)?, zeros(*right_scale)?);
+    // What type the result has is Arrow's to say.
+    let data_type = kernel(&left.slice(0, 0), &right.slice(0, 0)).ok()?.data_type().clone();
+    let (left, right) = (left.as_primitive(), right.as_primitive());
+    let result = match op {
+        Operator::Plus => {
+            combine(left, left_is_one, right, right_is_one, |x, y| x * x_factor + y * y_factor)
+        }
+        Operator::Minus => {
+            combine(left, left_is_one, right, right_is_one, |x, y| x * x_factor - y * y_factor)
+        }
+        Operator::Multiply => combine(left, left_is_one, right, right_is_one, |x, y| x * y),
+        _ => None,
+    };
+    result.map(|result| Arc::new(result.with_data_type(data_type)) as ArrayRef)
+}
+
+fn combine(
+    left: &Decimal128Array,
+    left_is_one: bool,
+    right: &Decimal128Array,
+    right_is_one: bool,
+    step: impl Fn(i128, i128) -> i128,
+) -> Option<Decimal128Array> {
+    let fits = |value: &i128| *value == i128::from(*value as i64);
+    let all_fit = |array: &Decimal128Array| array.values().iter().fold(true, |all, v| all & fits(v));
+    if !all_fit(left) || !all_fit(right) {
+        return None;
+    }
+    // The compiler sees that 64 bits are enough.
+    let step = |x: i128, y: i128| step(i128::from(x as i64), i128::from(y as i64));
+    let one = |array: &Decimal128Array| array.is_valid(0).then(|| array.value(0));
+    Some(match (left_is_one, right_is_one) {
+        (true, false) => {
+            let x = one(left)?;
+            unary(right, |y| step(x, y))
+        }
+        (false, true) => {
+            let y = one(right)?;
+            unary(left, |x| step(x, y))
+        }
+        _ => binary(left, right, step).ok()?,
+    })
 }
 
 fn raise(status: crate::abi::Status, words: impl Into<String>) -> ArrowError {
