@@ -25,7 +25,7 @@ extern "C" {
 #endif
 
 /* Both sides must agree exactly. Any change to this header raises it. */
-#define OMEN_ENGINE_ABI_VERSION 5
+#define OMEN_ENGINE_ABI_VERSION 6
 
 /* Core objects, seen by the engine as handles. */
 typedef struct omen_engine_statement omen_engine_statement; /* one statement and its read view */
