@@ -221,7 +221,8 @@ fn combine(
     step: impl Fn(i128, i128) -> i128,
 ) -> Option<Decimal128Array> {
     let fits = |value: &i128| *value == i128::from(*value as i64);
-    let all_fit = |array: &Decimal128Array| array.values().iter().fold(true, |all, v| all & fits(v));
+    let all_fit =
+        |array: &Decimal128Array| array.values().iter().fold(true, |all, v| all & fits(v));
     if !all_fit(left) || !all_fit(right) {
         return None;
     }

@@ -178,7 +178,8 @@ impl Frame {
 
     /// Adds the rows up one by one.
     fn evaluate_short(&self) -> Result<ScalarValue> {
-        let left = |column: &ArrayRef| column.slice(column.len() - self.front_rows, self.front_rows);
+        let left =
+            |column: &ArrayRef| column.slice(column.len() - self.front_rows, self.front_rows);
         let front = (self.front_rows > 0).then(|| self.front.iter().map(left).collect::<Vec<_>>());
         let mut whole = self.call.start()?;
         for batch in front.iter().chain(&self.back_batches) {

@@ -95,7 +95,10 @@ fn silence_panics() {
 ///
 /// # Safety
 /// `error` is NULL or valid for writing.
-pub(crate) unsafe fn guarded(error: *mut omen_error, body: impl FnOnce() -> EngineResult<()>) -> Status {
+pub(crate) unsafe fn guarded(
+    error: *mut omen_error,
+    body: impl FnOnce() -> EngineResult<()>,
+) -> Status {
     let outcome = catch_unwind(AssertUnwindSafe(|| limits::with_stack(body)))
         .unwrap_or_else(|payload| Err(EngineError::from_panic(payload.as_ref())));
     match outcome {

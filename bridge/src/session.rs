@@ -128,8 +128,7 @@ impl Engine {
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
         // SAFETY: the guard is dropped at the end of this function, also where the planning goes
         // on because nobody waits for it any more.
-        let (catalog, _guard) =
-            unsafe { StatementCatalog::new(Arc::clone(&self.host), statement) };
+        let (catalog, _guard) = unsafe { StatementCatalog::new(Arc::clone(&self.host), statement) };
         let mut state = self.state.clone();
         state.register_catalog_list(Arc::new(catalog.clone()));
         let (handle, stop) = (self.runtime.handle().clone(), interrupt.stop_flag());
