@@ -83,6 +83,18 @@ static void test_a_failed_write_is_final(void **state)
     assert_true(wal_durable(test.wal) < wal_end(test.wal));
 }
 
+static void test_a_failed_write_of_a_large_commit_is_final(void **state)
+{
+    static uint8_t bytes[2 * LOG_FILE_BYTES];
+    log_create(&test);
+    log_commit(&test, 100);
+    assert_int_equal(wal_reserve(test.wal, sizeof bytes, NULL), OMEN_OK);
+    plan(SIM_WRITE, 1, false, OMEN_IO_ERROR);
+    assert_int_equal(wal_append(test.wal, bytes, sizeof bytes, NULL), OMEN_IO_ERROR);
+    assert_int_equal(wal_failed(test.wal, NULL), OMEN_IO_ERROR);
+    assert_int_equal(wal_reserve(test.wal, 10, NULL), OMEN_IO_ERROR);
+}
+
 /* --- a full disk --- */
 
 static void test_a_reservation_meets_a_full_disk_and_resumes(void **state)
@@ -312,6 +324,7 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(test_a_full_disk_met_by_a_sync_is_final, begin, end),
         cmocka_unit_test_setup_teardown(test_a_failed_write_is_final, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_failed_write_of_a_large_commit_is_final, begin, end),
         cmocka_unit_test_setup_teardown(test_a_reservation_meets_a_full_disk_and_resumes, begin,
                                         end),
         cmocka_unit_test_setup_teardown(test_a_commit_too_large_for_the_disk_gives_its_files_back,

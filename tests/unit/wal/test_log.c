@@ -114,6 +114,21 @@ static void test_an_abandoned_commit_is_not_replayed(void **state)
     assert_true(test.discarded > 0);
 }
 
+static void test_a_commit_that_never_ended_is_discarded(void **state)
+{
+    static uint8_t bytes[3 * LOG_FILE_BYTES];
+    log_create(&test);
+    log_commit(&test, 10);
+    assert_int_equal(wal_append(test.wal, bytes, sizeof bytes, NULL), OMEN_OK);
+    log_crash(&test, SIM_KEEP, 1);
+    recover();
+    assert_int_equal(test.discarded, 1);
+    log_commit(&test, 10);
+    log_crash(&test, SIM_KEEP, 1);
+    recover();
+    assert_int_equal(test.discarded, 1);
+}
+
 /* A sync by somebody else may take what a commit under way has appended so far. */
 static void test_a_sync_between_the_pieces_of_a_commit(void **state)
 {
@@ -227,6 +242,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_commit_larger_than_the_buffer, begin, end),
         cmocka_unit_test_setup_teardown(test_commits_split_over_file_ends, begin, end),
         cmocka_unit_test_setup_teardown(test_an_abandoned_commit_is_not_replayed, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_commit_that_never_ended_is_discarded, begin, end),
         cmocka_unit_test_setup_teardown(test_a_sync_between_the_pieces_of_a_commit, begin, end),
         cmocka_unit_test_setup_teardown(test_one_sync_and_one_write_a_commit, begin, end),
         cmocka_unit_test_setup_teardown(test_released_files_are_used_again, begin, end),

@@ -2,6 +2,8 @@
  * not proven is copied and synced before it counts. */
 #include "support.h"
 
+#include <stdlib.h>
+
 static struct log_test test;
 
 static int begin(void **state)
@@ -224,6 +226,40 @@ static void test_a_recycled_file_does_not_bring_back_what_it_held(void **state)
     recover_exactly(count);
 }
 
+/* The place of a commit that was lost, filled with what was there before: as blocks of a removed
+ * file may be. LSN, length and all but the salt are right. */
+static void test_bytes_of_a_former_life_are_not_replayed(void **state)
+{
+    uint8_t lost[256];
+    log_create(&test);
+    log_commit(&test, 100);
+    log_commit(&test, 100);
+    uint64_t lsn = test.commits[0].lsn;
+    size_t length = test.commits[1].lsn - lsn;
+    assert_true(length <= sizeof lost);
+    log_peek(&test, log_file_path(&test, 0), offset_of(lsn), lost, length);
+    flip(log_file_path(&test, 0), offset_of(test.commits[1].lsn - 3));
+    log_crash(&test, SIM_DROP, 1);
+    recover_exactly(1);
+    log_crash(&test, SIM_DROP, 1);
+    const char *path = log_file_path(&test, log_file_count(&test) - 1);
+    uint64_t first_lsn = strtoull(strrchr(path, '/') + 1, NULL, 16);
+    assert_true(first_lsn <= lsn);
+    log_poke(&test, path, WAL_HEADER_BYTES + lsn - first_lsn, lost, length);
+    recover_exactly(1);
+}
+
+static void test_only_what_is_not_proven_is_copied(void **state)
+{
+    log_create(&test);
+    for (int i = 0; i < 5; i++)
+        log_commit(&test, 100);
+    log_crash(&test, SIM_DROP, 1);
+    recover_exactly(5);
+    const char *path = log_file_path(&test, log_file_count(&test) - 1);
+    assert_int_equal(strtoull(strrchr(path, '/') + 1, NULL, 16), test.commits[3].lsn);
+}
+
 static void test_a_missing_file_is_refused(void **state)
 {
     const struct os *os;
@@ -371,6 +407,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_power_cut_in_recovery_loses_nothing, begin, end),
         cmocka_unit_test_setup_teardown(test_a_recycled_file_does_not_bring_back_what_it_held,
                                         begin, end),
+        cmocka_unit_test_setup_teardown(test_bytes_of_a_former_life_are_not_replayed, begin, end),
+        cmocka_unit_test_setup_teardown(test_only_what_is_not_proven_is_copied, begin, end),
         cmocka_unit_test_setup_teardown(test_a_missing_file_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(test_a_missing_folder_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(test_files_of_others_are_refused, begin, end),
