@@ -4,6 +4,7 @@ A difference is (class, text). Classes: `rows`, `type`, `name`, `affected`, `sta
 a write), `error` (we fail, PostgreSQL does not), `accepted` (the reverse), `sqlstate`; and from
 outside `crash` and `hang`.
 """
+import collections
 import decimal
 import math
 import re
@@ -17,6 +18,7 @@ NUMERIC = 1700
 SPREAD = re.compile("stddev|var_|variance")
 ROWS_MAX = 50_000  # of one answer that are read
 BLANKS_ASIDE = -1  # instead of digits: CHAR values compare without trailing blanks
+TAIL = re.compile(r" (?:LIMIT \d+(?: OFFSET \d+)?|FETCH FIRST \d+ ROWS ONLY)$")
 DATA_ERRORS = ("22", "23", "21")  # which of these comes first may depend on the order of evaluation
 
 
@@ -106,6 +108,47 @@ def row_equal(mine, other, oids, digits, columns, absolute):
     return True
 
 
+def order_equal(ours, theirs, keys):
+    """Whether two lists of rows, equal as multisets, are in the same order by these columns. Rows
+    whose floats are apart by rounding alone may come in either order, whatever the keys behind."""
+    return rows_equal(ours, theirs, keys) or same_order(list(zip(ours.rows, theirs.rows)), ours, theirs, list(keys))
+
+
+def same_order(pairs, ours, theirs, keys):
+    if not keys or len(pairs) < 2:
+        return True
+    key, oid = keys[0], theirs.oids[keys[0]]
+    digits = digits_of(ours, True)[key]
+    if oid in FLOATS:
+        same = lambda a, b: close(a, b, FLOATS[oid], ours.absolute)
+    else:
+        same = lambda a, b: canonical(a, oid, digits) == canonical(b, oid, digits)
+    if not all(same(mine[key], other[key]) for mine, other in pairs):
+        return False
+    start = 0
+    for end in range(1, len(pairs) + 1):
+        if end < len(pairs) and any(same(pairs[end][side][key], pairs[end - 1][side][key]) for side in (0, 1)):
+            continue
+        run = pairs[start:end]
+        start = end
+        exact = all(len({pair[side][key] for pair in run}) == 1 for side in (0, 1))
+        if exact or oid not in FLOATS:
+            if not same_order(run, ours, theirs, keys[1:]):
+                return False
+        elif not same_bag(run, ours, theirs, keys[1:]):
+            return False
+    return True
+
+
+def same_bag(pairs, ours, theirs, keys):
+    """Whether a run of rows has the same values, floats aside, in these columns."""
+    digits = digits_of(ours, True)
+    exact = [k for k in keys if theirs.oids[k] not in FLOATS]
+    bags = [collections.Counter(tuple(canonical(pair[side][k], theirs.oids[k], digits[k]) for k in exact) for pair in pairs)
+            for side in (0, 1)]
+    return bags[0] == bags[1]
+
+
 def bags_equal(ours, theirs, blanks_aside):
     """Whether two lists of rows are equal as multisets."""
     oids = theirs.oids
@@ -189,7 +232,7 @@ def select_difference(statement, ours, theirs):
     grouped = any(word in str(statement.tree) for word in ("GROUP BY", "DISTINCT", "UNION", "INTERSECT", "EXCEPT", "max(", "min("))
     if not bags_equal(ours, theirs, grouped):
         return "rows", "other values"
-    if ordered and not rows_equal(ours, theirs, statement.order):
+    if ordered and not order_equal(ours, theirs, statement.order):
         return "rows", "another order"
     for type, oid in zip(ours.types, theirs.oids):
         if OIDS.get(type.name) != oid:
