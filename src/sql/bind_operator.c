@@ -72,6 +72,55 @@ static omen_status bind_two_rows(struct binder *binder, struct scope *scope, con
                                node->location, out, error);
 }
 
+/* Whether it is written as a number of more digits than NUMERIC has here. */
+static bool is_long_number(struct binder *binder, const PgQuery__Node *node)
+{
+    omen_value value;
+    if (node->node_case != PG_QUERY__NODE__NODE_A_CONST || node->a_const->isnull ||
+        node->a_const->val_case != PG_QUERY__A__CONST__VAL_FVAL)
+        return false;
+    const char *text = node->a_const->fval->fval;
+    return bind_number(binder, text, strlen(text), &value, NULL) == OMEN_NOT_SUPPORTED;
+}
+
+/* An operand beside another: PostgreSQL casts a number beside a float to DOUBLE PRECISION, so that
+ * it may be long there. */
+static omen_status bind_beside(struct binder *binder, struct scope *scope,
+                               const PgQuery__Node *node, const struct expression *other,
+                               struct expression **out, omen_error *error)
+{
+    const omen_type type = {.id = OMEN_TYPE_DOUBLE};
+    if ((other->type.id != OMEN_TYPE_REAL && other->type.id != OMEN_TYPE_DOUBLE) ||
+        !is_long_number(binder, node))
+        return bind_expression(binder, scope, node, out, error);
+    OMEN_TRY(bind_expression_for(binder, scope, node, type, out, error));
+    return bind_explicit_cast(binder, *out, type, node->a_const->location, out, error);
+}
+
+static omen_status bind_sides(struct binder *binder, struct scope *scope,
+                              const PgQuery__AExpr *node, struct expression **left,
+                              struct expression **right, omen_error *error)
+{
+    if (is_long_number(binder, node->lexpr)) {
+        OMEN_TRY(bind_expression(binder, scope, node->rexpr, right, error));
+        return bind_beside(binder, scope, node->lexpr, *right, left, error);
+    }
+    OMEN_TRY(bind_expression(binder, scope, node->lexpr, left, error));
+    return bind_beside(binder, scope, node->rexpr, *left, right, error);
+}
+
+static omen_status bind_items(struct binder *binder, struct scope *scope, const PgQuery__List *list,
+                              const struct expression *other, struct expression ***out,
+                              omen_error *error)
+{
+    *out = arena_alloc(binder->arena, list->n_items * sizeof **out);
+    if (*out == NULL)
+        return bind_no_memory(error);
+    for (size_t i = 0; i < list->n_items; i++)
+        OMEN_TRY(bind_beside(binder, scope, list->items[i], other, &(*out)[i], error));
+    return OMEN_OK;
+}
+
 static omen_status bind_plain(struct binder *binder, struct scope *scope,
                               const PgQuery__AExpr *node, struct expression **out,
                               omen_error *error)
@@ -82,8 +131,9 @@ static omen_status bind_plain(struct binder *binder, struct scope *scope,
     if (is_row(node->lexpr) && is_row(node->rexpr))
         return bind_two_rows(binder, scope, name, node, out, error);
     if (node->lexpr != NULL)
-        OMEN_TRY(bind_expression(binder, scope, node->lexpr, &left, error));
-    OMEN_TRY(bind_expression(binder, scope, node->rexpr, &right, error));
+        OMEN_TRY(bind_sides(binder, scope, node, &left, &right, error));
+    else
+        OMEN_TRY(bind_expression(binder, scope, node->rexpr, &right, error));
     return bind_operator(binder, name, left, right, node->location, out, error);
 }
 
@@ -128,8 +178,7 @@ static omen_status bind_distinct_node(struct binder *binder, struct scope *scope
     if (is_row(node->lexpr) && is_row(node->rexpr))
         return bind_two_rows(binder, scope, negated ? "IS NOT DISTINCT FROM" : "IS DISTINCT FROM",
                              node, out, error);
-    OMEN_TRY(bind_expression(binder, scope, node->lexpr, &left, error));
-    OMEN_TRY(bind_expression(binder, scope, node->rexpr, &right, error));
+    OMEN_TRY(bind_sides(binder, scope, node, &left, &right, error));
     return bind_distinct_from(binder, left, right, negated, node->location, out, error);
 }
 
@@ -267,7 +316,7 @@ static omen_status bind_in(struct binder *binder, struct scope *scope, const PgQ
     if (is_row(node->lexpr))
         return bind_in_rows(binder, scope, node, negated, out, error);
     OMEN_TRY(bind_expression(binder, scope, node->lexpr, &left, error));
-    OMEN_TRY(bind_list(binder, scope, list->items, list->n_items, &items, error));
+    OMEN_TRY(bind_items(binder, scope, list, left, &items, error));
     return bind_in_scalars(binder, left, items, (uint32_t)list->n_items, negated, node->location,
                            out, error);
 }
@@ -296,7 +345,7 @@ static omen_status bind_between(struct binder *binder, struct scope *scope,
         node->rexpr->list->n_items != 2)
         return bind_unsupported(binder, node->location, "this form of BETWEEN is", error);
     OMEN_TRY(bind_expression(binder, scope, node->lexpr, &operand, error));
-    OMEN_TRY(bind_list(binder, scope, node->rexpr->list->items, 2, &bounds, error));
+    OMEN_TRY(bind_items(binder, scope, node->rexpr->list, operand, &bounds, error));
     OMEN_TRY(bind_spend_copies(binder, operand, symmetric ? 3 : 1, error));
     for (size_t i = 0; i < 2 && symmetric; i++)
         OMEN_TRY(bind_spend_copies(binder, bounds[i], 1, error));

@@ -67,4 +67,19 @@ static inline int64_t day_of(int64_t timestamp, int64_t *time)
     return days;
 }
 
+static inline int weekday(int64_t days) /* Monday is 0; 1970-01-01 was a Thursday */
+{
+    int day = (int)((days + 3) % 7);
+    return day < 0 ? day + 7 : day;
+}
+
+/* The year and week that ISO 8601 counts a day in: those of its Thursday. */
+static inline int64_t iso_week(int64_t days, int64_t *year)
+{
+    int month, day;
+    int64_t thursday = days - weekday(days) + 3;
+    civil_from_days(thursday, year, &month, &day);
+    return (thursday - days_from_civil(*year, 1, 1)) / 7 + 1;
+}
+
 #endif

@@ -64,22 +64,7 @@ static omen_status wrong_unit(const omen_value *name, enum time_unit unit, omen_
                      unit == UNIT_UNKNOWN ? "recognized" : "supported", type_name);
 }
 
-/* --- weeks and centuries --- */
-
-static int64_t weekday(int64_t days) /* Monday is 0; 1970-01-01 was a Thursday */
-{
-    int64_t day = (days + 3) % 7;
-    return day < 0 ? day + 7 : day;
-}
-
-/* The year and week that ISO 8601 counts a day in: those of its Thursday. */
-static int64_t iso_week(int64_t days, int64_t *year)
-{
-    int month, day;
-    int64_t thursday = days - weekday(days) + 3;
-    civil_from_days(thursday, year, &month, &day);
-    return (thursday - days_from_civil(*year, 1, 1)) / 7 + 1;
-}
+/* --- centuries and decades --- */
 
 /* Of a span of years, counted from 1 and, before Christ, from -1. */
 static int64_t span_number(int64_t year, int64_t length)
