@@ -240,5 +240,5 @@ omen_status text_refused(FUNCTION_PARAMETERS)
 {
     (void)context, (void)arguments, (void)out;
     return error_set(error, OMEN_NOT_SUPPORTED,
-                     "regular expressions, to_char of numbers and its kin are not supported");
+                     "regular expressions, to_date and its kin are not supported");
 }

@@ -1,9 +1,10 @@
 /* function_to_char.c - to_char of timestamps: PostgreSQL's templates.
  *
  * A template is read from left to right. The longest pattern that stands there, in one of the cases
- * that it is known in, gives a field; a prefix FM takes its padding away, TM that of names; a suffix
- * TH or th makes a number an ordinal. What stands in double quotes, and everything else, is copied.
- * Source: the table "Template Patterns for Date/Time Formatting" of PostgreSQL's documentation.
+ * that it is known in, gives a field; a prefix FM takes its padding away, TM that of names; a
+ * suffix TH or th makes a number an ordinal. What stands in double quotes, and everything else, is
+ * copied. Source: the table "Template Patterns for Date/Time Formatting" of PostgreSQL's
+ * documentation.
  */
 #include <stdio.h>
 
@@ -11,8 +12,8 @@
 #include "sql/function_text.h"
 
 enum {
-    FIELD_BYTES_MAX = 12,  /* of the output, for each byte of the template */
-    NAME_WIDTH = 9,        /* of months and days: September, Wednesday */
+    FIELD_BYTES_MAX = 12, /* of the output, for each byte of the template */
+    NAME_WIDTH = 9,       /* of months and days: September, Wednesday */
 };
 
 enum field {
@@ -53,39 +54,67 @@ enum field {
     FIELD_ZONE,
 };
 
-/* Each in upper and in lower case; names also with one capital. Longer ones before their beginnings. */
+/* Each in upper and in lower case; names also with one capital. Longer ones before their
+ * beginnings. */
 static const struct pattern {
     const char *word;
     enum field field;
     int detail;
 } patterns[] = {
-    {"A.D.", FIELD_AD_DOTS, 0},      {"A.M.", FIELD_AM_DOTS, 0},
-    {"AD", FIELD_AD, 0},             {"AM", FIELD_AM, 0},
-    {"B.C.", FIELD_AD_DOTS, 0},      {"BC", FIELD_AD, 0},
-    {"CC", FIELD_CENTURY, 0},        {"DAY", FIELD_DAY_NAME, 0},
-    {"DDD", FIELD_DAY_OF_YEAR, 0},   {"DD", FIELD_DAY, 0},
-    {"DY", FIELD_DAY_SHORT, 0},      {"D", FIELD_WEEKDAY, 0},
-    {"FF1", FIELD_FRACTION, 1},      {"FF2", FIELD_FRACTION, 2},
-    {"FF3", FIELD_FRACTION, 3},      {"FF4", FIELD_FRACTION, 4},
-    {"FF5", FIELD_FRACTION, 5},      {"FF6", FIELD_FRACTION, 6},
-    {"FX", FIELD_NOTHING, 0},        {"HH24", FIELD_HOUR_24, 0},
-    {"HH12", FIELD_HOUR_12, 0},      {"HH", FIELD_HOUR_12, 0},
-    {"IDDD", FIELD_ISO_DAY_OF_YEAR, 0}, {"ID", FIELD_ISO_WEEKDAY, 0},
-    {"IW", FIELD_ISO_WEEK, 0},       {"IYYY", FIELD_ISO_YEAR, 4},
-    {"IYY", FIELD_ISO_YEAR, 3},      {"IY", FIELD_ISO_YEAR, 2},
-    {"I", FIELD_ISO_YEAR, 1},        {"J", FIELD_JULIAN, 0},
-    {"MI", FIELD_MINUTE, 0},         {"MM", FIELD_MONTH, 0},
-    {"MONTH", FIELD_MONTH_NAME, 0},  {"MON", FIELD_MONTH_SHORT, 0},
-    {"MS", FIELD_FRACTION, 3},       {"OF", FIELD_OFFSET, 0},
-    {"P.M.", FIELD_AM_DOTS, 0},      {"PM", FIELD_AM, 0},
-    {"Q", FIELD_QUARTER, 0},         {"RM", FIELD_MONTH_ROMAN, 0},
-    {"SSSSS", FIELD_SECOND_OF_DAY, 0}, {"SSSS", FIELD_SECOND_OF_DAY, 0},
-    {"SS", FIELD_SECOND, 0},         {"TZH", FIELD_OFFSET_HOUR, 0},
-    {"TZM", FIELD_OFFSET_MINUTE, 0}, {"TZ", FIELD_ZONE, 0},
-    {"US", FIELD_FRACTION, 6},       {"WW", FIELD_WEEK, 0},
-    {"W", FIELD_WEEK_OF_MONTH, 0},   {"Y,YYY", FIELD_YEAR_COMMA, 0},
-    {"YYYY", FIELD_YEAR, 4},         {"YYY", FIELD_YEAR, 3},
-    {"YY", FIELD_YEAR, 2},           {"Y", FIELD_YEAR, 1},
+    {"A.D.", FIELD_AD_DOTS, 0},
+    {"A.M.", FIELD_AM_DOTS, 0},
+    {"AD", FIELD_AD, 0},
+    {"AM", FIELD_AM, 0},
+    {"B.C.", FIELD_AD_DOTS, 0},
+    {"BC", FIELD_AD, 0},
+    {"CC", FIELD_CENTURY, 0},
+    {"DAY", FIELD_DAY_NAME, 0},
+    {"DDD", FIELD_DAY_OF_YEAR, 0},
+    {"DD", FIELD_DAY, 0},
+    {"DY", FIELD_DAY_SHORT, 0},
+    {"D", FIELD_WEEKDAY, 0},
+    {"FF1", FIELD_FRACTION, 1},
+    {"FF2", FIELD_FRACTION, 2},
+    {"FF3", FIELD_FRACTION, 3},
+    {"FF4", FIELD_FRACTION, 4},
+    {"FF5", FIELD_FRACTION, 5},
+    {"FF6", FIELD_FRACTION, 6},
+    {"FX", FIELD_NOTHING, 0},
+    {"HH24", FIELD_HOUR_24, 0},
+    {"HH12", FIELD_HOUR_12, 0},
+    {"HH", FIELD_HOUR_12, 0},
+    {"IDDD", FIELD_ISO_DAY_OF_YEAR, 0},
+    {"ID", FIELD_ISO_WEEKDAY, 0},
+    {"IW", FIELD_ISO_WEEK, 0},
+    {"IYYY", FIELD_ISO_YEAR, 4},
+    {"IYY", FIELD_ISO_YEAR, 3},
+    {"IY", FIELD_ISO_YEAR, 2},
+    {"I", FIELD_ISO_YEAR, 1},
+    {"J", FIELD_JULIAN, 0},
+    {"MI", FIELD_MINUTE, 0},
+    {"MM", FIELD_MONTH, 0},
+    {"MONTH", FIELD_MONTH_NAME, 0},
+    {"MON", FIELD_MONTH_SHORT, 0},
+    {"MS", FIELD_FRACTION, 3},
+    {"OF", FIELD_OFFSET, 0},
+    {"P.M.", FIELD_AM_DOTS, 0},
+    {"PM", FIELD_AM, 0},
+    {"Q", FIELD_QUARTER, 0},
+    {"RM", FIELD_MONTH_ROMAN, 0},
+    {"SSSSS", FIELD_SECOND_OF_DAY, 0},
+    {"SSSS", FIELD_SECOND_OF_DAY, 0},
+    {"SS", FIELD_SECOND, 0},
+    {"TZH", FIELD_OFFSET_HOUR, 0},
+    {"TZM", FIELD_OFFSET_MINUTE, 0},
+    {"TZ", FIELD_ZONE, 0},
+    {"US", FIELD_FRACTION, 6},
+    {"WW", FIELD_WEEK, 0},
+    {"W", FIELD_WEEK_OF_MONTH, 0},
+    {"Y,YYY", FIELD_YEAR_COMMA, 0},
+    {"YYYY", FIELD_YEAR, 4},
+    {"YYY", FIELD_YEAR, 3},
+    {"YY", FIELD_YEAR, 2},
+    {"Y", FIELD_YEAR, 1},
 };
 
 enum letter_case { CASE_UPPER, CASE_LOWER, CASE_CAPITAL };
@@ -200,8 +229,8 @@ static void put_ordinal(uint8_t **at, const struct item *item, int64_t number)
 static void put_number(uint8_t **at, const struct item *item, int64_t number, int width)
 {
     char text[24];
-    int length = snprintf(text, sizeof text, "%0*lld",
-                          item->fill ? width + (number < 0) : 0, (long long)number);
+    int length = snprintf(text, sizeof text, "%0*lld", item->fill ? width + (number < 0) : 0,
+                          (long long)number);
     text_append(at, text, (size_t)length);
     put_ordinal(at, item, number);
 }
@@ -297,8 +326,8 @@ static void put_year_comma(uint8_t **at, const struct item *item, int64_t year)
     char text[32];
     if (year <= 0)
         year = 1 - year;
-    int length = snprintf(text, sizeof text, "%lld,%03d", (long long)(year / 1000),
-                          (int)(year % 1000));
+    int length =
+        snprintf(text, sizeof text, "%lld,%03d", (long long)(year / 1000), (int)(year % 1000));
     text_append(at, text, (size_t)length);
     put_ordinal(at, item, year % 1000);
 }

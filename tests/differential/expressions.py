@@ -64,7 +64,7 @@ TEMPLATES = {
              "1 CAST({char} AS text)", "1 {varchar}::text", "1 ({char} || {text})", "1 upper({varchar})", "1 substr({char}, 2, 2)", "1 chr({#letter})", "1 to_hex({#small})", "1 quote_literal({text})",
              "1 CAST({bytea} AS text)", "1 encode({bytea}, 'hex')",
              "1 overlay({text} PLACING 'zz' FROM 2 FOR {#small})", "1 quote_ident({text})", "1 regexp_replace({text}, 'b+', 'X')",
-             "1 to_char({timestamp}, 'YYYY-MM-DD HH24:MI:SS')", "1 left({text}, {integer})", "1 !repeat({text}, {smallint})",
+             "1 to_char({timestamp}, {#template})", "1 to_char({date}, {#template})", "1 to_char({numeric}, {#places})", "1 to_char({integer}, {#places})", "1 to_char({double precision}, {#places})", "1 left({text}, {integer})", "1 !repeat({text}, {smallint})",
              "1 CAST({numeric} AS numeric(12,3))::text", "1 CAST({real} AS text)", "1 CAST({bigint} AS text)", "1 CAST({timestamptz} AS text)"],
     "varchar": ["2 CAST({text} AS varchar)", "1 CAST({text} AS varchar(4))"],
     "char": ["1 CAST({text} AS char(4))"],
@@ -250,6 +250,13 @@ class Expressions:
 
     def hole_unit(self, scope, depth):
         return values.quote(self.choose.choice(["year", "month", "day", "hour", "minute", "second", "week", "quarter"]))
+
+    def hole_template(self, scope, depth):
+        return values.quote(self.choose.choice(["YYYY-MM-DD HH24:MI:SS", "FMDay DDth Month, YY", "HH12:MI:SS.MS pm", "IYYY-IW-ID",
+                                                "Mon DDD Q J", "CC B.C. FMRM", "YYYY", ""]))
+
+    def hole_places(self, scope, depth):
+        return values.quote(self.choose.choice(["999", "9,999.99", "FM9990.00", "S0999", "99PR", "FM99th", "MI9.9", "$99.0"]))
 
     def hole_interval(self, scope, depth):
         return values.quote(self.choose.choice(["1 day", "1 month", "2 hours", "1 year", "36:00:00", "1 day 2 hours",
