@@ -319,10 +319,12 @@ static void put_case(struct text_writer *writer, const struct expression *expres
     text_put(writer, numbered ? " END) = 1)" : hidden ? " END)" : " END");
 }
 
+/* Of truth values the engine makes an AND, which it then takes for one that may be NULL where it
+ * had promised that it isn't. */
 static void put_coalesce(struct text_writer *writer, const struct expression *expression)
 {
     uint32_t count = expression->argument_count;
-    if (!is_boolean(expression) || !needs_guards(expression)) {
+    if (!is_boolean(expression)) {
         text_put(writer, "coalesce(");
         text_put_expressions(writer, expression->arguments, count, ", ");
         text_put(writer, ")");

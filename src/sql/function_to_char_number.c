@@ -3,11 +3,12 @@
  *   to_char(-1234.5, '9,999.99')    "-1,234.50"
  *
  * The digits of a template are places. Those before the point that the number doesn't fill are
- * blank, or 0 from the first 0 of the template on; a number of more digits shows as #. FM leaves out
- * blanks and the zeros at the end. The sign has a place of its own before the first digit shown, or
- * where S, MI, SG and PR put it; what is no pattern is copied where it stands. A place behind all
- * digits that there are ends what is shown. Templates with B, C, EEEE, L, RN, SP or V are refused.
- * Source: the table "Template Patterns for Numeric Formatting" of PostgreSQL's documentation.
+ * blank, or 0 from the first 0 of the template on; a number of more digits shows as #. FM leaves
+ * out blanks and the zeros at the end. The sign has a place of its own before the first digit
+ * shown, or where S, MI, SG and PR put it; what is no pattern is copied where it stands. A place
+ * behind all digits that there are ends what is shown. Templates with B, C, EEEE, L, RN, SP or V
+ * are refused. Source: the table "Template Patterns for Numeric Formatting" of PostgreSQL's
+ * documentation.
  */
 #include <float.h>
 #include <math.h>
@@ -38,13 +39,13 @@ static const struct word {
     const char *text;
     enum number_pattern pattern;
 } words[] = {
-    {"9", PATTERN_DIGIT},      {"0", PATTERN_ZERO},      {",", PATTERN_COMMA},
-    {"G", PATTERN_COMMA},      {".", PATTERN_POINT},     {"D", PATTERN_POINT},
-    {"FM", PATTERN_FILL},      {"MI", PATTERN_MINUS},    {"PL", PATTERN_PLUS},
-    {"PR", PATTERN_BRACKET},   {"SG", PATTERN_BOTH},     {"SP", PATTERN_REFUSED},
-    {"S", PATTERN_SIGN},       {"TH", PATTERN_ORDINAL},  {"B", PATTERN_REFUSED},
-    {"C", PATTERN_REFUSED},    {"EEEE", PATTERN_REFUSED}, {"L", PATTERN_REFUSED},
-    {"RN", PATTERN_REFUSED},   {"V", PATTERN_REFUSED},
+    {"9", PATTERN_DIGIT},    {"0", PATTERN_ZERO},       {",", PATTERN_COMMA},
+    {"G", PATTERN_COMMA},    {".", PATTERN_POINT},      {"D", PATTERN_POINT},
+    {"FM", PATTERN_FILL},    {"MI", PATTERN_MINUS},     {"PL", PATTERN_PLUS},
+    {"PR", PATTERN_BRACKET}, {"SG", PATTERN_BOTH},      {"SP", PATTERN_REFUSED},
+    {"S", PATTERN_SIGN},     {"TH", PATTERN_ORDINAL},   {"B", PATTERN_REFUSED},
+    {"C", PATTERN_REFUSED},  {"EEEE", PATTERN_REFUSED}, {"L", PATTERN_REFUSED},
+    {"RN", PATTERN_REFUSED}, {"V", PATTERN_REFUSED},
 };
 
 /* A template as a whole. */
@@ -342,14 +343,15 @@ static const char *find_last(const struct showing *showing)
 
 /* Writes the number, whose digits are those of its absolute value rounded to `shape->behind`. */
 static omen_status show_number(const struct call_context *context, omen_bytes template,
-                               struct shape *shape, char *digits, bool negative,
-                               omen_value *out, omen_error *error)
+                               struct shape *shape, char *digits, bool negative, omen_value *out,
+                               omen_error *error)
 {
     struct showing showing = {.shape = shape, .digits = digits, .next = digits};
     const char *point = strchr(digits, '.');
     int whole = (int)(point != NULL ? point - digits : (ptrdiff_t)strlen(digits));
     uint8_t *result;
-    OMEN_TRY(text_reserve(context, (uint64_t)template.length * ITEM_BYTES_MAX + 8, &result, error));
+    OMEN_TRY(
+        text_reserve(context, (uint64_t) template.length * ITEM_BYTES_MAX + 8, &result, error));
     showing.at = result;
     showing.negative = negative;
     if (whole > shape->before) {
@@ -380,8 +382,7 @@ static omen_status show_number(const struct call_context *context, omen_bytes te
 
 /* --- the types --- */
 
-static omen_status read_template(const omen_value *template, struct shape *shape,
-                                 omen_error *error)
+static omen_status read_template(const omen_value *template, struct shape *shape, omen_error *error)
 {
     if (!read_shape(template->as.bytes, shape))
         return error_set(error, OMEN_NOT_SUPPORTED, "this template of to_char is not supported");
@@ -427,8 +428,8 @@ omen_status integer_to_char(FUNCTION_PARAMETERS)
 
 omen_status decimal_to_char(FUNCTION_PARAMETERS)
 {
-    return show_exact(context, decimal_to_integer(arguments[0].as.decimal),
-                      arguments[0].type.scale, &arguments[1], out, error);
+    return show_exact(context, decimal_to_integer(arguments[0].as.decimal), arguments[0].type.scale,
+                      &arguments[1], out, error);
 }
 
 /* No more digits are shown than the type holds. */

@@ -181,6 +181,44 @@ static void simplify_filter(struct expression **where)
         *where = filter->arguments[0];
 }
 
+static bool is_never_true(const struct expression *condition)
+{
+    if (condition->kind == EXPRESSION_AND) {
+        for (uint32_t i = 0; i < condition->argument_count; i++)
+            if (is_never_true(condition->arguments[i]))
+                return true;
+        return false;
+    }
+    return condition->kind == EXPRESSION_CONSTANT &&
+           (condition->value.is_null || !condition->value.as.boolean);
+}
+
+/* A filter that a constant keeps from ever being true is FALSE, whatever else it asks. (The engine
+ * would ask a NULL among other conditions below an aggregate of all rows, which has a row always.)
+ */
+static void fold_filter(struct expression **filter, struct arena *arena)
+{
+    if (*filter == NULL || !is_never_true(*filter))
+        return;
+    struct expression *never = arena_alloc(arena, sizeof *never);
+    if (never == NULL)
+        return;
+    *never = (struct expression){.kind = EXPRESSION_CONSTANT,
+                                 .type = {.id = OMEN_TYPE_BOOLEAN},
+                                 .location = (*filter)->location};
+    never->value = (omen_value){.type = never->type};
+    *filter = never;
+}
+
+static void fold_joins(struct from_item *item, struct arena *arena)
+{
+    if (item->relation != NULL)
+        return;
+    fold_filter(&item->condition, arena);
+    fold_joins(item->left, arena);
+    fold_joins(item->right, arena);
+}
+
 static void narrow_conditions(struct from_item *item, struct arena *arena)
 {
     if (item->relation != NULL)
@@ -201,6 +239,12 @@ static bool simplify_nested(struct query *query, uint32_t levels, void *state)
     simplifying->grouped = query->grouped;
     bool more = query_visit_parts(query, simplify_expression, simplify_nested, simplifying);
     simplifying->grouped = outer;
+    if (more && query->kind == QUERY_SELECT) {
+        fold_filter(&query->where, simplifying->arena);
+        fold_filter(&query->having, simplifying->arena);
+        for (uint32_t i = 0; i < query->from_count; i++)
+            fold_joins(query->from[i], simplifying->arena);
+    }
     if (!more || !query->grouped)
         return more;
     for (uint32_t i = 0; i < query->from_count; i++)

@@ -119,7 +119,7 @@ class Pair:
             ours = self.ask_ours(sql)
             theirs = self.session.receive()
             found = self.beyond_limit(sql, difference(statement, ours, theirs), ours)
-            if found is None and not ours.sqlstate and zlib.crc32(sql.encode()) % 16 == 0:
+            if found is None and not ours.sqlstate and len(ours.rows) < ROWS_MAX and zlib.crc32(sql.encode()) % 16 == 0:
                 found = self.arrow_difference(sql, ours)
             return [(found, ours, theirs)]
         ours = self.ask_ours(sql)
