@@ -22,8 +22,7 @@
 
 /* --- keys --- */
 
-/* Row number `ordinal` of the set, for byte keys; word keys are made from the row. */
-static struct index_key key_at(const struct write_set *set, const struct row_group *group,
+struct index_key write_set_key(const struct write_set *set, const struct row_group *group,
                                uint32_t slot, uint64_t ordinal)
 {
     if (set->table->schema->key_kind == INDEX_BYTES)
@@ -34,7 +33,7 @@ static struct index_key key_at(const struct write_set *set, const struct row_gro
     return key;
 }
 
-static omen_status encode_byte_keys(struct write_set *set)
+omen_status write_set_encode_keys(struct write_set *set)
 {
     arena_release(&set->keys_arena);
     if (set->table->schema->key_kind != INDEX_BYTES)
@@ -75,7 +74,7 @@ static omen_status validate_group(const struct write_set *set, const struct row_
     for (uint32_t first = 0; first < rows; first += LOOKUP_BATCH) {
         uint32_t count = (uint32_t)size_min(LOOKUP_BATCH, rows - first);
         for (uint32_t i = 0; i < count; i++)
-            keys[i] = key_at(set, group, first + i, ordinal + first + i);
+            keys[i] = write_set_key(set, group, first + i, ordinal + first + i);
         index_lookup_batch(set->table->index, keys, count, row_ids);
         for (uint32_t i = 0; i < count; i++)
             if (!key_is_free(set, row_ids[i]))
@@ -147,7 +146,7 @@ static omen_status write_set_validate(void *self, omen_error *error)
     struct write_set *set = self;
     OMEN_ASSERT(!set->committed);
     OMEN_TRY(validate_targets(set, error));
-    omen_status status = encode_byte_keys(set);
+    omen_status status = write_set_encode_keys(set);
     if (status != OMEN_OK)
         return error_set_default(error, status);
     uint64_t ordinal = 0;
@@ -360,7 +359,7 @@ static omen_status put_batch(struct write_set *set, const struct version_trim *t
     uint64_t found[LOOKUP_BATCH];
     OMEN_ASSERT(count > 0 && count <= LOOKUP_BATCH);
     for (uint32_t i = 0; i < count; i++)
-        keys[i] = key_at(set, entry->group, first + i, set->put_count + i);
+        keys[i] = write_set_key(set, entry->group, first + i, set->put_count + i);
     index_lookup_batch(table->index, keys, count, found);
     for (uint32_t i = 0; i < count; i++) {
         if (found[i] != ROW_ID_NONE && row_is_pending(table, found[i]))
@@ -429,7 +428,7 @@ static omen_status prepare_targets(struct write_set *set)
     }
     if (!deleted_keys_reserve(&table->deleted, table->allocator, freed))
         return OMEN_OUT_OF_MEMORY;
-    return OMEN_OK;
+    return txn_has_log(table->manager) ? redo_encode_ends(set) : OMEN_OK;
 }
 
 /* --- undo --- */
@@ -450,7 +449,7 @@ static void undo_entries(struct write_set *set)
             if (--ordinal >= set->put_count)
                 continue;
             struct index_key key =
-                key_at(set, placement->entry->group, placement->first + i, ordinal);
+                write_set_key(set, placement->entry->group, placement->first + i, ordinal);
             uint64_t row_id = row_id_make(placement->entry->number, placement->first + i);
             bool undone = set->replaced[ordinal] == ROW_ID_NONE
                               ? index_erase(table->index, key)
@@ -535,6 +534,8 @@ const struct txn_participant_ops write_set_ops = {
     .reserve = write_set_reserve,
     .apply = write_set_apply,
     .abort = write_set_abort,
+    .redo_bytes = write_set_redo_bytes,
+    .redo = write_set_redo,
 };
 
 struct txn_participant write_set_participant(struct write_set *set)

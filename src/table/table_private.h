@@ -204,7 +204,9 @@ struct write_set {
     size_t keys_capacity;
     uint64_t *replaced; /* what each index entry held before */
     size_t replaced_capacity;
-    size_t put_count; /* entries put so far */
+    size_t put_count;             /* entries put so far */
+    size_t ended_count;           /* targets whose key is freed: only with a log */
+    struct index_key *ended_keys; /* byte keys of those, in keys_arena */
     struct placement *placements;
     size_t placement_count, placement_capacity;
 
@@ -225,7 +227,28 @@ bool chain_unlink(const struct table *table, uint64_t watermark, struct index_ke
 
 extern const struct txn_participant_ops write_set_ops;
 
+/* The redo (table_redo.c). Encoding comes in reserve, and may fail with OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status redo_encode_ends(struct write_set *set);
+uint64_t write_set_redo_bytes(void *self);
+void write_set_redo(void *self, struct txn_redo *redo);
+
 bool write_set_targets(const struct write_set *set, uint64_t row_id);
+
+/* --- for replay: sets that are filled in bulk --- */
+
+/* Makes sure that the last private group has room for `count` rows. */
+OMEN_MUST_CHECK omen_status write_set_ready(struct write_set *set, uint32_t count);
+
+/* Adds an empty private group that can be attached whole. */
+OMEN_MUST_CHECK omen_status write_set_add_group(struct write_set *set);
+
+OMEN_MUST_CHECK omen_status write_set_add_target(struct write_set *set, struct write_target target);
+
+/* Byte keys of all private rows; then write_set_key gives that of row number `ordinal` of the set,
+ * which is at `slot` of `group`. */
+OMEN_MUST_CHECK omen_status write_set_encode_keys(struct write_set *set);
+struct index_key write_set_key(const struct write_set *set, const struct row_group *group,
+                               uint32_t slot, uint64_t ordinal);
 
 /* Files the targets under their present row ids. Allocates nothing. */
 void write_set_rehash(struct write_set *set);

@@ -57,6 +57,8 @@ static void reset_commit(struct write_set *set)
     set->placements = set->small.placements;
     set->placement_capacity = 1;
     set->put_count = set->placement_count = 0;
+    set->ended_count = 0;
+    set->ended_keys = NULL;
 }
 
 omen_status write_set_create(struct table *table, struct write_set **out)
@@ -152,7 +154,7 @@ static omen_status private_group_add(struct write_set *set, uint64_t rows)
     return OMEN_OK;
 }
 
-/* Replaces the last group, full at its capacity, by a larger one with the same rows. */
+/* Replaces the last group by a larger one with the same rows. */
 static omen_status private_group_grow(struct write_set *set)
 {
     struct row_group **last = &set->groups[set->group_count - 1];
@@ -193,6 +195,27 @@ static omen_status private_room(struct write_set *set, uint64_t rows, uint32_t *
     const struct row_group *last = set->groups[set->group_count - 1];
     *room = row_group_capacity(last) - row_group_row_count(last);
     return OMEN_OK;
+}
+
+omen_status write_set_ready(struct write_set *set, uint32_t count)
+{
+    if (set->group_count == 0)
+        OMEN_TRY(private_group_add(set, count));
+    for (;;) {
+        const struct row_group *last = set->groups[set->group_count - 1];
+        uint32_t capacity = row_group_capacity(last);
+        if (capacity - row_group_row_count(last) >= count)
+            return OMEN_OK;
+        if (capacity == ROW_GROUP_ROWS)
+            OMEN_TRY(private_group_add(set, ROW_GROUP_ROWS));
+        else
+            OMEN_TRY(private_group_grow(set));
+    }
+}
+
+omen_status write_set_add_group(struct write_set *set)
+{
+    return private_group_add(set, ROW_GROUP_ROWS);
 }
 
 /* Appends one row of stored_count checked values. */
@@ -428,6 +451,13 @@ static void target_add(struct write_set *set, struct write_target target)
     bucket_insert(set, (uint32_t)set->target_count);
     set->target_count++;
     set->row_count++;
+}
+
+omen_status write_set_add_target(struct write_set *set, struct write_target target)
+{
+    OMEN_TRY(target_reserve(set));
+    target_add(set, target);
+    return OMEN_OK;
 }
 
 /* The live row with this key, or NOT_FOUND. The caller is the writer. */

@@ -198,6 +198,8 @@ void txn_set_wal(struct txn_manager *manager, struct wal *wal);
 void txn_set_log(struct txn_manager *manager, const struct txn_log_ops *ops, void *log,
                  uint64_t durable);
 
+bool txn_has_log(const struct txn_manager *manager); /* the writer */
+
 /* The log tells that it is durable up to `lsn`; `context` is the manager. Any thread, any order. */
 void txn_durable(void *context, uint64_t lsn);
 

@@ -167,6 +167,11 @@ void txn_set_log(struct txn_manager *manager, const struct txn_log_ops *ops, voi
     mutex_unlock(&manager->flights.lock);
 }
 
+bool txn_has_log(const struct txn_manager *manager)
+{
+    return manager->log_ops != NULL;
+}
+
 void txn_set_time(struct txn_manager *manager, uint64_t timestamp)
 {
     if (timestamp <= manager->last)

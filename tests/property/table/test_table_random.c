@@ -3,7 +3,8 @@
  * Each key kind gets a run: transactions of inserts (row by row and by Arrow batch), updates (of
  * the key too) and deletes, duplicates among them; snapshots, views and half-read streams held
  * across any number of later steps; maintenance in small steps; groups closed early, so that
- * freezing and compaction happen at small sizes. After each step the validator runs.
+ * freezing and compaction happen at small sizes. After each step the validator runs. Every commit goes
+ * to a log, and what the log says makes the same rows at every commit of it.
  *
  * OMEN_SEED=n replays a run, OMEN_STEPS=n sets its length.
  */
@@ -19,7 +20,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "unit/table/support.h"
+#include "support_replay.h"
 
 enum { KIDS = 150, READERS = 4 };
 
@@ -33,6 +34,7 @@ struct reader {
 
 struct run {
     struct model model;
+    struct fake_log log;
     struct random random;
     struct reader readers[READERS];
     struct maintain_report report;
@@ -269,12 +271,20 @@ static void run_kind(enum key_kind kind)
     memset(&run, 0, sizeof run);
     run.random = random_seeded(seed + (uint64_t)kind);
     model_open(&run.model, kind);
-    for (long i = 0; i < steps; i++)
+    table_set_id(run.model.table, TEST_TABLE_ID);
+    fake_log_open(&run.log, run.model.manager);
+    for (long i = 0; i < steps; i++) {
         step(&run);
+        if (i % 100 == 50)
+            check_replay(&run.model, &run.log, random_below(&run.random, run.log.commits + 1),
+                         KIDS, &run.random);
+    }
     for (int i = 0; i < READERS; i++)
         reader_close(&run, &run.readers[i]);
     maintain_fully(&run.model, &run.report);
     check_all(&run.model, KIDS);
+    check_replay(&run.model, &run.log, run.log.commits, KIDS, &run.random);
+    fake_log_close(&run.log);
     printf("kind %d: %llu commits, %llu duplicates, %llu frozen, %llu compacted, %llu dropped, "
            "%llu erased, %llu repointed\n",
            (int)kind, (unsigned long long)run.commits, (unsigned long long)run.duplicates,

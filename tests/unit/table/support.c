@@ -564,7 +564,7 @@ omen_status check_scan(struct model *model, struct table_view *view, uint64_t sn
     return check_stream(model, &stream, snapshot, predicates, count);
 }
 
-/* The newest version by table_read, every other time by a slot of this thread's. */
+/* What is published by table_read, every other time by a slot of this thread's. */
 static omen_status check_read(struct model *model, struct index_key key, int32_t kid)
 {
     static struct reader_slot *slot;
@@ -582,7 +582,7 @@ static omen_status check_read(struct model *model, struct index_key key, int32_t
     omen_status status = table_read(model->table, reads++ % 2 == 0 ? slot : NULL, key.word, &copy);
     if (status == OMEN_OUT_OF_MEMORY)
         return status;
-    const struct version *version = model_live(model, kid);
+    const struct version *version = model_at(model, kid, txn_published(model->manager));
     if (status != (version == NULL ? OMEN_NOT_FOUND : OMEN_OK))
         fail_msg("kid %d read: status %d, the model has %s", kid, status,
                  version == NULL ? "nothing" : "a version");

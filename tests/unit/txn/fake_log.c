@@ -46,9 +46,9 @@ static uint64_t commit(void *self)
     mutex_lock(&log->lock);
     OMEN_ASSERT(log->length > log->committed);
     log->committed = log->length;
-    if (log->commits < sizeof log->ends / sizeof *log->ends)
-        log->ends[log->commits] = log->length;
-    log->commits++;
+    log->ends = realloc(log->ends, (log->commits + 1) * sizeof *log->ends);
+    OMEN_ASSERT(log->ends != NULL);
+    log->ends[log->commits++] = log->length;
     uint64_t end = log->length;
     mutex_unlock(&log->lock);
     return end;
@@ -107,6 +107,7 @@ void fake_log_close(struct fake_log *log)
     mutex_destroy(&log->lock);
     condition_destroy(&log->changed);
     free(log->bytes);
+    free(log->ends);
 }
 
 void fake_log_durable(struct fake_log *log, uint64_t lsn)

@@ -21,7 +21,7 @@ struct fake_log {
     bool append_fails;      /* the next append */
     unsigned appends, commits, syncs;
     unsigned waiting;       /* threads in sync now */
-    uint64_t ends[1024];    /* of the commits, in order */
+    uint64_t *ends;         /* of the commits, in order */
 };
 
 /* Makes it the manager's log. */
