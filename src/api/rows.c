@@ -266,6 +266,9 @@ static omen_status find_row(struct session *session, const omen_snapshot *given,
             status = OMEN_NOT_FOUND;
         if (status != OMEN_OK)
             error_set_default(error, status);
+        else
+            status =
+                row_group_ensure_all(row->row.group, error); /* values are read without errors */
     }
     arena_release(&scratch);
     return status;

@@ -537,6 +537,24 @@ static omen_status import_column(struct import *import)
     return OMEN_OK;
 }
 
+omen_status column_import_arrow(struct row_group *group, uint32_t position, uint32_t slot,
+                                const struct ArrowSchema *arrow_schema,
+                                const struct ArrowArray *array, int64_t first, uint32_t count,
+                                omen_error *error)
+{
+    struct import import = {
+        .group = group,
+        .definition = &group->schema->columns[position],
+        .column = &group->columns[position],
+        .row = slot,
+        .count = count,
+        .slot = slot,
+        .error = error,
+    };
+    OMEN_TRY(check_child(&import, arrow_schema, array, first));
+    return import_column(&import);
+}
+
 static omen_status check_struct(const struct row_group *group, const struct ArrowSchema *schema,
                                 const struct ArrowArray *array, uint32_t first, uint32_t count,
                                 omen_error *error)

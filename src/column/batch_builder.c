@@ -254,6 +254,9 @@ omen_status batch_builder_add(struct batch_builder *builder, const struct row_gr
     OMEN_ASSERT(count <= builder->capacity - builder->row_count);
     if (count == 0)
         return OMEN_OK;
+    if (row_group_absent_count(group) > 0)
+        for (uint32_t i = 0; i < builder->column_count; i++)
+            OMEN_TRY(row_group_ensure(group, &builder->columns[i].position, 1, NULL));
     for (uint32_t i = 0; i < builder->column_count; i++) {
         struct builder_column *column = &builder->columns[i];
         OMEN_TRY(prepare_buffers(builder, column));

@@ -596,6 +596,16 @@ uint32_t filter_apply(const struct filter *filter, const struct row_group *group
     return run.selected;
 }
 
+omen_status filter_ensure(const struct filter *filter, const struct row_group *group,
+                          omen_error *error)
+{
+    if (row_group_absent_count(group) == 0)
+        return OMEN_OK;
+    for (uint32_t i = 0; i < filter->test_count; i++)
+        OMEN_TRY(row_group_ensure(group, &filter->tests[i].column, 1, error));
+    return OMEN_OK;
+}
+
 /* --- zones --- */
 
 static bool numbers_prune(const struct test *test, wide_integer min, wide_integer max)

@@ -25,6 +25,11 @@ void filter_destroy(struct filter *filter);
 /* True where no row of the zone can pass: the group (vector = -1) or the vector is skipped. */
 bool filter_prunes(const struct filter *filter, const struct row_group *group, int32_t vector);
 
+/* row_group_ensure for the columns that the filter looks at: before filter_apply and
+ * filter_passes. filter_prunes needs nothing. */
+OMEN_MUST_CHECK omen_status filter_ensure(const struct filter *filter,
+                                          const struct row_group *group, omen_error *error);
+
 /* Clears from `selection` (VECTOR_ROWS bits) the slots of `vector` that do not pass; slots not
  * selected are not touched, nor are columns once nothing is left. Returns how many remain. */
 uint32_t filter_apply(const struct filter *filter, const struct row_group *group, uint32_t vector,

@@ -48,7 +48,7 @@ static enum cell cell_of(omen_type_id type)
     return width == 2 ? CELL_2 : width == 4 ? CELL_4 : width == 8 ? CELL_8 : CELL_16;
 }
 
-static omen_status make_column(struct row_group *group, uint32_t position, bool frozen)
+omen_status column_make(struct row_group *group, uint32_t position, bool frozen)
 {
     const struct column_definition *definition = &group->schema->columns[position];
     struct column *column = &group->columns[position];
@@ -86,15 +86,16 @@ static omen_status make_lifetimes(struct row_group *group)
     group->begins = (struct begin_summary *)block;
     group->begin = (atomic_uint_fast64_t *)(block + summary_bytes);
     group->previous = (atomic_uint_fast64_t *)(block + summary_bytes + stamp_bytes);
-    struct row_ends *ends = row_ends_make(group->allocator, group->capacity);
+    struct row_ends *ends = row_ends_make(group->allocator, group->capacity, false);
     if (ends == NULL)
         return OMEN_OUT_OF_MEMORY;
     atomic_store_explicit(&group->ends, ends, memory_order_relaxed);
     return OMEN_OK;
 }
 
-omen_status row_group_make(struct allocator *allocator, struct schema *schema, uint64_t number,
-                           uint32_t capacity, enum row_group_state state, struct row_group **out)
+omen_status row_group_make_bare(struct allocator *allocator, struct schema *schema, uint64_t number,
+                                uint32_t capacity, enum row_group_state state,
+                                struct row_group **out)
 {
     OMEN_ASSERT(capacity <= ROW_GROUP_ROWS);
     *out = NULL;
@@ -110,9 +111,19 @@ omen_status row_group_make(struct allocator *allocator, struct schema *schema, u
     group->capacity = capacity;
     atomic_init(&group->references, 1);
     atomic_init(&group->state, state);
+    *out = group;
+    return OMEN_OK;
+}
+
+omen_status row_group_make(struct allocator *allocator, struct schema *schema, uint64_t number,
+                           uint32_t capacity, enum row_group_state state, struct row_group **out)
+{
+    *out = NULL;
+    struct row_group *group;
+    OMEN_TRY(row_group_make_bare(allocator, schema, number, capacity, state, &group));
     omen_status status = OMEN_OK;
     for (uint32_t i = 0; i < schema->stored_count && status == OMEN_OK; i++)
-        status = make_column(group, i, state == ROW_GROUP_FROZEN);
+        status = column_make(group, i, state == ROW_GROUP_FROZEN);
     if (status == OMEN_OK && state != ROW_GROUP_FROZEN)
         status = make_lifetimes(group);
     if (status != OMEN_OK) {
@@ -137,16 +148,21 @@ struct row_group *row_group_retain(struct row_group *group)
     return group;
 }
 
-static void free_column(struct row_group *group, struct column *column)
+void column_free(struct row_group *group, struct column *column)
 {
     if (column->block == NULL)
         return;
+    size_t bytes = column->block_bytes;
     for (uint32_t w = 0; column->windows != NULL && w < windows_for(group->capacity); w++) {
         struct heap_window *window = &column->windows[w];
-        for (uint32_t c = 0; c < window->chunk_count; c++)
+        for (uint32_t c = 0; c < window->chunk_count; c++) {
+            bytes += window->chunks[c].capacity;
             allocator_free(group->allocator, window->chunks[c].data, window->chunks[c].capacity);
+        }
     }
     allocator_free(group->allocator, column->block, column->block_bytes);
+    atomic_fetch_sub_explicit(&group->column_bytes, bytes, memory_order_relaxed);
+    *column = (struct column){.type = column->type, .width = column->width};
 }
 
 void row_group_release(struct row_group *group)
@@ -157,11 +173,10 @@ void row_group_release(struct row_group *group)
     if (atomic_fetch_sub_explicit(&group->references, 1, memory_order_acq_rel) != 1)
         return;
     for (uint32_t i = 0; i < group->schema->stored_count; i++)
-        free_column(group, &group->columns[i]);
+        column_free(group, &group->columns[i]);
     allocator_free(group->allocator, group->lifetime_block, group->lifetime_bytes);
-    struct row_ends *ends = group_ends(group);
-    if (ends != NULL)
-        allocator_free(group->allocator, ends, ends->bytes);
+    row_ends_free(group->allocator, group_ends(group));
+    row_group_origin_free(group);
     schema_release(group->schema);
     allocator_free(group->allocator, group, group->struct_bytes);
 }
@@ -285,6 +300,11 @@ uint64_t row_group_number(const struct row_group *group)
     return group->number;
 }
 
+struct schema *row_group_schema(const struct row_group *group)
+{
+    return group->schema;
+}
+
 enum row_group_state row_group_state_of(const struct row_group *group)
 {
     /* Acquire pairs with the release in row_group_seal: a sealed group's zones are complete. */
@@ -315,7 +335,7 @@ size_t row_group_bytes(const struct row_group *group)
 {
     const struct row_ends *ends = group_ends(group);
     return group->struct_bytes + group->lifetime_bytes + (ends == NULL ? 0 : ends->bytes) +
-           row_group_column_bytes(group);
+           (group->origin == NULL ? 0 : group->origin->bytes) + row_group_column_bytes(group);
 }
 
 const void *row_group_values(const struct row_group *group, uint32_t column)
@@ -387,6 +407,15 @@ void row_group_copy(struct row_group *group, uint32_t slot, struct row_copy *cop
     copy_columns(group, slot, copy);
 }
 
+static __attribute__((noinline)) bool columns_are_here(const struct row_group *group,
+                                                       const struct row_copy *copy)
+{
+    for (uint32_t i = 0; i < copy->column_count; i++)
+        if (!column_is_loaded(group, copy->columns[i]))
+            return false;
+    return true;
+}
+
 enum row_newest row_group_copy_newest(struct row_group *group, uint32_t slot, uint64_t snapshot,
                                       struct row_copy *copy)
 {
@@ -396,8 +425,15 @@ enum row_newest row_group_copy_newest(struct row_group *group, uint32_t slot, ui
             return ROW_NEWEST_LATER;
     }
     const struct row_ends *ends = group_ends(group);
-    if (ends != NULL && atomic_load_explicit(&ends->end[slot], memory_order_relaxed) <= snapshot)
-        return ROW_NEWEST_ENDED;
+    if (ends != NULL) {
+        uint64_t end = __builtin_expect(ends->end != NULL, 1)
+                           ? atomic_load_explicit(&ends->end[slot], memory_order_relaxed)
+                           : row_group_end(group, slot);
+        if (end <= snapshot)
+            return ROW_NEWEST_ENDED;
+    }
+    if (__builtin_expect(row_group_absent_count(group) != 0, 0) && !columns_are_here(group, copy))
+        return ROW_NEWEST_ABSENT;
     copy_columns(group, slot, copy);
     return ROW_NEWEST_COPIED;
 }
@@ -425,6 +461,7 @@ omen_status row_group_key(const struct row_group *group, uint32_t slot, struct a
 {
     const struct schema *schema = group->schema;
     omen_value values[SCHEMA_KEY_COLUMNS_MAX];
+    OMEN_TRY(row_group_ensure_key(group, NULL));
     for (uint32_t i = 0; i < schema->key_count; i++)
         row_group_read(group, slot, schema->key_columns[i], &values[i]);
     return key_encode(schema, values, arena, out, NULL);

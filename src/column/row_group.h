@@ -92,9 +92,79 @@ void row_group_seal(struct row_group *group);
 OMEN_MUST_CHECK omen_status row_group_freeze(const struct row_group *group, uint64_t watermark,
                                              struct row_group **out);
 
+/* --- groups whose columns lie elsewhere --- */
+
+struct row_group_source; /* see below */
+struct zone;
+
+/* What is known of a frozen group before any of its columns is read. All borrowed for the call. */
+struct row_group_facts {
+    uint64_t number;
+    uint32_t row_count;
+    uint32_t ordinal;         /* of the group in its source */
+    const uint64_t *begun;    /* bitmap of the slots that ever began; NULL: all */
+    const uint64_t *ended;    /* bitmap of those that ended, no later than `ended_at`; NULL: none */
+    uint64_t ended_at;        /* at or below every snapshot to come */
+    const struct zone *zones; /* of the group, one per stored column, over the slots that began */
+};
+
+/* Gives columns of row groups that lie elsewhere, to any thread. */
+struct row_group_source {
+    /* The columns of group `ordinal`, in that order, as batches in slot order. The caller keeps a
+     * reference to the source until it releases the stream. Errors: IO_ERROR, CORRUPTED, ... */
+    omen_status (*read)(struct row_group_source *source, uint32_t ordinal, const uint32_t *columns,
+                        uint32_t column_count, struct ArrowArrayStream *out, omen_error *error);
+    void (*retain)(struct row_group_source *source);
+    void (*release)(struct row_group_source *source);
+};
+
+/* A frozen group that has everything but its columns (the source is referenced). A slot that never
+ * began counts as ended. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status row_group_open(struct allocator *allocator, struct schema *schema,
+                                           const struct row_group_facts *facts,
+                                           struct row_group_source *source, struct row_group **out);
+
+/* The slow half of row_group_ensure. */
+OMEN_MUST_CHECK omen_status row_group_load(const struct row_group *group, const uint32_t *columns,
+                                           uint32_t column_count, omen_error *error);
+
+/* What every group begins with; read by row_group_ensure alone. */
+struct row_group_head {
+    atomic_uint absent; /* columns that have not been loaded; 0 for good once it is 0 */
+};
+
+/* Makes sure that these columns of a group (ROW_ID_COLUMN may be among them) can be read: before
+ * row_group_read, row_group_prefetch and the filters look at them. Loads what is not there, once,
+ * whoever asks. Functions that give a status do it themselves.
+ * Errors: CORRUPTED, IO_ERROR, OUT_OF_MEMORY, those of the source; then nothing has changed, and a
+ * later call tries again. Any thread. */
+OMEN_MUST_CHECK static inline omen_status row_group_ensure(const struct row_group *group,
+                                                           const uint32_t *columns,
+                                                           uint32_t column_count, omen_error *error)
+{
+    const struct row_group_head *head = (const struct row_group_head *)(const void *)group;
+    /* Acquire pairs with the release in load_columns. */
+    if (__builtin_expect(atomic_load_explicit(&head->absent, memory_order_acquire) == 0, 1))
+        return OMEN_OK;
+    return row_group_load(group, columns, column_count, error);
+}
+
+/* The same for all stored columns, and for those of the key. */
+OMEN_MUST_CHECK omen_status row_group_ensure_all(const struct row_group *group, omen_error *error);
+OMEN_MUST_CHECK omen_status row_group_ensure_key(const struct row_group *group, omen_error *error);
+
+/* How many columns are not loaded. */
+static inline uint32_t row_group_absent_count(const struct row_group *group)
+{
+    const struct row_group_head *head = (const struct row_group_head *)(const void *)group;
+    /* Acquire pairs with the release in load_columns. */
+    return atomic_load_explicit(&head->absent, memory_order_acquire);
+}
+
 /* --- facts --- */
 
 uint64_t row_group_number(const struct row_group *group);
+struct schema *row_group_schema(const struct row_group *group); /* borrowed */
 enum row_group_state row_group_state_of(const struct row_group *group);
 uint32_t row_group_capacity(const struct row_group *group);
 uint32_t row_group_row_count(const struct row_group *group);    /* slots appended; acquire */
@@ -136,6 +206,7 @@ OMEN_MUST_CHECK omen_status row_group_append_arrow(struct row_group *group,
 
 uint64_t row_group_begin(const struct row_group *group, uint32_t slot); /* frozen: 1 */
 uint64_t row_group_end(const struct row_group *group, uint32_t slot);
+bool row_group_has_begun(const struct row_group *group, uint32_t slot);
 uint64_t row_group_previous(const struct row_group *group, uint32_t slot); /* frozen: none */
 
 void row_group_set_previous(struct row_group *group, uint32_t slot, uint64_t row_id);
@@ -166,7 +237,7 @@ bool row_group_wholly_visible(const struct row_group *group, uint32_t row_count,
 uint32_t row_group_select_visible(const struct row_group *group, uint32_t vector,
                                   uint32_t row_count, uint64_t snapshot, uint64_t *selection);
 
-/* --- reading --- */
+/* --- reading: columns that are here, see row_group_ensure --- */
 
 /* The value at (slot, column). Text is borrowed as long as the group lives. */
 void row_group_read(const struct row_group *group, uint32_t slot, uint32_t column, omen_value *out);
@@ -187,8 +258,9 @@ void row_group_copy(struct row_group *group, uint32_t slot, struct row_copy *cop
 
 /* What a snapshot has of a version that the index leads to. */
 enum row_newest {
-    ROW_NEWEST_LATER, /* nothing of this one: it began later, or not yet; an older may be seen */
-    ROW_NEWEST_ENDED, /* nothing: it has ended, and the older ones before it */
+    ROW_NEWEST_LATER,  /* nothing of this one: it began later, or not yet; an older may be seen */
+    ROW_NEWEST_ENDED,  /* nothing: it has ended, and the older ones before it */
+    ROW_NEWEST_ABSENT, /* it is seen, but some column is to be loaded first */
     ROW_NEWEST_COPIED
 };
 

@@ -35,7 +35,7 @@ void bits_from_bytes(uint64_t *words, const uint8_t *bytes, uint32_t count)
 
 /* --- publishing --- */
 
-static void pack_column(struct column *column, uint32_t first, uint32_t count)
+void column_pack(struct column *column, uint32_t first, uint32_t count)
 {
     if (column->truth != NULL)
         bits_from_bytes((uint64_t *)column->values + first / 64, column->truth + first, count);
@@ -60,7 +60,7 @@ static void pack_vector(struct row_group *group, uint32_t first, uint32_t count)
 {
     for (uint32_t i = 0; i < group->schema->stored_count; i++) {
         struct column *column = &group->columns[i];
-        pack_column(column, first, count);
+        column_pack(column, first, count);
         if (column->heap_ends == NULL)
             continue;
         struct heap_end before = {0, 0};
@@ -360,6 +360,7 @@ static omen_status append_choice(struct row_group *group, const struct row_group
     OMEN_ASSERT(group->schema->stored_count == source->schema->stored_count);
     if (choice->count > group->capacity - rows_published(group))
         return OMEN_LIMIT_EXCEEDED;
+    OMEN_TRY(row_group_ensure_all(source, NULL));
     for (uint32_t i = 0; i < group->schema->stored_count; i++) {
         omen_status status = gather_column(group, &group->columns[i], &source->columns[i], choice);
         if (status != OMEN_OK) {

@@ -223,6 +223,7 @@ omen_status row_group_export(struct row_group *group, uint32_t first, uint32_t c
     OMEN_ASSERT(first % VECTOR_ROWS == 0 && first % BATCH_ROWS + count <= BATCH_ROWS);
     OMEN_ASSERT(first + count <= rows_published(group));
     memset(out, 0, sizeof *out);
+    OMEN_TRY(row_group_ensure(group, columns, column_count, NULL));
     struct export_range range = {first, count, rows_packed(group)};
     struct array_needs needs = {0};
     for (uint32_t i = 0; i < column_count; i++)

@@ -45,9 +45,8 @@ static omen_status freeze_window(const struct column *source, uint32_t first, ui
     return OMEN_OK;
 }
 
-/* `begun` is NULL where every slot has begun. */
-static omen_status freeze_column(const struct column *source, const uint64_t *begun,
-                                 struct row_group *group, struct column *target)
+omen_status column_freeze(const struct column *source, const uint64_t *begun,
+                          struct row_group *group, struct column *target)
 {
     uint32_t rows = rows_published(group);
     uint32_t vectors = vectors_for(rows);
@@ -90,7 +89,7 @@ omen_status row_group_freeze(const struct row_group *group, uint64_t watermark,
                              struct row_group **out)
 {
     *out = NULL;
-    OMEN_ASSERT(row_group_state_of(group) == ROW_GROUP_SEALED);
+    OMEN_ASSERT(row_group_state_of(group) == ROW_GROUP_SEALED && group->origin == NULL);
     if (!begins_reached(group, watermark))
         return OMEN_NOT_READY;
     uint32_t rows = rows_published(group);
@@ -112,7 +111,7 @@ omen_status row_group_freeze(const struct row_group *group, uint64_t watermark,
         find_begun(group, begun);
     }
     for (uint32_t i = 0; i < group->schema->stored_count && status == OMEN_OK; i++)
-        status = freeze_column(&group->columns[i], begun, frozen, &frozen->columns[i]);
+        status = column_freeze(&group->columns[i], begun, frozen, &frozen->columns[i]);
     if (status == OMEN_OK)
         status = row_group_copy_ends(group, frozen);
 out:

@@ -26,6 +26,15 @@ uint64_t row_group_begin(const struct row_group *group, uint32_t slot)
     return atomic_load_explicit(&group->begin[slot], memory_order_relaxed);
 }
 
+bool row_group_has_begun(const struct row_group *group, uint32_t slot)
+{
+    if (!group_is_frozen(group))
+        return row_group_begin(group, slot) != TIMESTAMP_PENDING;
+    if (group->origin != NULL)
+        return group->origin->begun == NULL || bit_get(group->origin->begun, slot);
+    return row_group_end(group, slot) != 1; /* what row_group_copy_ends buries it with */
+}
+
 uint64_t row_group_previous(const struct row_group *group, uint32_t slot)
 {
     if (group_is_frozen(group))
@@ -101,31 +110,61 @@ void row_group_stamp_begin(struct row_group *group, uint32_t first, uint32_t cou
 
 /* --- ends --- */
 
-struct row_ends *row_ends_make(struct allocator *allocator, uint32_t rows)
+struct row_ends *row_ends_make(struct allocator *allocator, uint32_t rows, bool folded)
 {
     size_t head = sizeof(struct row_ends) + vectors_for(rows) * sizeof(struct end_summary);
     head = (head + ALLOCATOR_ALIGNMENT - 1) / ALLOCATOR_ALIGNMENT * ALLOCATOR_ALIGNMENT;
-    size_t bytes = head + bitmap_bytes(rows) + rows * sizeof(atomic_uint_fast64_t);
+    size_t stamps = folded ? 0 : rows * sizeof(atomic_uint_fast64_t);
+    size_t bytes = head + bitmap_bytes(rows) + stamps;
     struct row_ends *ends = allocator_alloc(allocator, bytes);
     if (ends == NULL)
         return NULL;
     memset(ends, 0, head + bitmap_bytes(rows));
     ends->bytes = bytes;
     ends->bits = (atomic_uint_fast64_t *)((uint8_t *)ends + head);
-    ends->end = (atomic_uint_fast64_t *)((uint8_t *)ends + head + bitmap_bytes(rows));
+    if (!folded)
+        ends->end = (atomic_uint_fast64_t *)((uint8_t *)ends + head + bitmap_bytes(rows));
     return ends;
+}
+
+void row_ends_free(struct allocator *allocator, struct row_ends *ends)
+{
+    while (ends != NULL) {
+        struct row_ends *folded = ends->folded;
+        allocator_free(allocator, ends, ends->bytes);
+        ends = folded;
+    }
+}
+
+/* The same ends with a stamp per slot; `folded` stays readable behind it. */
+static void unfold(struct row_ends *ends, struct row_ends *folded, uint32_t rows)
+{
+    ends->folded = folded;
+    atomic_init(&ends->count, atomic_load_explicit(&folded->count, memory_order_relaxed));
+    for (uint32_t word = 0; word < bit_words(rows); word++)
+        atomic_init(&ends->bits[word],
+                    atomic_load_explicit(&folded->bits[word], memory_order_relaxed));
+    for (uint32_t v = 0; v < vectors_for(rows); v++) {
+        const struct end_summary *from = &folded->vectors[v];
+        atomic_init(&ends->vectors[v].max, atomic_load_explicit(&from->max, memory_order_relaxed));
+        atomic_init(&ends->vectors[v].count,
+                    atomic_load_explicit(&from->count, memory_order_relaxed));
+    }
 }
 
 omen_status row_group_prepare_ends(struct row_group *group)
 {
-    if (group_ends(group) != NULL)
+    struct row_ends *before = group_ends(group);
+    if (before != NULL && before->end != NULL)
         return OMEN_OK;
     uint32_t rows = rows_published(group);
-    struct row_ends *ends = row_ends_make(group->allocator, rows);
+    struct row_ends *ends = row_ends_make(group->allocator, rows, false);
     if (ends == NULL)
         return OMEN_OUT_OF_MEMORY;
     for (uint32_t slot = 0; slot < rows; slot++)
-        atomic_init(&ends->end[slot], TIMESTAMP_INFINITY);
+        atomic_init(&ends->end[slot], row_group_end(group, slot));
+    if (before != NULL)
+        unfold(ends, before, rows);
     /* Release pairs with the acquire in group_ends. */
     atomic_store_explicit(&group->ends, ends, memory_order_release);
     return OMEN_OK;
@@ -136,7 +175,10 @@ uint64_t row_group_end(const struct row_group *group, uint32_t slot)
     const struct row_ends *ends = group_ends(group);
     if (ends == NULL)
         return TIMESTAMP_INFINITY;
-    return atomic_load_explicit(&ends->end[slot], memory_order_relaxed);
+    if (ends->end != NULL)
+        return atomic_load_explicit(&ends->end[slot], memory_order_relaxed);
+    uint64_t word = atomic_load_explicit(&ends->bits[slot / 64], memory_order_relaxed);
+    return (word >> (slot % 64) & 1) != 0 ? ends->ended_at : TIMESTAMP_INFINITY;
 }
 
 uint32_t row_group_ended_count(const struct row_group *group)
@@ -148,7 +190,8 @@ uint32_t row_group_ended_count(const struct row_group *group)
 void row_group_stamp_end(struct row_group *group, uint32_t slot, uint64_t timestamp)
 {
     struct row_ends *ends = group_ends(group);
-    OMEN_ASSERT(ends != NULL && slot < rows_published(group) && timestamp != TIMESTAMP_INFINITY);
+    OMEN_ASSERT(ends != NULL && ends->end != NULL && slot < rows_published(group) &&
+                timestamp != TIMESTAMP_INFINITY);
     struct end_summary *summary = &ends->vectors[slot / VECTOR_ROWS];
     raise_to(&summary->max, timestamp);
     uint64_t before = atomic_load_explicit(&ends->end[slot], memory_order_relaxed);
@@ -251,6 +294,8 @@ static void clear_ended(const struct row_ends *ends, uint32_t vector, uint64_t s
             selection[word] &= ~ended[word];
         return;
     }
+    if (ends->end == NULL)
+        return; /* all of them later */
     for (uint32_t word = 0; word < VECTOR_WORDS; word++) {
         for (uint64_t left = ended[word] & selection[word]; left != 0; left &= left - 1) {
             uint32_t bit = (uint32_t)__builtin_ctzll(left);

@@ -4,6 +4,7 @@
  *   column block:    zones | heap windows | heap ends | values | validity | valid bytes | truth
  *   lifetime block:  begin summaries | begin | previous    (none once frozen)
  *   ends block:      struct row_ends | end bits | end      (frozen: only once something ended)
+ *   origin block:    struct row_group_origin | begun | zones | text   (columns that come later)
  *
  * Who may look at what. The writer fills slots from row_count on, packs vectors that became
  * full, stores packed_count (release), then row_count (release). A reader that acquired
@@ -21,6 +22,7 @@
 #include "base/assert.h"
 #include "base/bits.h"
 #include "column/row_group.h"
+#include "os/thread.h"
 
 enum {
     VECTOR_WORDS = VECTOR_ROWS / 64,
@@ -102,15 +104,30 @@ struct end_summary {
     atomic_uint count;        /* ended slots of the vector */
 };
 
+/* Full: an end per slot. Folded: which slots have ended, all of them at `ended_at`. */
 struct row_ends {
     size_t bytes;
+    struct row_ends *folded; /* what this one was made from: readers may still look at it */
+    uint64_t ended_at;
     atomic_uint count;
     atomic_uint_fast64_t *bits; /* slots with an end */
-    atomic_uint_fast64_t *end;
+    atomic_uint_fast64_t *end;  /* NULL: folded */
     struct end_summary vectors[];
 };
 
+/* Of a group whose columns lie elsewhere and come when they are needed (row_group_load.c). */
+struct row_group_origin {
+    size_t bytes;
+    struct row_group_source *source; /* referenced */
+    uint32_t ordinal;
+    struct mutex loading;
+    uint64_t *begun;    /* slots that ever began; NULL: all */
+    struct zone *zones; /* of the group, per column; text behind them in this block */
+    atomic_bool loaded[];
+};
+
 struct row_group {
+    struct row_group_head head;
     struct allocator *allocator;
     struct schema *schema; /* referenced */
     uint64_t number;
@@ -129,6 +146,7 @@ struct row_group {
     atomic_uint_fast64_t *begin;
     atomic_uint_fast64_t *previous;
     struct row_ends *_Atomic ends;
+    struct row_group_origin *origin; /* NULL: made in memory */
     struct column columns[];
 };
 
@@ -165,6 +183,14 @@ static inline uint32_t rows_packed(const struct row_group *group)
 {
     /* Acquire pairs with the releases in row_group_publish and row_group_seal. */
     return atomic_load_explicit(&group->packed_count, memory_order_acquire);
+}
+
+/* Whether the column's data is here. */
+static inline bool column_is_loaded(const struct row_group *group, uint32_t column)
+{
+    /* Acquire pairs with the release in load_columns. */
+    return group->origin == NULL ||
+           atomic_load_explicit(&group->origin->loaded[column], memory_order_acquire);
 }
 
 static inline struct row_ends *group_ends(const struct row_group *group)
@@ -273,13 +299,42 @@ OMEN_MUST_CHECK omen_status row_group_make(struct allocator *allocator, struct s
                                            uint64_t number, uint32_t capacity,
                                            enum row_group_state state, struct row_group **out);
 
-/* A row_ends of `rows` slots, none ended; NULL where memory is out. */
-struct row_ends *row_ends_make(struct allocator *allocator, uint32_t rows);
+/* The same without any column data. */
+OMEN_MUST_CHECK omen_status row_group_make_bare(struct allocator *allocator, struct schema *schema,
+                                                uint64_t number, uint32_t capacity,
+                                                enum row_group_state state, struct row_group **out);
+
+/* Makes the buffers of one column that has none; gives them back. */
+OMEN_MUST_CHECK omen_status column_make(struct row_group *group, uint32_t position, bool frozen);
+void column_free(struct row_group *group, struct column *column);
+
+/* Fills a column of a frozen group from one that is packed. `begun` (a bitmap over the group) is
+ * NULL where every slot has begun. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status column_freeze(const struct column *source, const uint64_t *begun,
+                                          struct row_group *group, struct column *target);
+
+/* A row_ends of `rows` slots, none ended, full or folded; NULL where memory is out. */
+struct row_ends *row_ends_make(struct allocator *allocator, uint32_t rows, bool folded);
+void row_ends_free(struct allocator *allocator, struct row_ends *ends); /* NULL does nothing */
+
+/* Frees the origin of a group. NULL does nothing. */
+void row_group_origin_free(struct row_group *group);
+
+/* Converts `count` rows of one column of an Arrow struct, from row `first` on, into unpublished
+ * slots of an open form. Errors: as row_group_append_arrow. */
+OMEN_MUST_CHECK omen_status column_import_arrow(struct row_group *group, uint32_t position,
+                                                uint32_t slot,
+                                                const struct ArrowSchema *arrow_schema,
+                                                const struct ArrowArray *array, int64_t first,
+                                                uint32_t count, omen_error *error);
 
 /* --- appending --- */
 
 /* Makes the `count` slots written behind row_count visible to readers. */
 void row_group_publish(struct row_group *group, uint32_t count);
+
+/* Makes bitmaps and the zone of one vector from the bytes of its slots. */
+void column_pack(struct column *column, uint32_t first, uint32_t count);
 
 /* Forgets what was written behind row_count. */
 void row_group_undo(struct row_group *group);

@@ -94,7 +94,7 @@ static omen_status validate_cells(const struct row_group *group, const struct co
  * there may have been an unbegun one). */
 static bool must_cover(const struct row_group *group, uint32_t slot)
 {
-    return !group_is_frozen(group) || row_group_end(group, slot) != 1;
+    return !group_is_frozen(group) || row_group_has_begun(group, slot);
 }
 
 static omen_status validate_zone(const struct row_group *group, uint32_t position, int32_t vector,
@@ -212,7 +212,8 @@ omen_status row_group_validate(const struct row_group *group, omen_error *error)
     if (group_is_frozen(group) != (row_group_state_of(group) == ROW_GROUP_FROZEN))
         return BROKEN(error, "the state is not that of the buffers");
     for (uint32_t i = 0; i < group->schema->stored_count; i++)
-        OMEN_TRY(validate_column(group, i, error));
+        if (column_is_loaded(group, i))
+            OMEN_TRY(validate_column(group, i, error));
     OMEN_TRY(validate_begins(group, error));
     return validate_ends(group, error);
 }

@@ -29,28 +29,20 @@ void alex_release(struct alex *alex)
     node_heap_release(&alex->heap);
 }
 
-omen_status alex_bulk_load(struct alex *alex, const struct index_key *keys, const uint64_t *row_ids,
-                           size_t count)
+omen_status alex_bulk_load_words(struct alex *alex, const uint64_t *words, const uint64_t *row_ids,
+                                 size_t count)
 {
     if (alex->stats.entries != 0)
         return OMEN_INVALID_ARGUMENT;
     for (size_t at = 1; at < count; at++) {
-        if (keys[at].word <= keys[at - 1].word)
+        if (words[at] <= words[at - 1])
             return OMEN_INVALID_ARGUMENT;
     }
     if (count == 0)
         return OMEN_OK;
-    struct allocator *allocator = alex->heap.allocator;
-    uint64_t *words = allocator_alloc(allocator, count * sizeof *words);
-    if (words == NULL)
-        return OMEN_OUT_OF_MEMORY;
-    for (size_t at = 0; at < count; at++)
-        words[at] = keys[at].word;
     struct alex_builder builder = {.alex = alex, .fill = FILL_DENSE};
     struct alex_entry root;
-    bool built = alex_build_subtree(&builder, (struct alex_run){words, row_ids, count}, &root);
-    allocator_free(allocator, words, count * sizeof *words);
-    if (!built) {
+    if (!alex_build_subtree(&builder, (struct alex_run){words, row_ids, count}, &root)) {
         alex_builder_abandon(&builder);
         return OMEN_OUT_OF_MEMORY;
     }
@@ -65,6 +57,22 @@ omen_status alex_bulk_load(struct alex *alex, const struct index_key *keys, cons
     alex->last = builder.last;
     alex->stats.entries = count;
     return OMEN_OK;
+}
+
+omen_status alex_bulk_load(struct alex *alex, const struct index_key *keys, const uint64_t *row_ids,
+                           size_t count)
+{
+    if (count == 0)
+        return alex->stats.entries == 0 ? OMEN_OK : OMEN_INVALID_ARGUMENT;
+    struct allocator *allocator = alex->heap.allocator;
+    uint64_t *words = allocator_alloc(allocator, count * sizeof *words);
+    if (words == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    for (size_t at = 0; at < count; at++)
+        words[at] = keys[at].word;
+    omen_status status = alex_bulk_load_words(alex, words, row_ids, count);
+    allocator_free(allocator, words, count * sizeof *words);
+    return status;
 }
 
 index_lookup_function *alex_lookup_function(const struct alex *alex)

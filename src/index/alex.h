@@ -42,7 +42,9 @@ OMEN_MUST_CHECK omen_status alex_init(struct alex *alex, struct allocator *alloc
 /* Frees all nodes. */
 void alex_release(struct alex *alex);
 
-/* As index_bulk_load. */
+/* As index_bulk_load_words and index_bulk_load. */
+OMEN_MUST_CHECK omen_status alex_bulk_load_words(struct alex *alex, const uint64_t *words,
+                                                 const uint64_t *row_ids, size_t count);
 OMEN_MUST_CHECK omen_status alex_bulk_load(struct alex *alex, const struct index_key *keys,
                                            const uint64_t *row_ids, size_t count);
 

@@ -66,6 +66,14 @@ omen_status index_bulk_load(struct index *index, const struct index_key *keys,
     return byte_tree_bulk_load(&index->tree, keys, row_ids, count);
 }
 
+omen_status index_bulk_load_words(struct index *index, const uint64_t *words,
+                                  const uint64_t *row_ids, size_t count)
+{
+    if (index->kind != INDEX_WORD)
+        return OMEN_INVALID_ARGUMENT;
+    return alex_bulk_load_words(&index->alex, words, row_ids, count);
+}
+
 uint64_t index_lookup_bytes(const struct index *index, const uint8_t *bytes, size_t length)
 {
     return byte_tree_lookup(&index->tree, key_of_bytes(bytes, length));

@@ -78,6 +78,10 @@ enum index_kind index_kind_of(const struct index *index);
 OMEN_MUST_CHECK omen_status index_bulk_load(struct index *index, const struct index_key *keys,
                                             const uint64_t *row_ids, size_t count);
 
+/* The same for an index of words. */
+OMEN_MUST_CHECK omen_status index_bulk_load_words(struct index *index, const uint64_t *words,
+                                                  const uint64_t *row_ids, size_t count);
+
 /* The point operations below take their key apart in the header: a key passed as a structure
  * goes through memory, and the store that doesn't forward makes lookups wait for one another
  * (measured: 65 ns become 300). The functions of parts are for these inline ones alone. */

@@ -166,7 +166,7 @@ omen_status engine_scan_next(omen_engine_cursor *cursor, struct ArrowArray *out,
     if (status == OMEN_OK)
         return OMEN_OK;
     memset(out, 0, sizeof *out);
-    return status == OMEN_END_OF_DATA ? status : error_set_default(error, status);
+    return status == OMEN_END_OF_DATA ? status : table_scan_error(cursor->scan, status, error);
 }
 
 omen_status engine_scan_prune(omen_engine_cursor *cursor, const omen_predicate *predicates,

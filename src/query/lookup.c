@@ -378,9 +378,11 @@ omen_status lookup_create(struct arena *arena, const struct relation *relation,
 
 /* --- running --- */
 
-omen_status lookup_read_column(void *row, const struct expression *column, omen_value *out)
+omen_status lookup_read_column(void *row, const struct expression *column, omen_value *out,
+                               omen_error *error)
 {
     const struct row_ref *reference = row;
+    OMEN_TRY(row_group_ensure(reference->group, &column->column.column, 1, error));
     row_group_read(reference->group, reference->slot, column->column.column, out);
     return OMEN_OK;
 }

@@ -54,7 +54,8 @@ OMEN_MUST_CHECK omen_status lookup_newest(struct lookup *lookup, struct evaluati
                                           struct row_ref *row, omen_error *error);
 
 /* evaluation->read_column for a row that is a struct row_ref. */
-omen_status lookup_read_column(void *row, const struct expression *column, omen_value *out);
+omen_status lookup_read_column(void *row, const struct expression *column, omen_value *out,
+                               omen_error *error);
 
 /* Whether `condition` is true. */
 OMEN_MUST_CHECK omen_status lookup_passes(const struct expression *condition,

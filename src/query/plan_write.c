@@ -177,6 +177,7 @@ static omen_status change_row(struct plan *plan, struct run *run, const struct r
     const struct schema *schema = table_schema(change->table);
     struct evaluation evaluation = run_evaluation(run);
     omen_value key[SCHEMA_KEY_COLUMNS_MAX];
+    OMEN_TRY(row_group_ensure_key(row->group, error));
     for (uint32_t i = 0; i < schema->key_count; i++)
         row_group_read(row->group, row->slot, schema->key_columns[i], &key[i]);
     if (plan->kind == PLAN_DELETE)

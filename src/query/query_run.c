@@ -126,9 +126,15 @@ static omen_status run_index(struct query_plan *plan, struct run *run, struct qu
     if (plan->columns != NULL) {
         /* The columns lie far apart: their misses overlap with what the caller does before it
          * reads, and with each other. */
-        if (out->row.group != NULL)
+        if (out->row.group == NULL)
+            return OMEN_OK;
+        omen_status status =
+            row_group_ensure(out->row.group, plan->columns, query->target_count, error);
+        if (status == OMEN_OK)
             row_group_prefetch(out->row.group, out->row.slot, plan->columns, query->target_count);
-        return OMEN_OK;
+        else
+            row_ref_release(&out->row);
+        return status;
     }
     evaluation.read_column = lookup_read_column;
     evaluation.row = &out->row;

@@ -221,7 +221,7 @@ omen_status evaluate(const struct expression *expression, struct evaluation *eva
         return OMEN_OK;
     case EXPRESSION_COLUMN:
         OMEN_ASSERT(evaluation->read_column != NULL);
-        return evaluation->read_column(evaluation->row, expression, out);
+        return evaluation->read_column(evaluation->row, expression, out, error);
     case EXPRESSION_CALL:
         return evaluate_line(expression, evaluation, out, error);
     case EXPRESSION_AND:

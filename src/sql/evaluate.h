@@ -13,7 +13,8 @@ struct evaluation {
     const omen_value *parameters; /* of the types the binder found */
     int64_t now;                  /* microseconds since 1970, UTC */
     /* The value of a column of the row at hand; NULL: expressions have no columns. */
-    omen_status (*read_column)(void *row, const struct expression *column, omen_value *out);
+    omen_status (*read_column)(void *row, const struct expression *column, omen_value *out,
+                               omen_error *error);
     void *row;
 };
 

@@ -183,7 +183,8 @@ static inline enum row_newest copy_newest(const struct table *table, uint64_t ke
     return row_group_copy_newest(entry->group, row_id_slot(row_id), snapshot, copy);
 }
 
-/* The same where a commit is just under way, or an older version is the one to read. */
+/* The same where a commit is just under way, an older version is the one to read, or columns have
+ * to be loaded. */
 static omen_status copy_registered(struct table *table, uint64_t key_word, struct row_copy *copy)
 {
     struct snapshot snapshot;
@@ -194,9 +195,11 @@ static omen_status copy_registered(struct table *table, uint64_t key_word, struc
     snapshot_release(&snapshot);
     if (status != OMEN_OK)
         return status;
-    row_group_copy(row.group, row.slot, copy);
+    status = row_group_ensure(row.group, copy->columns, copy->column_count, NULL);
+    if (status == OMEN_OK)
+        row_group_copy(row.group, row.slot, copy);
     row_ref_release(&row);
-    return OMEN_OK;
+    return status;
 }
 
 omen_status table_read(struct table *table, struct reader_slot *slot, uint64_t key_word,
@@ -216,7 +219,7 @@ omen_status table_read(struct table *table, struct reader_slot *slot, uint64_t k
         newest = copy_newest(table, key_word, copy);
         biased_lock_read_unlock(&table->lock);
     }
-    if (__builtin_expect(newest == ROW_NEWEST_LATER, 0))
+    if (__builtin_expect(newest == ROW_NEWEST_LATER || newest == ROW_NEWEST_ABSENT, 0))
         return copy_registered(table, key_word, copy);
     return newest == ROW_NEWEST_COPIED ? OMEN_OK : OMEN_NOT_FOUND;
 }

@@ -69,7 +69,8 @@ OMEN_MUST_CHECK omen_status table_get_encoded(struct table *table, const struct 
 
 /* Copies columns of the newest committed version of the row with this key, of a table whose keys
  * are words: the shortest way to one row. `slot` (may be NULL) is the calling thread's alone.
- * `copy` as for row_group_copy. Errors: NOT_FOUND; OUT_OF_MEMORY. Thread-safe. */
+ * `copy` as for row_group_copy. Errors: NOT_FOUND; OUT_OF_MEMORY; those of row_group_ensure.
+ * Thread-safe. */
 OMEN_MUST_CHECK omen_status table_read(struct table *table, struct reader_slot *slot,
                                        uint64_t key_word, struct row_copy *copy);
 
@@ -183,8 +184,11 @@ OMEN_MUST_CHECK omen_status table_scan_open(struct table_view *view, const struc
                                             struct scan **out, omen_error *error);
 
 /* The next non-empty batch; END_OF_DATA after the last. The batch keeps its groups alive by
- * itself. One thread at a time. Errors: OUT_OF_MEMORY. */
+ * itself. One thread at a time. Errors: OUT_OF_MEMORY; those of row_group_ensure. */
 OMEN_MUST_CHECK omen_status table_scan_next(struct scan *scan, struct ArrowArray *out);
+
+/* Fills `error` with what table_scan_next, which has just failed with `status`, had to say. */
+omen_status table_scan_error(const struct scan *scan, omen_status status, omen_error *error);
 
 /* Replaces what groups and vectors not yet read are pruned by: rows that do not satisfy the
  * predicates (borrowed for the call) are not needed, but may come.
@@ -218,7 +222,9 @@ void table_seal_open(struct table *table);
 /* One bounded step: erases index entries of rows deleted before the watermark, freezes sealed
  * groups, compacts groups with too many dead rows, repoints the index, drops dead groups. At most
  * about `rows_max` rows are touched. Takes the writer lock. Adds to `report` (may be NULL).
- * Errors: OUT_OF_MEMORY, and then nothing is lost: the step can be tried again. */
+ * Errors: OUT_OF_MEMORY, and then nothing is lost: the step can be tried again; CORRUPTED or
+ * IO_ERROR where the columns of some group could not be read, when everything else has been done.
+ */
 OMEN_MUST_CHECK omen_status table_maintain(struct table *table, uint64_t rows_max,
                                            struct maintain_report *report);
 

@@ -137,8 +137,12 @@ omen_status scan_keys_gather(struct scan *scan)
         size_t count = lookup_keys(scan, rows);
         size_t done = 0;
         for (; done < count && scan->gathered < scan->remaining; done++) {
-            if (rows[done].group == NULL ||
-                !filter_passes(scan->filter, rows[done].group, rows[done].slot))
+            if (rows[done].group == NULL)
+                continue;
+            status = filter_ensure(scan->filter, rows[done].group, &scan->failure);
+            if (status != OMEN_OK)
+                break;
+            if (!filter_passes(scan->filter, rows[done].group, rows[done].slot))
                 continue;
             uint16_t slot = (uint16_t)rows[done].slot;
             status = scan_gather(scan, rows[done].group, &slot, 1);

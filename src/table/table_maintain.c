@@ -247,7 +247,7 @@ static omen_status drop_unreadable_groups(struct step *step)
 static bool rewritable(const struct table *table, const struct group_entry *entry,
                        uint64_t watermark)
 {
-    return entry != table->open && entry->map == NULL &&
+    return entry != table->open && entry->map == NULL && !entry->unreadable &&
            row_group_state_of(entry->group) != ROW_GROUP_OPEN &&
            row_group_max_begin(entry->group) <= watermark;
 }
@@ -380,6 +380,20 @@ static void rewrite_release(struct step *step, struct rewrite *rewrite)
 }
 
 /* --- building (without the writer lock) --- */
+
+/* Data that cannot be read holds up what touches it, and nothing else. */
+static bool is_damage(omen_status status)
+{
+    return status == OMEN_CORRUPTED || status == OMEN_IO_ERROR;
+}
+
+static omen_status note_damage(omen_status status, omen_status *damage)
+{
+    if (!is_damage(status))
+        return status;
+    *damage = status;
+    return OMEN_OK;
+}
 
 /* Copies the live rows of one source, noting them in its map. */
 static omen_status copy_live(struct rewrite *rewrite, size_t source, struct row_group *target,
@@ -519,6 +533,8 @@ static omen_status rewrite_once(struct step *step, bool *found)
                          : row_group_freeze(rewrite.groups[0], step->watermark, &rewrite.result);
     txn_writer_lock(table->manager);
     step->watermark = txn_watermark(table->manager);
+    for (size_t i = 0; i < rewrite.source_count && is_damage(status); i++)
+        rewrite.sources[i]->unreadable = true;
     if (status == OMEN_OK)
         status = rewrite.compacts ? install_copy(step, &rewrite) : install_frozen(step, &rewrite);
     rewrite_release(step, &rewrite);
@@ -560,21 +576,24 @@ omen_status table_maintain(struct table *table, uint64_t rows_max, struct mainta
         .table = table, .budget = rows_max, .report = report != NULL ? report : &unused};
     mutex_lock(&table->maintenance);
     txn_writer_lock(table->manager);
-    omen_status status = OMEN_OK;
+    for (struct group_entry *entry = table->first; entry != NULL; entry = entry->next)
+        entry->unreadable = false;
+    omen_status status = OMEN_OK, damage = OMEN_OK;
     bool found = true;
     while (status == OMEN_OK && found) {
         step.watermark = txn_watermark(table->manager);
-        status = erase_entries(&step);
+        status = note_damage(erase_entries(&step), &damage);
         if (status == OMEN_OK)
-            status = repoint_entries(&step);
+            status = note_damage(repoint_entries(&step), &damage);
         drop_groups(&step);
         if (status == OMEN_OK)
             status = drop_unreadable_groups(&step);
         found = false;
         if (status == OMEN_OK && step.budget > 0)
-            status = rewrite_once(&step, &found);
+            status = note_damage(rewrite_once(&step, &found), &damage);
     }
-    step.report->more = has_work(&step);
+    status = status == OMEN_OK ? damage : status;
+    step.report->more = status == OMEN_OK && has_work(&step);
     txn_writer_unlock(table->manager);
     mutex_unlock(&table->maintenance);
     return status;

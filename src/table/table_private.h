@@ -61,6 +61,7 @@ struct group_entry {
     uint64_t last_end;    /* newest end stamped here */
     uint64_t counted_at;  /* watermark at which `reclaimable` was counted */
     uint32_t reclaimable; /* dead rows that nobody can read any more */
+    bool unreadable;      /* its columns could not be read in this step of maintenance */
     struct group_entry *next, *previous; /* * */
 };
 

@@ -103,6 +103,15 @@ void table_scan_close(struct scan *scan)
     table_view_release(view);
 }
 
+omen_status table_scan_error(const struct scan *scan, omen_status status, omen_error *error)
+{
+    if (scan->failure.status != status)
+        return error_set_default(error, status);
+    if (error != NULL)
+        *error = scan->failure;
+    return status;
+}
+
 void table_scan_counters(const struct scan *scan, struct scan_counters *out)
 {
     *out = scan->counters;
@@ -128,25 +137,28 @@ static bool prunes(const struct scan *scan, const struct row_group *group, int32
            (scan->pruner != NULL && filter_prunes(scan->pruner, group, vector));
 }
 
-/* Steps to the next group of the share that its zone map does not rule out. */
-static bool enter_group(struct scan *scan)
+/* Steps to the next group of the share that its zone map does not rule out, with the columns that
+ * the filter looks at. `*found` is false where there is none. */
+static omen_status enter_group(struct scan *scan, bool *found)
 {
-    while (scan->group < scan->group_end) {
+    for (*found = false; scan->group < scan->group_end && !*found;) {
         const struct view_group *current = &scan->view->groups[scan->group];
-        if (scan->entered)
-            return true;
-        scan->counters.groups++;
-        if (!prunes(scan, current->group, -1)) {
+        *found = scan->entered || !prunes(scan, current->group, -1);
+        if (*found && !scan->entered) {
+            if (scan->filtered)
+                OMEN_TRY(filter_ensure(scan->filter, current->group, &scan->failure));
+            scan->counters.groups++;
             scan->entered = true;
             scan->window = 0;
             scan->wholly_visible = row_group_wholly_visible(current->group, current->row_count,
                                                             scan->view->snapshot.timestamp);
-            return true;
+        } else if (!*found) {
+            scan->counters.groups++;
+            scan->counters.groups_pruned++;
+            scan->group++;
         }
-        scan->counters.groups_pruned++;
-        scan->group++;
     }
-    return false;
+    return OMEN_OK;
 }
 
 static void leave_window(struct scan *scan)
@@ -250,6 +262,7 @@ static omen_status deliver_whole_window(struct scan *scan, struct ArrowArray *ou
     uint32_t packed = row_group_packed_count(current->group);
     if (first < packed && packed < first + rows)
         rows = packed - first;
+    OMEN_TRY(row_group_ensure(current->group, scan->columns, scan->column_count, &scan->failure));
     OMEN_TRY(row_group_export(current->group, first, rows, scan->columns, scan->column_count, out));
     delivered(scan, rows);
     scan->slot_next += rows;
@@ -265,6 +278,7 @@ omen_status scan_gather(struct scan *scan, const struct row_group *group, const 
     if (scan->builder == NULL)
         OMEN_TRY(batch_builder_create(table->allocator, table->schema, scan->columns,
                                       scan->column_count, BATCH_ROWS, &scan->builder));
+    OMEN_TRY(row_group_ensure(group, scan->columns, scan->column_count, &scan->failure));
     OMEN_TRY(batch_builder_add(scan->builder, group, slots, count));
     scan->gathered += count;
     return OMEN_OK;
@@ -298,11 +312,14 @@ static omen_status gather_window(struct scan *scan, uint64_t wanted)
 omen_status table_scan_next(struct scan *scan, struct ArrowArray *out)
 {
     memset(out, 0, sizeof *out);
+    scan->failure.status = OMEN_OK;
     if (scan->counters.by_index)
         OMEN_TRY(scan_keys_gather(scan));
     for (;;) {
         uint64_t wanted = size_min(BATCH_ROWS, scan->remaining);
-        bool more = !scan->counters.by_index && scan->gathered < wanted && enter_group(scan);
+        bool more = false;
+        if (!scan->counters.by_index && scan->gathered < wanted)
+            OMEN_TRY(enter_group(scan, &more));
         if (more && !scan->loaded)
             load_window(scan);
         /* Rows in hand go first, where no more fit or a whole window comes next. */

@@ -34,6 +34,8 @@ struct scan {
     struct index_key *keys; /* by_index: distinct, ascending; in the arena */
     size_t key_count, key_next;
 
+    omen_error failure; /* what the last failed call had to say */
+
     uint16_t slots[BATCH_ROWS]; /* of the loaded window; last, because it starts unset */
 };
 

@@ -19,8 +19,10 @@ struct stream {
 /* Notes the failure as "SQLSTATE message" and gives the errno that comes nearest. */
 static int stream_fail(struct stream *stream, omen_status status)
 {
-    snprintf(stream->error, sizeof stream->error, "%s %s", omen_status_sqlstate(status),
-             omen_status_text(status));
+    omen_error error;
+    table_scan_error(stream->scan, status, &error);
+    snprintf(stream->error, sizeof stream->error, "%s %.500s", omen_status_sqlstate(status),
+             error.message);
     return status == OMEN_OUT_OF_MEMORY ? ENOMEM : EIO;
 }
 

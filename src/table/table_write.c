@@ -529,6 +529,7 @@ static omen_status update_target(struct write_set *set, struct write_target targ
                                  uint32_t column_count, omen_error *error)
 {
     struct row_buffer row;
+    OMEN_TRY(row_group_ensure_all(group, error));
     if (!row_buffer_init(&row, set->table))
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     omen_status status = target_reserve(set);

@@ -74,7 +74,8 @@ static omen_value random_value(struct random *random, omen_type type, struct are
     }
 }
 
-static omen_status read_row(void *row, const struct expression *column, omen_value *out)
+static omen_status read_row(void *row, const struct expression *column, omen_value *out,
+                            omen_error *error)
 {
     *out = *(const omen_value *)row;
     return OMEN_OK;

@@ -580,7 +580,7 @@ static omen_status check_read(struct model *model, struct index_key key, int32_t
     for (uint32_t i = 0; i < COLUMN_COUNT; i++)
         values[i] = (omen_value){.type = model->schema->columns[i].type};
     omen_status status = table_read(model->table, reads++ % 2 == 0 ? slot : NULL, key.word, &copy);
-    if (status == OMEN_OUT_OF_MEMORY)
+    if (status == OMEN_OUT_OF_MEMORY || status == OMEN_CORRUPTED)
         return status;
     const struct version *version = model_at(model, kid, txn_published(model->manager));
     if (status != (version == NULL ? OMEN_NOT_FOUND : OMEN_OK))
@@ -617,7 +617,7 @@ omen_status check_point(struct model *model, const struct snapshot *snapshot, in
             status = read;
     }
     arena_release(&scratch);
-    if (status == OMEN_OUT_OF_MEMORY)
+    if (status == OMEN_OUT_OF_MEMORY || status == OMEN_CORRUPTED)
         return status;
     const struct version *version = model_at(model, kid, snapshot->timestamp);
     if (status != (version == NULL ? OMEN_NOT_FOUND : OMEN_OK))
@@ -629,7 +629,8 @@ omen_status check_point(struct model *model, const struct snapshot *snapshot, in
         return OMEN_OK;
     }
     test_row_fill(model, kid, version->tag, version->tag2, &row);
-    for (uint32_t column = 0; column < COLUMN_COUNT; column++) {
+    status = row_group_ensure_all(found.group, NULL);
+    for (uint32_t column = 0; column < COLUMN_COUNT && status == OMEN_OK; column++) {
         omen_value got;
         row_group_read(found.group, found.slot, column, &got);
         if (!value_equal(&got, &row.values[column]))
@@ -637,7 +638,7 @@ omen_status check_point(struct model *model, const struct snapshot *snapshot, in
                      (unsigned long long)snapshot->timestamp, column);
     }
     row_ref_release(&found);
-    return OMEN_OK;
+    return status;
 }
 
 void check_valid(struct model *model)
