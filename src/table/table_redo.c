@@ -97,6 +97,12 @@ omen_status redo_encode_ends(struct write_set *set)
     set->ended_count = 0;
     for (size_t i = 0; i < set->target_count; i++)
         set->ended_count += set->targets[i].key_freed;
+    for (size_t i = 0; i < set->target_count; i++) {
+        const struct write_target *target = &set->targets[i];
+        if (target->key_freed) /* later nothing may fail */
+            OMEN_TRY(row_group_ensure_key(
+                directory_find(table, row_id_group(target->row_id))->group, NULL));
+    }
     if (table->schema->key_kind != INDEX_BYTES || set->ended_count == 0)
         return OMEN_OK;
     set->ended_keys = arena_alloc(&set->keys_arena, set->ended_count * sizeof *set->ended_keys);

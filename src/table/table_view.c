@@ -8,6 +8,7 @@
  *
  * Concurrency: a view never changes; any number of threads use it.
  */
+#include "table/table_adopt.h"
 #include "table/table_private.h"
 
 /* Groups that a view at this snapshot captures. */
@@ -73,6 +74,19 @@ struct table *table_view_table(const struct table_view *view)
     return view->table;
 }
 
+size_t table_view_group_count(const struct table_view *view)
+{
+    return view->group_count;
+}
+
+struct row_group *table_view_group(const struct table_view *view, size_t position,
+                                   uint32_t *row_count)
+{
+    OMEN_ASSERT(position < view->group_count);
+    *row_count = view->groups[position].row_count;
+    return view->groups[position].group;
+}
+
 /* --- statistics --- */
 
 uint64_t table_view_row_count(const struct table_view *view, bool *exact)
@@ -107,6 +121,8 @@ void table_view_column(const struct table_view *view, uint32_t column, struct co
         row_group_zone(view->groups[i].group, -1, column, &zone);
         out->complete = out->complete && zone.row_count == view->groups[i].row_count;
         out->null_count += zone.null_count;
+        if (!zone.known && zone.null_count < zone.row_count)
+            out->complete = false; /* extremes too long to be kept */
         if (!zone.known || !ranged)
             continue;
         if (!out->has_range || value_compare(&zone.min, &out->min) < 0)

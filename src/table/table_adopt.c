@@ -1,0 +1,245 @@
+/* table_adopt.c - filling an empty table with groups that are there already, and their index.
+ *
+ *   the live keys of each group, ascending   -> runs -> merged two by two -> index_bulk_load
+ *
+ * Word keys move as (word, row id) between two pairs of arrays; in each round threads take pairs
+ * of neighbouring runs. Runs that follow one another without overlap (ascending keys) are copied.
+ * Byte keys are few enough to be put one after the other.
+ *
+ * Concurrency: the caller is alone with the table; the threads share nothing but a counter.
+ */
+#include "table/table_adopt.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "table/table_private.h"
+
+enum { ADOPT_THREADS_MAX = 16 };
+
+/* --- groups --- */
+
+static omen_status adopt_group(struct table *table, struct row_group *group,
+                               const struct table_counters *counters, omen_error *error)
+{
+    uint64_t number = row_group_number(group);
+    OMEN_ASSERT(row_group_state_of(group) == ROW_GROUP_FROZEN);
+    if (number == GROUP_NUMBER_NONE || number >= counters->group_number_next ||
+        directory_find(table, number) != NULL)
+        return error_set(
+            error, OMEN_CORRUPTED, "table \"%s\": row group %" PRIu64 " %s", table->name, number,
+            number >= counters->group_number_next ? "was never issued" : "comes twice");
+    struct group_entry *entry;
+    omen_status status = group_attach(table, group, NULL, 0, &entry);
+    if (status != OMEN_OK)
+        return error_set_default(error, status);
+    uint32_t rows = row_group_row_count(group);
+    for (uint32_t slot = 0; slot < rows && row_group_ended_count(group) > 0; slot++) {
+        uint64_t end = row_group_end(group, slot);
+        if (end != TIMESTAMP_INFINITY && end > entry->last_end)
+            entry->last_end = end;
+    }
+    return OMEN_OK;
+}
+
+static uint64_t live_count(const struct adopted_group *adopted)
+{
+    return row_group_row_count(adopted->group) - row_group_ended_count(adopted->group);
+}
+
+/* --- words --- */
+
+struct run {
+    size_t first, count;
+};
+
+struct word_merge {
+    uint64_t *words[2], *row_ids[2]; /* from one pair of arrays to the other */
+    int from;
+    struct run *runs;
+    size_t run_count;
+    atomic_size_t next; /* pair of runs to merge */
+};
+
+static void copy_run(struct word_merge *merge, struct run run)
+{
+    int to = 1 - merge->from;
+    memcpy(merge->words[to] + run.first, merge->words[merge->from] + run.first,
+           run.count * sizeof(uint64_t));
+    memcpy(merge->row_ids[to] + run.first, merge->row_ids[merge->from] + run.first,
+           run.count * sizeof(uint64_t));
+}
+
+/* Merges a run and the one that lies behind it. */
+static void merge_pair(struct word_merge *merge, struct run left, struct run right)
+{
+    const uint64_t *words = merge->words[merge->from], *row_ids = merge->row_ids[merge->from];
+    uint64_t *to_words = merge->words[1 - merge->from], *to_ids = merge->row_ids[1 - merge->from];
+    size_t at = left.first, l = left.first, r = right.first;
+    size_t l_end = left.first + left.count, r_end = right.first + right.count;
+    if (left.count == 0 || right.count == 0 || words[l_end - 1] < words[r]) {
+        copy_run(merge, (struct run){left.first, left.count + right.count});
+        return;
+    }
+    while (l < l_end && r < r_end) {
+        bool take_right = words[r] < words[l];
+        size_t source = take_right ? r : l;
+        to_words[at] = words[source];
+        to_ids[at++] = row_ids[source];
+        r += take_right;
+        l += !take_right;
+    }
+    size_t rest = l < l_end ? l : r, rest_count = l < l_end ? l_end - l : r_end - r;
+    memcpy(to_words + at, words + rest, rest_count * sizeof(uint64_t));
+    memcpy(to_ids + at, row_ids + rest, rest_count * sizeof(uint64_t));
+}
+
+static void *merge_pairs(void *argument)
+{
+    struct word_merge *merge = argument;
+    for (;;) {
+        /* Relaxed: the join that follows orders everything. */
+        size_t pair = 2 * atomic_fetch_add_explicit(&merge->next, 1, memory_order_relaxed);
+        if (pair >= merge->run_count)
+            return NULL;
+        if (pair + 1 == merge->run_count)
+            copy_run(merge, merge->runs[pair]);
+        else
+            merge_pair(merge, merge->runs[pair], merge->runs[pair + 1]);
+    }
+}
+
+static void merge_round(struct word_merge *merge, uint32_t thread_count)
+{
+    struct thread threads[ADOPT_THREADS_MAX];
+    uint32_t started = 0;
+    atomic_store_explicit(&merge->next, 0, memory_order_relaxed);
+    while (started + 1 < thread_count && started < ADOPT_THREADS_MAX &&
+           2 * (started + 1) < merge->run_count &&
+           thread_start(&threads[started], merge_pairs, merge))
+        started++;
+    merge_pairs(merge);
+    for (uint32_t i = 0; i < started; i++)
+        thread_join(&threads[i]);
+    size_t merged = 0;
+    for (size_t i = 0; i < merge->run_count; i += 2) {
+        struct run run = merge->runs[i];
+        if (i + 1 < merge->run_count)
+            run.count += merge->runs[i + 1].count;
+        merge->runs[merged++] = run;
+    }
+    merge->run_count = merged;
+    merge->from = 1 - merge->from;
+}
+
+/* The live keys of every group, each a run. */
+static void gather_words(struct word_merge *merge, const struct adopted_group *groups, size_t count)
+{
+    size_t at = 0;
+    for (size_t g = 0; g < count; g++) {
+        const struct group_keys *keys = &groups[g].keys;
+        const struct row_group *group = groups[g].group;
+        struct run *run = &merge->runs[merge->run_count++];
+        run->first = at;
+        for (uint32_t i = 0; i < keys->count; i++) {
+            if (row_group_end(group, keys->slots[i]) != TIMESTAMP_INFINITY)
+                continue;
+            merge->words[0][at] = keys->words[i];
+            merge->row_ids[0][at++] = row_id_make(row_group_number(group), keys->slots[i]);
+        }
+        run->count = at - run->first;
+    }
+}
+
+static omen_status load_words(struct table *table, struct word_merge *merge, uint64_t rows,
+                              omen_error *error)
+{
+    const uint64_t *words = merge->words[merge->from];
+    for (size_t i = 1; i < rows; i++)
+        if (words[i - 1] == words[i])
+            return error_set(error, OMEN_CORRUPTED, "table \"%s\": a key has two live rows",
+                             table->name);
+    omen_status status =
+        index_bulk_load_words(table->index, words, merge->row_ids[merge->from], rows);
+    return status == OMEN_OK ? OMEN_OK : error_set_default(error, status);
+}
+
+static omen_status adopt_words(struct table *table, const struct adopted_group *groups,
+                               size_t count, uint64_t rows, uint32_t thread_count,
+                               omen_error *error)
+{
+    struct allocator *allocator = table->allocator;
+    size_t bytes = rows * sizeof(uint64_t), run_bytes = count * sizeof(struct run);
+    struct word_merge merge = {.run_count = 0};
+    merge.runs = allocator_alloc(allocator, run_bytes);
+    bool room = merge.runs != NULL;
+    for (int i = 0; i < 2; i++) {
+        merge.words[i] = allocator_alloc(allocator, bytes);
+        merge.row_ids[i] = allocator_alloc(allocator, bytes);
+        room = room && merge.words[i] != NULL && merge.row_ids[i] != NULL;
+    }
+    omen_status status = OMEN_OK;
+    if (!room) {
+        status = error_set_default(error, OMEN_OUT_OF_MEMORY);
+    } else {
+        gather_words(&merge, groups, count);
+        while (merge.run_count > 1)
+            merge_round(&merge, thread_count);
+        status = load_words(table, &merge, rows, error);
+    }
+    for (int i = 0; i < 2; i++) {
+        allocator_free(allocator, merge.words[i], bytes);
+        allocator_free(allocator, merge.row_ids[i], bytes);
+    }
+    allocator_free(allocator, merge.runs, run_bytes);
+    return status;
+}
+
+/* --- bytes --- */
+
+static omen_status adopt_bytes(struct table *table, const struct adopted_group *groups,
+                               size_t count, omen_error *error)
+{
+    for (size_t g = 0; g < count; g++) {
+        const struct group_keys *keys = &groups[g].keys;
+        uint64_t number = row_group_number(groups[g].group);
+        for (uint32_t i = 0; i < keys->count; i++) {
+            if (row_group_end(groups[g].group, keys->slots[i]) != TIMESTAMP_INFINITY)
+                continue;
+            uint64_t replaced;
+            omen_status status = index_put(table->index, keys->bytes[i],
+                                           row_id_make(number, keys->slots[i]), &replaced);
+            if (status != OMEN_OK)
+                return error_set_default(error, status);
+            if (replaced != ROW_ID_NONE)
+                return error_set(error, OMEN_CORRUPTED, "table \"%s\": a key has two live rows",
+                                 table->name);
+        }
+    }
+    return OMEN_OK;
+}
+
+/* --- the table --- */
+
+omen_status table_adopt_groups(struct table *table, const struct adopted_group *groups,
+                               size_t count, struct table_counters counters, uint32_t thread_count,
+                               omen_error *error)
+{
+    OMEN_ASSERT(table->first == NULL && thread_count >= 1);
+    uint64_t rows = 0;
+    if (counters.group_number_next == 0 || counters.hidden_key_next < 1)
+        return error_set(error, OMEN_CORRUPTED, "table \"%s\": counters that make no sense",
+                         table->name);
+    for (size_t i = 0; i < count; i++) {
+        OMEN_TRY(adopt_group(table, groups[i].group, &counters, error));
+        rows += live_count(&groups[i]);
+    }
+    table_raise_counters(table, &counters);
+    atomic_store_explicit(&table->rows, rows, memory_order_relaxed);
+    if (rows == 0)
+        return OMEN_OK;
+    return table->schema->key_kind == INDEX_WORD
+               ? adopt_words(table, groups, count, rows, thread_count, error)
+               : adopt_bytes(table, groups, count, error);
+}

@@ -1,0 +1,40 @@
+/* table_adopt.h - a table made of row groups that lie in segments, and what a checkpoint takes.
+ *
+ * Concurrency: table_adopt_groups before anybody else knows the table; the others as they say.
+ */
+#ifndef OMEN_TABLE_TABLE_ADOPT_H
+#define OMEN_TABLE_TABLE_ADOPT_H
+
+#include "table/table.h"
+
+/* The keys of a group's slots, ascending (equal ones are versions of a row), each with its slot.
+ * Of the table's kind: words, or bytes. Borrowed. */
+struct group_keys {
+    uint32_t count;
+    const uint64_t *words;         /* INDEX_WORD */
+    const struct index_key *bytes; /* INDEX_BYTES */
+    const uint16_t *slots;
+};
+
+struct adopted_group {
+    struct row_group *group; /* frozen; the table takes a reference */
+    struct group_keys keys;
+};
+
+/* Fills an empty table with the groups, in the order of their rows, and its index with the keys of
+ * their live slots, merged on `thread_count` threads (1 to 16). On failure the table is to be
+ * released. Errors: CORRUPTED where a live key comes twice, or a group's number is at or above the
+ * bound or comes twice; OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status table_adopt_groups(struct table *table,
+                                               const struct adopted_group *groups, size_t count,
+                                               struct table_counters counters,
+                                               uint32_t thread_count, omen_error *error);
+
+/* The groups that a view holds, in the order of their rows, each with the slots it had then. What a
+ * checkpoint writes: a frozen group for good, any other (more rows may come to it, or begin) as a
+ * tail that a later segment replaces. Borrowed. Any thread. */
+size_t table_view_group_count(const struct table_view *view);
+struct row_group *table_view_group(const struct table_view *view, size_t position,
+                                   uint32_t *row_count);
+
+#endif
