@@ -11,14 +11,15 @@
 //!   stream      <-| stream.rs   result out, as an Arrow C stream
 //!                 | wait.rs     callers wait, and give up when asked to (stop.rs)
 //!                 | segment.rs  row groups as Parquet files, not yet
-//!                 | functions.rs, frames.rs, arithmetic.rs: what DataFusion has otherwise, or not
+//!                 | functions.rs, frames.rs, arithmetic.rs, sorts.rs: what DataFusion has
+//!                 |             otherwise, or not at all
 //!                 | error.rs    every error as a SQLSTATE
 //!                 | limits.rs   how deep a statement may be
 //! ```
 //!
 //! `unsafe` is confined to the boundary: here, `host.rs`, `catalog.rs` (one handle), `value.rs`
-//! (a C union), `read.rs`, `segment.rs` and `stream.rs` (Arrow C structures), `wait.rs` (one callback). See
-//! README.md.
+//! (a C union), `read.rs`, `segment.rs` and `stream.rs` (Arrow C structures), `wait.rs` (one
+//! callback). See README.md.
 
 mod abi;
 mod arithmetic;
