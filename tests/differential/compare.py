@@ -18,6 +18,7 @@ NUMERIC = 1700
 SPREAD = re.compile("stddev|var_|variance")
 ROWS_MAX = 50_000  # of one answer that are read
 BLANKS_ASIDE = -1  # instead of digits: CHAR values compare without trailing blanks
+ORDER = re.compile(r" ORDER BY (\d+[A-Z ]*(?:, \d+[A-Z ]*)*?)((?: LIMIT | OFFSET | FETCH ).*)?$")
 TAIL = re.compile(r" (?:LIMIT \d+(?: OFFSET \d+)?|FETCH FIRST \d+ ROWS ONLY)$")
 DATA_ERRORS = ("22", "23", "21")  # which of these comes first may depend on the order of evaluation
 
@@ -227,7 +228,7 @@ def select_difference(statement, ours, theirs):
         return "type", f"{len(ours.names)} columns instead of {len(theirs.names)}"
     if len(ours.rows) != len(theirs.rows):
         return "rows", f"{len(ours.rows)} rows instead of {len(theirs.rows)}"
-    ordered = statement.order and " ORDER BY " in str(statement.tree)
+    ordered = statement.order and ORDER.search(str(statement.tree))
     # Which of CHAR values that differ in blanks only stands for a group is free.
     grouped = any(word in str(statement.tree) for word in ("GROUP BY", "DISTINCT", "UNION", "INTERSECT", "EXCEPT", "max(", "min("))
     if not bags_equal(ours, theirs, grouped):

@@ -36,7 +36,7 @@ TEMPLATES = {
                 "1 round({numeric})", "1 trunc({numeric}, {#small})", "1 trunc({numeric})", "1 floor({numeric})",
                 "1 ceil({numeric})", "1 ceiling({numeric})", "1 abs({numeric})", "1 (- {numeric})",
                 "1 sign({numeric})", "1 CAST({integer} AS numeric(12,2))", "1 !CAST({numeric} AS numeric(8,1))",
-                "1 !CAST({#numeral} AS numeric(10,2))", "1 div({numeric}, {#divisor:numeric})", "1 round({numeric}, {#signed})", "1 trunc({numeric}, {#signed})", "1 !power({numeric}, 2)", "1 CAST({double precision} AS numeric(20,4))", "1 ({numeric} % {#divisor:numeric})", "1 mod({numeric}, {#divisor:numeric})",
+                "1 !CAST({#numeral} AS numeric(10,2))", "1 div({numeric}, {#divisor:numeric})", "1 round({numeric}, {#signed})", "1 trunc({numeric}, {#signed})", "1 !power({numeric}, 2)", "1 !CAST({double precision} AS numeric(20,4))", "1 ({numeric} % {#divisor:numeric})", "1 mod({numeric}, {#divisor:numeric})",
                 "1 extract({#field} FROM {timestamp})", "1 extract({#datefield} FROM {date})"],
     "real": ["2 ({real} + {real})", "1 ({real} * {real})", "1 (- {real})", "1 abs({real})", "1 CAST({integer} AS real)",
              "1 CAST({smallint} AS real)", "1 !({real} / {real})", "1 !CAST({#numeral} AS real)"],

@@ -273,8 +273,8 @@ class Query:
         by = self.choose.choice([f"ROLLUP ({names})", f"CUBE ({names})", f"GROUPING SETS (({names}), ({keys[0].sql}), ())",
                                  f"GROUPING SETS (({keys[0].sql}), ())"])
         if by.startswith("GROUPING SETS ((" + keys[0].sql + "), ())"):
-            keys = keys[:1]
-        outputs = [(c.sql, c.type.name) for c in keys] + [(f"grouping({keys[0].sql})", "integer"), ("count(*)", "bigint")]
+            keys, names = keys[:1], keys[0].sql
+        outputs = [(c.sql, c.type.name) for c in keys] + [(f"grouping({self.choose.choice([keys[0].sql, names])})", "integer"), ("count(*)", "bigint")]
         call, type = self.aggregate(scope)
         self.lenient |= self.e.raises
         return Node(None, ["SELECT ", ", ".join(n for n, _ in outputs), ", ", call, f" FROM {sql}", self.filter(table, scope, 0.5),
