@@ -21,6 +21,8 @@ enum {
     FRAME_OPTION_EXCLUSION = 0x38000,
 };
 
+enum { GROUPING_ARGUMENTS_MAX = 31 }; /* the bits of an INTEGER */
+
 /* What a part of a call may hold; put back afterwards. */
 struct rights {
     const char *clause;
@@ -412,6 +414,47 @@ omen_status bind_aggregate(struct binder *binder, struct scope *scope,
     if (belongs_outside(call))
         return bind_unsupported(binder, node->location,
                                 "an aggregate of columns of an outer query is", error);
+    scope->found_aggregate = true;
+    return OMEN_OK;
+}
+
+/* --- GROUPING --- */
+
+/* Which of its arguments, groups all, the row at hand is not grouped by: a bit each. */
+static const struct semantics_line grouping_line = {.kind = SEMANTICS_AGGREGATE,
+                                                    .name = "grouping",
+                                                    .argument_count = 1,
+                                                    .arguments = {SQL_TYPE_ANY},
+                                                    .result = OMEN_TYPE_INTEGER,
+                                                    .engine = "grouping($*)",
+                                                    .flags = SEMANTICS_VARIADIC};
+
+bool bind_is_grouping(const struct expression *expression)
+{
+    return expression->kind == EXPRESSION_AGGREGATE && expression->line == &grouping_line;
+}
+
+omen_status bind_grouping(struct binder *binder, struct scope *scope,
+                          const PgQuery__GroupingFunc *node, struct expression **out,
+                          omen_error *error)
+{
+    struct expression **arguments;
+    if (node->n_args > GROUPING_ARGUMENTS_MAX)
+        return bind_unsupported(binder, node->location, "GROUPING of more than 31 arguments is",
+                                error);
+    OMEN_TRY(bind_list(binder, scope, node->args, node->n_args, &arguments, error));
+    *out = bind_node(binder, EXPRESSION_AGGREGATE, (omen_type){.id = OMEN_TYPE_INTEGER},
+                     node->location, (uint32_t)node->n_args);
+    if (*out == NULL)
+        return bind_no_memory(error);
+    (*out)->line = &grouping_line;
+    memcpy((*out)->arguments, arguments, node->n_args * sizeof *arguments);
+    if (scope == NULL || !scope->allows_aggregates)
+        return bind_fail(binder, node->location, error, OMEN_GROUPING_ERROR,
+                         "grouping operations are not allowed in %s",
+                         scope != NULL && scope->clause != NULL ? scope->clause : "this place");
+    if (belongs_outside(*out))
+        return bind_unsupported(binder, node->location, "GROUPING of an outer query is", error);
     scope->found_aggregate = true;
     return OMEN_OK;
 }

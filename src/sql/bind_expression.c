@@ -168,8 +168,6 @@ static omen_status refuse_node(struct binder *binder, const PgQuery__Node *node,
         return bind_unsupported(binder, node->row_expr->location, "row values here are", error);
     case PG_QUERY__NODE__NODE_A_INDIRECTION:
         return bind_unsupported(binder, -1, "subscripts and fields of a value are", error);
-    case PG_QUERY__NODE__NODE_GROUPING_FUNC:
-        return bind_unsupported(binder, node->grouping_func->location, "GROUPING is", error);
     case PG_QUERY__NODE__NODE_NAMED_ARG_EXPR:
         return bind_unsupported(binder, node->named_arg_expr->location, "named arguments are",
                                 error);
@@ -227,6 +225,8 @@ static omen_status bind_by_kind(struct binder *binder, struct scope *scope,
         return bind_type_cast(binder, scope, node->type_cast, out, error);
     case PG_QUERY__NODE__NODE_FUNC_CALL:
         return bind_function(binder, scope, node->func_call, out, error);
+    case PG_QUERY__NODE__NODE_GROUPING_FUNC:
+        return bind_grouping(binder, scope, node->grouping_func, out, error);
     case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION:
         return bind_value_function(binder, node->sqlvalue_function, out, error);
     case PG_QUERY__NODE__NODE_SUB_LINK:

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "sql/bind_query_private.h"
+#include "sql/bind_private.h"
 
 enum { GROUPING_SETS_MAX = 4096, CUBE_ELEMENTS_MAX = 12 }; /* PostgreSQL's limits */
 
@@ -316,6 +316,27 @@ static omen_status check_column(struct grouping *grouping, const struct expressi
                      table, column);
 }
 
+/* GROUPING speaks of groups; where there is one set of them it is 0. */
+static omen_status check_grouping_call(struct grouping *grouping, struct expression **call)
+{
+    const struct query *query = grouping->selecting->query;
+    for (uint32_t i = 0; i < (*call)->argument_count; i++) {
+        bool found = false;
+        for (uint32_t j = 0; j < query->group_count; j++)
+            found |= expression_equal(query->groups[j], (*call)->arguments[i]);
+        if (!found)
+            return bind_fail(grouping->selecting->binder, bind_leftmost((*call)->arguments[i]),
+                             grouping->error, OMEN_GROUPING_ERROR,
+                             "arguments to GROUPING must be grouping expressions of the "
+                             "associated query level");
+    }
+    if (query->grouping_set_count > 0)
+        return OMEN_OK;
+    const omen_value zero = {.type.id = OMEN_TYPE_INTEGER};
+    *call = bind_value(grouping->selecting->binder, &zero, (*call)->location);
+    return *call != NULL ? OMEN_OK : bind_no_memory(grouping->error);
+}
+
 static bool check_expression(struct expression **part, void *state)
 {
     struct grouping *grouping = state;
@@ -328,8 +349,11 @@ static bool check_expression(struct expression **part, void *state)
     for (uint32_t i = 0; i < query->group_count && grouping->depth == 0; i++)
         if (expression_equal(query->groups[i], expression))
             return true;
-    if (expression->kind == EXPRESSION_AGGREGATE && grouping->depth == 0)
-        return true;
+    if (expression->kind == EXPRESSION_AGGREGATE && grouping->depth == 0) {
+        if (bind_is_grouping(expression))
+            grouping->status = check_grouping_call(grouping, part);
+        return grouping->status == OMEN_OK;
+    }
     if (expression->kind == EXPRESSION_COLUMN)
         grouping->status = check_column(grouping, expression);
     if (grouping->status != OMEN_OK || !expression_visit_parts(expression, check_expression, state))

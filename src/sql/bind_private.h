@@ -140,6 +140,11 @@ OMEN_MUST_CHECK omen_status bind_aggregate(struct binder *binder, struct scope *
                                            struct expression **arguments, struct expression *filter,
                                            struct expression **out, omen_error *error);
 
+/* GROUPING(...). That its arguments are groups is checked with the query's outputs. */
+OMEN_MUST_CHECK omen_status bind_grouping(struct binder *binder, struct scope *scope,
+                                          const PgQuery__GroupingFunc *node,
+                                          struct expression **out, omen_error *error);
+
 /* --- rows (bind_row.c) --- */
 
 /* (a, b) op (c, d), the left side bound: = and <> part by part, the orders lexicographically. */

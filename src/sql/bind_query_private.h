@@ -53,6 +53,9 @@ int bind_expression_location(const struct expression *expression);
 /* The first aggregate in it; -1 where there is none. */
 int bind_aggregate_location(const struct expression *expression);
 
+/* Whether it is a call of GROUPING. */
+bool bind_is_grouping(const struct expression *expression);
+
 /* A reference to a relation's column. NULL with OUT_OF_MEMORY set. */
 struct expression *bind_column_use(struct binder *binder, struct relation *relation,
                                    uint32_t column, uint32_t levels_up, int location,

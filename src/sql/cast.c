@@ -145,9 +145,13 @@ static omen_status to_decimal(const omen_value *from, omen_type to, struct arena
     if (is_float(from->type.id)) {
         char text[FLOAT_TEXT_BYTES_MAX + 16];
         double value = float_of(from);
-        if (!isfinite(value))
-            return error_set(error, OMEN_NOT_SUPPORTED,
-                             "numeric NaN and infinity are not supported");
+        if (isinf(value))
+            return error_set(error, OMEN_OUT_OF_RANGE,
+                             "numeric field overflow: a field with precision %d, scale %d cannot "
+                             "hold an infinite value",
+                             to.precision, to.scale);
+        if (isnan(value))
+            return error_set(error, OMEN_NOT_SUPPORTED, "numeric NaN is not supported");
         size_t length = from->type.id == OMEN_TYPE_REAL ? float_to_text_digits(value, 6, text)
                                                         : float_to_text_digits(value, 15, text);
         return value_from_text(to, text, length, arena, out, error);

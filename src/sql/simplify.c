@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "sql/bind.h"
+#include "sql/condition_order.h"
+#include "sql/correlation.h"
 #include "sql/evaluate.h"
 
 struct simplifying {
@@ -181,6 +183,39 @@ static void simplify_filter(struct expression **where)
         *where = filter->arguments[0];
 }
 
+/* The engine has subqueries in a WHERE, but hardly in the ON of a join. Where no row is made up for
+ * what finds none, an ON is as good as a WHERE. */
+static void lift_conditions(struct query *query, struct from_item *item, struct arena *arena)
+{
+    bool inner = item->relation == NULL && (item->join == JOIN_CROSS || item->join == JOIN_INNER);
+    if (item->relation != NULL || (!inner && item->join != JOIN_LEFT))
+        return;
+    lift_conditions(query, item->left, arena);
+    if (!inner)
+        return;
+    lift_conditions(query, item->right, arena);
+    if (item->condition == NULL || !expression_has_subquery(item->condition))
+        return;
+    if (query->where == NULL) {
+        query->where = item->condition;
+    } else {
+        struct expression *both = arena_alloc(arena, sizeof *both);
+        struct expression **sides = arena_alloc(arena, 2 * sizeof(struct expression *));
+        if (both == NULL || sides == NULL)
+            return;
+        sides[0] = item->condition;
+        sides[1] = query->where;
+        *both = (struct expression){.kind = EXPRESSION_AND,
+                                    .type = query->where->type,
+                                    .location = -1,
+                                    .arguments = sides,
+                                    .argument_count = 2};
+        query->where = both;
+    }
+    item->condition = NULL;
+    item->join = JOIN_CROSS;
+}
+
 static bool is_never_true(const struct expression *condition)
 {
     if (condition->kind == EXPRESSION_AND) {
@@ -234,8 +269,12 @@ static bool simplify_nested(struct query *query, uint32_t levels, void *state)
     (void)levels;
     struct simplifying *simplifying = state;
     bool outer = simplifying->grouped;
-    if (query->kind == QUERY_SELECT && query->where != NULL)
+    for (uint32_t i = 0; query->kind == QUERY_SELECT && i < query->from_count; i++)
+        lift_conditions(query, query->from[i], simplifying->arena);
+    if (query->kind == QUERY_SELECT && query->where != NULL) {
+        query_order_conditions(query, simplifying->arena);
         simplify_filter(&query->where);
+    }
     simplifying->grouped = query->grouped;
     bool more = query_visit_parts(query, simplify_expression, simplify_nested, simplifying);
     simplifying->grouped = outer;
