@@ -94,27 +94,25 @@ static void put_rows(const struct table *table, const struct row_group *group,
 omen_status redo_encode_ends(struct write_set *set)
 {
     const struct table *table = set->table;
+    bool bytes = table->schema->key_kind == INDEX_BYTES;
     set->ended_count = 0;
     for (size_t i = 0; i < set->target_count; i++)
         set->ended_count += set->targets[i].key_freed;
-    for (size_t i = 0; i < set->target_count; i++) {
-        const struct write_target *target = &set->targets[i];
-        if (target->key_freed) /* later nothing may fail */
-            OMEN_TRY(row_group_ensure_key(
-                directory_find(table, row_id_group(target->row_id))->group, NULL));
+    if (bytes && set->ended_count > 0) {
+        set->ended_keys = arena_alloc(&set->keys_arena, set->ended_count * sizeof *set->ended_keys);
+        if (set->ended_keys == NULL)
+            return OMEN_OUT_OF_MEMORY;
     }
-    if (table->schema->key_kind != INDEX_BYTES || set->ended_count == 0)
-        return OMEN_OK;
-    set->ended_keys = arena_alloc(&set->keys_arena, set->ended_count * sizeof *set->ended_keys);
-    if (set->ended_keys == NULL)
-        return OMEN_OUT_OF_MEMORY;
     size_t count = 0;
     for (size_t i = 0; i < set->target_count; i++) {
         uint64_t row_id = set->targets[i].row_id;
-        if (set->targets[i].key_freed)
-            OMEN_TRY(row_group_key(directory_find(table, row_id_group(row_id))->group,
-                                   row_id_slot(row_id), &set->keys_arena,
-                                   &set->ended_keys[count++]));
+        if (!set->targets[i].key_freed)
+            continue;
+        /* A word is made anew when it is written: by then its columns must be here. */
+        const struct row_group *group = directory_find(table, row_id_group(row_id))->group;
+        OMEN_TRY(bytes ? row_group_key(group, row_id_slot(row_id), &set->keys_arena,
+                                       &set->ended_keys[count++])
+                       : row_group_ensure_key(group, NULL));
     }
     return OMEN_OK;
 }
@@ -136,7 +134,7 @@ static struct index_key ended_next(struct ended_keys *keys)
     struct index_key key;
     omen_status status = row_group_key(directory_find(set->table, row_id_group(row_id))->group,
                                        row_id_slot(row_id), NULL, &key);
-    OMEN_ASSERT(status == OMEN_OK); /* a word needs no memory */
+    OMEN_ASSERT(status == OMEN_OK); /* a word needs no memory, and its columns are here */
     return key;
 }
 
