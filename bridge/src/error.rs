@@ -63,6 +63,15 @@ impl EngineError {
         CString::new(text.replace('\0', " ")).expect("the zero bytes are gone")
     }
 
+    /// Reads that form from a stream of the core's.
+    pub fn from_stream_text(text: &str) -> Self {
+        let (sqlstate, message) = text.split_once(' ').unwrap_or(("", text));
+        match STATUS_TABLE.iter().find(|(_, state)| *state == sqlstate) {
+            Some((status, _)) => Self::new(*status, message),
+            None => Self::internal(format!("a stream of the core failed: {text}")),
+        }
+    }
+
     /// Reads what the host wrote into its error record. `returned` decides where it wrote nothing.
     pub fn from_abi(returned: Status, error: &omen_error) -> Self {
         let status = if error.status == OMEN_OK { returned } else { error.status };

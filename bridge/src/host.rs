@@ -362,12 +362,14 @@ unsafe extern "C" fn is_set(flag: *mut c_void) -> bool {
     unsafe { &*flag.cast::<AtomicBool>() }.load(Ordering::Relaxed)
 }
 
-fn empty_error() -> omen_error {
+/// An error record for the host to fill.
+pub fn empty_error() -> omen_error {
     // SAFETY: all-zero bytes are a valid, empty error record.
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
 
-fn check(status: Status, error: &omen_error) -> EngineResult<()> {
+/// What the host returned, as a result.
+pub fn check(status: Status, error: &omen_error) -> EngineResult<()> {
     if status == omen_status::OMEN_OK {
         Ok(())
     } else {

@@ -10,7 +10,7 @@
 //!                 | read.rs     batches in, by cursors
 //!   stream      <-| stream.rs   result out, as an Arrow C stream
 //!                 | wait.rs     callers wait, and give up when asked to (stop.rs)
-//!                 | segment.rs  row groups as Parquet files, not yet
+//!                 | segment.rs  row groups as Parquet files, and back
 //!                 | functions.rs, frames.rs, arithmetic.rs, sorts.rs: what DataFusion has
 //!                 |             otherwise, or not at all
 //!                 | error.rs    every error as a SQLSTATE
