@@ -214,6 +214,7 @@ static void lift_conditions(struct query *query, struct from_item *item, struct 
     }
     item->condition = NULL;
     item->join = JOIN_CROSS;
+    query_order_conditions(query, arena);
 }
 
 static bool is_never_true(const struct expression *condition)
@@ -271,10 +272,8 @@ static bool simplify_nested(struct query *query, uint32_t levels, void *state)
     bool outer = simplifying->grouped;
     for (uint32_t i = 0; query->kind == QUERY_SELECT && i < query->from_count; i++)
         lift_conditions(query, query->from[i], simplifying->arena);
-    if (query->kind == QUERY_SELECT && query->where != NULL) {
-        query_order_conditions(query, simplifying->arena);
+    if (query->kind == QUERY_SELECT && query->where != NULL)
         simplify_filter(&query->where);
-    }
     simplifying->grouped = query->grouped;
     bool more = query_visit_parts(query, simplify_expression, simplify_nested, simplifying);
     simplifying->grouped = outer;
