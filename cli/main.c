@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,8 +36,22 @@ static void print_hint(const char *directory)
     struct stat status;
     if (directory != NULL && stat(directory, &status) == 0 && S_ISREG(status.st_mode))
         fputs("To run the statements of a file, put -f before its name.\n", stderr);
-    else if (directory != NULL && strchr(directory, ' ') != NULL)
-        fputs("To run SQL from the command line, put -c before it.\n", stderr);
+}
+
+/* Whether a name of nothing begins as a statement does: no database is to be made of it. */
+static bool is_statement(const char *directory)
+{
+    static const char *const words[] = {"select",  "insert", "update",   "delete", "create",
+                                        "drop",    "with",   "values",   "show",   "copy",
+                                        "explain", "set",    "describe", "table"};
+    struct stat status;
+    size_t length = strcspn(directory, " ");
+    if (directory[length] == '\0' || stat(directory, &status) == 0)
+        return false;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strlen(words[i]) == length && strncasecmp(directory, words[i], length) == 0)
+            return true;
+    return false;
 }
 
 static bool open_database(const struct options *options, omen_database **database,
@@ -46,6 +61,12 @@ static bool open_database(const struct options *options, omen_database **databas
     omen_options database_options;
     omen_options_init(&database_options);
     database_options.file_access = true;
+    if (options->directory != NULL && is_statement(options->directory)) {
+        report_fill(&error, OMEN_INVALID_ARGUMENT,
+                    "\"%s\" looks like SQL; to run it, put -c before it", options->directory);
+        report_error(&error, NULL, 0, NULL);
+        return false;
+    }
     if (omen_open(options->directory, &database_options, database, &error) == OMEN_OK &&
         omen_connect(*database, &shell->connection, &error) == OMEN_OK)
         return true;
@@ -117,7 +138,13 @@ static int run_database(const struct options *options)
         shell.failed = true;
     int status = finish(&shell);
     omen_disconnect(shell.connection);
-    omen_close(database);
+    omen_status closed = omen_close(database);
+    if (closed != OMEN_OK && status == EXIT_DONE) {
+        omen_error error;
+        report_fill(&error, closed, "could not close the database: %s", omen_status_text(closed));
+        report_error(&error, NULL, 0, NULL);
+        status = EXIT_FAILED;
+    }
     return status;
 }
 

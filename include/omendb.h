@@ -14,7 +14,9 @@
  * and message. After a failure pointer outputs are NULL, Arrow outputs have release = NULL, and
  * the data is as it was before the call.
  *
- * Transactions: every call that writes is one transaction: all its rows appear at once, or none.
+ * Transactions: every call that writes is one transaction: all its rows appear at once, or none. In
+ * a database in a directory it returns when they are durable. COMMIT_UNKNOWN (08007) says that the
+ * log could not be written: whether the rows are there shows after the next open.
  */
 #ifndef OMENDB_H
 #define OMENDB_H
@@ -47,19 +49,27 @@ typedef struct omen_options {
     uint32_t engine_thread_count;     /* 0 = one per core */
     const char *engine_path; /* libomendb_engine.so; NULL = OMENDB_ENGINE, else beside libomendb */
     bool file_access;        /* whether SQL may read local files (COPY ... FROM) */
+    uint64_t log_file_bytes; /* of each file of the log, a multiple of 4096; 0 = 64 MiB */
 } omen_options;
 
 /* The defaults: no limits, file access off. */
 OMEN_EXPORT void omen_options_init(omen_options *options);
 
 /* Opens a database. path = NULL or ":memory:" is a database in memory, gone at close. Any other
- * path is refused with NOT_SUPPORTED: databases in a directory come with durability, not before.
- * options = NULL: defaults. */
+ * path is that of a directory, which is made where there is none (its parent must be there). What a
+ * call that writes has acknowledged by OMEN_OK is durable: it is there after a crash of the process
+ * or of the machine. One handle at a time has a directory open. options = NULL: defaults. Errors,
+ * with messages that name path and reason; nothing has changed then: WRONG_OBJECT_TYPE (not a
+ * database: a file, or a directory with other files), NOT_SUPPORTED (written by a newer OmenDB),
+ * OBJECT_IN_USE (open already; the message says in which process), INSUFFICIENT_PRIVILEGE
+ * (read-only), FILE_NOT_FOUND (no parent, or a file of the database is missing), CORRUPTED,
+ * DISK_FULL, IO_ERROR, OUT_OF_MEMORY. */
 OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_open(const char *path, const omen_options *options,
                                                   omen_database **out, omen_error *error);
 
-/* Closes it. OBJECT_IN_USE, and it stays open, while connections are. Arrow data handed out
- * stays valid. NULL does nothing. */
+/* Closes it. OBJECT_IN_USE, and it stays open, while connections are. Otherwise it is closed
+ * whatever is returned (IO_ERROR, COMMIT_UNKNOWN where the last of the log could not be written),
+ * and what was acknowledged is kept. Arrow data handed out stays valid. NULL does nothing. */
 OMEN_EXPORT omen_status omen_close(omen_database *database);
 
 /* A session. Errors: OUT_OF_MEMORY. */

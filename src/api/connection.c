@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/api_private.h"
+#include "wal/wal.h"
 
 const char *omen_version(void)
 {
@@ -36,16 +37,19 @@ omen_status api_open(const struct os *os, const char *path, const omen_options *
         memcpy(&known, options,
                options->struct_bytes < sizeof known ? options->struct_bytes : sizeof known);
     }
-    if (path != NULL && strcmp(path, ":memory:") != 0)
-        return error_set(error, OMEN_NOT_SUPPORTED,
-                         "databases in a directory are not supported yet: open \":memory:\"");
+    bool in_memory = path == NULL || strcmp(path, ":memory:") == 0;
     const struct database_options opened = {
+        .path = in_memory ? NULL : path,
+        .log_file_bytes = known.log_file_bytes,
         .memory_bytes_max = known.memory_bytes_max,
         .engine_memory_bytes_max = known.engine_memory_bytes_max,
         .engine_thread_count = known.engine_thread_count,
         .engine_path = known.engine_path,
         .file_access = known.file_access,
     };
+    if (known.log_file_bytes % 4096 != 0 ||
+        (known.log_file_bytes != 0 && known.log_file_bytes < WAL_FILE_BYTES_MIN))
+        return api_invalid(error, "log_file_bytes is a multiple of 4096, at least 16384");
     struct database *database;
     OMEN_TRY(database_open(os, &opened, &database, error));
     *out = (omen_database *)database;

@@ -1,10 +1,14 @@
 /* catalog.h - the tables of a database by name.
  *
- * Names are bytes and compare exactly: folding case is the SQL front's business. Every change
- * raises the version, by which plans notice that they are old.
+ * Names are bytes and compare exactly: folding case is the SQL front's business. A change is a
+ * commit like any other: it goes through the pipeline, with a record in the log where there is one,
+ * and a table has a begin and an end as rows have. Names are looked up at what is published, so a
+ * table is there when its creation is durable, and not before. Every change raises the version, by
+ * which plans notice that they are old.
  *
- * Concurrency: thread-safe; a readers-writer lock guards the list. Whoever finds a table gets a
- * reference of its own, so a drop takes the name away and nothing else.
+ * Concurrency: thread-safe. Changes are made under the writer lock; a readers-writer lock guards
+ * the list, taken inside it. Whoever finds a table gets a reference of its own, so a drop takes the
+ * name away and nothing else.
  */
 #ifndef OMEN_STORE_CATALOG_H
 #define OMEN_STORE_CATALOG_H
@@ -14,12 +18,21 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "table/redo.h"
 #include "table/table.h"
+#include "txn/txn.h"
 
 struct catalog;
 
-/* An empty catalog. Errors: OUT_OF_MEMORY. */
-OMEN_MUST_CHECK omen_status catalog_create(struct allocator *allocator, struct catalog **out);
+/* Sections of the catalog in the log. Numbers are part of the file format: only ever append. */
+enum catalog_redo_kind {
+    REDO_CREATE_TABLE = REDO_OTHER, /* the table's definition (definition.h) */
+    REDO_DROP_TABLE,                /* the table's id, 8 bytes */
+};
+
+/* An empty catalog; the manager outlives it. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status catalog_create(struct allocator *allocator, struct txn_manager *manager,
+                                           struct catalog **out);
 
 /* Releases every table. NULL does nothing. */
 void catalog_destroy(struct catalog *catalog);
@@ -28,22 +41,46 @@ void catalog_destroy(struct catalog *catalog);
 OMEN_MUST_CHECK omen_status catalog_find(struct catalog *catalog, const char *name, size_t length,
                                          struct table **out, omen_error *error);
 
-/* Lists the table under its name (retained). Errors: DUPLICATE_TABLE, OUT_OF_MEMORY. */
-OMEN_MUST_CHECK omen_status catalog_add(struct catalog *catalog, struct table *table,
-                                        omen_error *error);
+/* Makes an empty table (schema retained) and lists it. Takes the writer lock and waits until that
+ * is durable. Errors: DUPLICATE_TABLE, OUT_OF_MEMORY; those of the log, COMMIT_UNKNOWN among them.
+ */
+OMEN_MUST_CHECK omen_status catalog_add(struct catalog *catalog, const char *name,
+                                        struct schema *schema, omen_error *error);
 
 /* Takes all the names away, or none. With `missing_ok` names that are not there are passed over;
- * a name given twice counts once. Errors: UNDEFINED_TABLE. */
+ * a name given twice counts once. Otherwise as catalog_add. Errors: UNDEFINED_TABLE, OUT_OF_MEMORY;
+ * those of the log. */
 OMEN_MUST_CHECK omen_status catalog_remove(struct catalog *catalog, const char *const *names,
                                            size_t count, bool missing_ok, omen_error *error);
 
-/* Raised by every change. Acquire: a reader that sees a version sees the change it stands for. */
-uint64_t catalog_version(const struct catalog *catalog);
+/* Raised by every change that was published. Acquire: a reader that sees a version sees the change
+ * it stands for. */
+uint64_t catalog_version(struct catalog *catalog);
 
 /* All tables now, each with a reference, in an array from the allocator of `catalog`; give it
  * back by catalog_list_release. Errors: OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status catalog_list(struct catalog *catalog, struct table ***tables,
                                          size_t *count);
 void catalog_list_release(struct catalog *catalog, struct table **tables, size_t count);
+
+/* --- what is persistent. The caller is alone (opening), or holds the writer lock. --- */
+
+/* Above every table id that was given out. */
+uint64_t catalog_id_next(const struct catalog *catalog);
+void catalog_set_id_next(struct catalog *catalog, uint64_t id);
+
+/* Lists a table that the manifest names. It is not retained beyond the catalog's own reference.
+ * Errors: CORRUPTED where the name or the id is taken; OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status catalog_restore(struct catalog *catalog, struct table *table,
+                                            omen_error *error);
+
+/* The table of this id, borrowed, or NULL: `*known` says whether the id was ever given out, so that
+ * the table has been dropped. */
+struct table *catalog_find_id(struct catalog *catalog, uint64_t id, bool *known);
+
+/* Does again what a section of the log says (redo.h): of kind REDO_CREATE_TABLE or REDO_DROP_TABLE.
+ * Errors: CORRUPTED, OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status catalog_replay(struct catalog *catalog, uint8_t kind, const void *body,
+                                           size_t length, omen_error *error);
 
 #endif

@@ -31,7 +31,7 @@ static omen_status database_fill(struct database *database, const struct databas
         memcpy(database->engine_path, options->engine_path, database->engine_path_bytes);
     }
     OMEN_TRY(txn_manager_create(database->allocator, &database->manager));
-    return catalog_create(database->allocator, &database->catalog);
+    return catalog_create(database->allocator, database->manager, &database->catalog);
 }
 
 omen_status database_open(const struct os *os, const struct database_options *options,
@@ -51,9 +51,13 @@ omen_status database_open(const struct os *os, const struct database_options *op
     atomic_init(&database->references, 1);
     mutex_init(&database->engine_lock);
     omen_status status = database_fill(database, options);
+    if (status != OMEN_OK)
+        error_set_default(error, status);
+    else if (options->path != NULL)
+        status = storage_open(database, options, error);
     if (status != OMEN_OK) {
         database_free(database);
-        return error_set_default(error, status);
+        return status;
     }
     *out = database;
     return OMEN_OK;
@@ -80,23 +84,18 @@ omen_status database_close(struct database *database)
         return OMEN_OBJECT_IN_USE;
     if (database->engine_close != NULL)
         database->engine_close(database);
+    omen_status status = storage_close(database->storage, NULL);
     catalog_destroy(database->catalog);
     database->catalog = NULL;
     database_release(database);
-    return OMEN_OK;
+    return status;
 }
 
 omen_status database_create_table(struct database *database, const char *name,
                                   struct schema *schema, omen_error *error)
 {
-    struct table *table = NULL;
     OMEN_TRY(definition_check_name(name, error));
-    omen_status status = table_create(database->allocator, database->manager, name, schema, &table);
-    if (status != OMEN_OK)
-        return error_set_default(error, status);
-    status = catalog_add(database->catalog, table, error);
-    table_release(table);
-    return status;
+    return catalog_add(database->catalog, name, schema, error);
 }
 
 omen_status database_maintain(struct database *database, uint64_t rows_max, bool *more)

@@ -1,9 +1,11 @@
-/* database.h - one open database: memory, operating system, time, tables, and the engine's place.
+/* database.h - one open database: memory, operating system, time, tables, the persistent side, and
+ * the engine's place.
  *
  *   omen_database, connections, streams and rows  --- references --->  struct database
  *                                                                       |-- allocator (shared)
  *                                                                       |-- txn_manager
  *                                                                       |-- catalog --> tables
+ *                                                                       |-- storage (a directory)
  *                                                                       `-- engine (src/query)
  *
  * Whatever reaches the user and may outlive the close holds a reference, because registered
@@ -25,6 +27,7 @@
 #include "os/os.h"
 #include "os/thread.h"
 #include "store/catalog.h"
+#include "store/storage.h"
 #include "txn/txn.h"
 
 struct database_options {
@@ -33,6 +36,8 @@ struct database_options {
     uint32_t engine_thread_count;     /* 0 = one per core */
     const char *engine_path;          /* copied; NULL = the default place */
     bool file_access;
+    const char *path;        /* of a directory, for the call; NULL = a database in memory */
+    uint64_t log_file_bytes; /* 0 = the default (wal.h) */
 };
 
 struct database {
@@ -42,6 +47,7 @@ struct database {
     const struct os *os;
     struct txn_manager *manager;
     struct catalog *catalog;
+    struct storage *storage; /* NULL: in memory */
     uint64_t engine_memory_bytes_max;
     uint32_t engine_thread_count;
     bool file_access;
@@ -53,7 +59,8 @@ struct database {
     void (*engine_close)(struct database *database); /* set with it */
 };
 
-/* A database in memory with one reference. `os` outlives it. Errors: OUT_OF_MEMORY. */
+/* A database with one reference, in memory or in a directory. `os` outlives it. Errors:
+ * OUT_OF_MEMORY; for a directory those of storage_open. */
 OMEN_MUST_CHECK omen_status database_open(const struct os *os,
                                           const struct database_options *options,
                                           struct database **out, omen_error *error);
@@ -63,12 +70,13 @@ struct database *database_retain(struct database *database);
 /* The last release, from any thread, frees what is left. NULL does nothing. */
 void database_release(struct database *database);
 
-/* Stops the engine, forgets the tables and releases the opener's reference. OBJECT_IN_USE, and
- * nothing happens, while connections are open. */
+/* Stops the engine, ends the persistent side, forgets the tables and releases the opener's
+ * reference. OBJECT_IN_USE, and nothing happens, while connections are open. Otherwise it is
+ * closed, and everything acknowledged is durable, whatever is returned: those of storage_close. */
 OMEN_MUST_CHECK omen_status database_close(struct database *database);
 
-/* Creates an empty table and lists it. Errors: DUPLICATE_TABLE, NAME_TOO_LONG, INVALID_TABLE for
- * an empty name, INVALID_ENCODING, OUT_OF_MEMORY. */
+/* Creates an empty table and lists it. Errors: NAME_TOO_LONG, INVALID_TABLE for an empty name,
+ * INVALID_ENCODING; as catalog_add. */
 OMEN_MUST_CHECK omen_status database_create_table(struct database *database, const char *name,
                                                   struct schema *schema, omen_error *error);
 

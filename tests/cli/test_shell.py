@@ -50,14 +50,16 @@ class Arguments(unittest.TestCase):
 
     def test_directory_is_opened_or_refused(self):
         with tempfile.TemporaryDirectory() as folder:
+            database = os.path.join(folder, "my data")
+            self.assertEqual(run(database, "-c", USERS + ROWS).returncode, 0)
+            self.assertIn("Ada", run(database, "-c", "SELECT * FROM users WHERE id = 42").stdout)
+            self.assertEqual(os.stat(database).st_mode & 0o777, 0o700)
+            open(os.path.join(folder, "letter"), "w").close()
             done = run(folder, "-c", USERS)
-            if done.returncode == 0:
-                self.assertIn("users", run(folder, "-c", "SELECT * FROM users WHERE id = 1").stdout)
-            else:
-                self.assertEqual((done.returncode, done.stdout), (1, ""))
-                self.assertRegex(done.stderr, r"^ERROR: .*director.* \(0A000\)\n$")
-                self.assertEqual(os.listdir(folder), [])
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertRegex(done.stderr, r"^ERROR: .* is not a database: .* \(42809\)\n$")
         self.assertIn("-c", run("select 1").stderr)
+        self.assertFalse(os.path.exists("select 1"))
         self.assertIn("-f", run(__file__).stderr)
 
 

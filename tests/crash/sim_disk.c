@@ -3,6 +3,7 @@
  * Each call counts at its site, asks `enter` whether it is to fail, and changes what it changes,
  * all under the disk's lock.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -439,6 +440,11 @@ static void disk_random_bytes(const struct os *os, void *buffer, size_t length)
     mutex_unlock(&disk->lock);
 }
 
+static void disk_process_name(const struct os *os, char *buffer, size_t capacity)
+{
+    snprintf(buffer, capacity, "1 (simulated)");
+}
+
 static uint64_t disk_monotonic_ns(const struct os *os)
 {
     struct sim_disk *disk = disk_of(os);
@@ -498,6 +504,7 @@ static const struct os disk_os = {
     .directory_sync = disk_directory_sync,
     .directory_list = disk_directory_list,
     .random_bytes = disk_random_bytes,
+    .process_name = disk_process_name,
     .monotonic_ns = disk_monotonic_ns,
     .wall_clock_us = disk_wall_clock_us,
     .library_open = disk_library_open,

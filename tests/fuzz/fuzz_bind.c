@@ -50,20 +50,17 @@ static const struct column_definition two_keys[] = {
     COLUMN("s", TEXT, .length_max = 0),
 };
 
-static void add_table(struct txn_manager *manager, const char *name,
-                      const struct column_definition *columns, uint32_t count, uint32_t key_count)
+static void add_table(const char *name, const struct column_definition *columns, uint32_t count,
+                      uint32_t key_count)
 {
     static const uint32_t key[] = {0, 1};
     struct schema *schema = NULL;
-    struct table *table = NULL;
     omen_error error;
     if (schema_create(&catalog_allocator, columns, count, key, key_count, &schema, &error) !=
             OMEN_OK ||
-        table_create(&catalog_allocator, manager, name, schema, &table) != OMEN_OK ||
-        catalog_add(catalog, table, &error) != OMEN_OK)
+        catalog_add(catalog, name, schema, &error) != OMEN_OK)
         abort();
     schema_release(schema);
-    table_release(table);
 }
 
 /* Once a process; never taken down. */
@@ -72,10 +69,10 @@ static void make_catalog(void)
     static struct txn_manager *manager;
     allocator_init(&catalog_allocator, 0);
     if (txn_manager_create(&catalog_allocator, &manager) != OMEN_OK ||
-        catalog_create(&catalog_allocator, &catalog) != OMEN_OK)
+        catalog_create(&catalog_allocator, manager, &catalog) != OMEN_OK)
         abort();
-    add_table(manager, "t", every_type, sizeof every_type / sizeof *every_type, 1);
-    add_table(manager, "w", two_keys, sizeof two_keys / sizeof *two_keys, 2);
+    add_table("t", every_type, sizeof every_type / sizeof *every_type, 1);
+    add_table("w", two_keys, sizeof two_keys / sizeof *two_keys, 2);
 }
 
 /* --- one bound tree --- */

@@ -288,11 +288,19 @@ static void test_a_table_dropped_while_commits_are_in_flight(void **state)
     scene_open(&scene);
     start(&scene, 0, "INSERT INTO t VALUES (3, 0)");
     start(&scene, 1, "UPDATE t SET n = 1 WHERE id = 1");
-    expect(scene.reader, "DROP TABLE t", "");
-    expect(scene.reader, "CREATE TABLE t (id int PRIMARY KEY)", "");
+    start(&scene, 2, "DROP TABLE t");
+    start(&scene, 3, "CREATE TABLE t (id int PRIMARY KEY)");
+    start(&scene, 4, "CREATE TABLE u (id int PRIMARY KEY)");
+    /* Until that is durable there is the old table alone. */
+    expect(scene.reader, "SELECT n FROM t WHERE id = 1", "0\n");
+    expect(scene.reader, "SHOW TABLES", "t\n");
+    expect(scene.reader, "SELECT * FROM u WHERE id = 1", "ERROR 42P01");
     sync_all(&scene);
     finish(&scene, 0, "1 rows\n");
     finish(&scene, 1, "1 rows\n");
+    for (int i = 2; i < 5; i++)
+        finish(&scene, i, "");
+    expect(scene.reader, "SHOW TABLES", "t\nu\n");
     expect(scene.reader, "SELECT id FROM t WHERE id = 3", "");
     scene_close(&scene);
 }

@@ -215,7 +215,7 @@ static void test_misuse(void **state)
     const omen_status invalid = OMEN_INVALID_ARGUMENT;
     create(c, "CREATE TABLE t (id int PRIMARY KEY)");
     assert_int_equal(omen_open(NULL, NULL, NULL, &error), invalid);
-    assert_int_equal(omen_open("/some/where", NULL, &database, &error), OMEN_NOT_SUPPORTED);
+    assert_int_equal(omen_open("/some/where", NULL, &database, &error), OMEN_FILE_NOT_FOUND);
     assert_null(database);
     assert_int_equal(omen_open(NULL, &options, &database, &error), invalid);
     assert_int_equal(omen_connect(NULL, &connection, &error), invalid);

@@ -39,18 +39,15 @@ static int set_up(void **state)
     };
     static const uint32_t key[] = {0};
     struct schema *schema = NULL;
-    struct table *table = NULL;
     (void)state;
     allocator_init(&shared, 0);
     if (txn_manager_create(&shared, &manager) != OMEN_OK ||
-        catalog_create(&shared, &catalog) != OMEN_OK ||
+        catalog_create(&shared, manager, &catalog) != OMEN_OK ||
         schema_create(&shared, columns, sizeof columns / sizeof *columns, key, 1, &schema, NULL) !=
             OMEN_OK ||
-        table_create(&shared, manager, "t", schema, &table) != OMEN_OK ||
-        catalog_add(catalog, table, NULL) != OMEN_OK)
+        catalog_add(catalog, "t", schema, NULL) != OMEN_OK)
         return 1;
     schema_release(schema);
-    table_release(table);
     return 0;
 }
 

@@ -45,14 +45,11 @@ static void add_table(const char *name, const struct column_definition *columns,
 {
     static const uint32_t key[] = {0};
     struct schema *schema = NULL;
-    struct table *table = NULL;
     omen_error error;
     if (schema_create(&allocator, columns, count, key, 1, &schema, &error) != OMEN_OK ||
-        table_create(&allocator, manager, name, schema, &table) != OMEN_OK ||
-        catalog_add(catalog, table, &error) != OMEN_OK)
+        catalog_add(catalog, name, schema, &error) != OMEN_OK)
         abort();
     schema_release(schema);
-    table_release(table);
 }
 
 static int set_up(void **state)
@@ -60,7 +57,7 @@ static int set_up(void **state)
     (void)state;
     allocator_init(&allocator, 0);
     if (txn_manager_create(&allocator, &manager) != OMEN_OK ||
-        catalog_create(&allocator, &catalog) != OMEN_OK)
+        catalog_create(&allocator, manager, &catalog) != OMEN_OK)
         return 1;
     add_table("t", t_columns, sizeof t_columns / sizeof *t_columns);
     add_table("u", u_columns, sizeof u_columns / sizeof *u_columns);
