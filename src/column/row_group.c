@@ -353,9 +353,7 @@ void row_group_read(const struct row_group *group, uint32_t slot, uint32_t colum
     column_read(&group->columns[column_index], slot, out);
 }
 
-/* Out of line, so that the common path needs no stack. False where a text is borrowed. */
-static __attribute__((noinline)) bool copy_other(const struct column *column, uint32_t slot,
-                                                 uint8_t *room, omen_value *out)
+static bool copy_value(const struct column *column, uint32_t slot, uint8_t *room, omen_value *out)
 {
     column_read(column, slot, out);
     if (column->windows == NULL || out->is_null)
@@ -363,43 +361,49 @@ static __attribute__((noinline)) bool copy_other(const struct column *column, ui
     size_t length = out->as.bytes.length;
     if (length > ROW_COPY_TEXT_BYTES)
         return false;
-    memcpy(room, out->as.bytes.data, length);
+    if (length > 0)
+        memcpy(room, out->as.bytes.data, length);
     out->as.bytes.data = room;
     return true;
 }
 
-/* A short text that is no NULL; false where it is a longer one. */
-static inline bool copy_short_text(const struct column *column, uint32_t slot, uint8_t *room,
-                                   omen_value *out)
+/* The columns from number `at` on, of every form. Out of line, so that the common way needs no
+ * stack frame. */
+static __attribute__((noinline)) void copy_others(struct row_group *group, uint32_t slot,
+                                                  uint32_t at, struct row_copy *copy)
 {
-    const struct view *view = (const struct view *)column->values + slot;
-    if (__builtin_expect(view->length > VIEW_INLINE_BYTES, 0))
-        return false;
-    memcpy(room, view, sizeof *view);
-    out->is_null = false;
-    out->as.bytes.data = room + offsetof(struct view, as);
-    out->as.bytes.length = view->length;
-    return true;
+    bool whole = true;
+    for (; at < copy->column_count; at++)
+        whole &= copy_value(&group->columns[copy->columns[at]], slot, copy->texts[at],
+                            &copy->values[at]);
+    if (!whole)
+        copy->pinned = row_group_retain(group);
 }
 
-/* Few instructions: docs/decisions/0011. The two most frequent forms are spelt out. */
+/* Few instructions: docs/decisions/0011. The two most frequent forms, numbers of 8 bytes and short
+ * texts without a NULL in the group, are read here up to the first value of another. */
 static inline void copy_columns(struct row_group *group, uint32_t slot, struct row_copy *copy)
 {
-    const uint32_t *columns = copy->columns, *end = columns + copy->column_count;
+    const uint32_t *columns = copy->columns;
+    uint32_t count = copy->column_count;
     omen_value *out = copy->values;
     uint8_t(*room)[ROW_COPY_TEXT_BYTES] = copy->texts;
-    bool whole = true;
-    for (; columns < end; columns++, out++, room++) {
-        const struct column *column = &group->columns[*columns];
+    for (uint32_t at = 0; at < count; at++, out++, room++) {
+        const struct column *column = &group->columns[columns[at]];
         if (column->cell == CELL_8) {
-            out->is_null = false;
             out->as.i64 = ((const int64_t *)column->values)[slot];
-        } else if (column->cell != CELL_VIEW || !copy_short_text(column, slot, *room, out)) {
-            whole &= copy_other(column, slot, *room, out);
+        } else {
+            const struct view *view = (const struct view *)column->values + slot;
+            if (column->cell != CELL_VIEW || view->length > VIEW_INLINE_BYTES) {
+                copy_others(group, slot, at, copy);
+                return;
+            }
+            memcpy(*room, view, sizeof *view);
+            out->as.bytes.data = *room + offsetof(struct view, as);
+            out->as.bytes.length = view->length;
         }
+        out->is_null = false;
     }
-    if (__builtin_expect(!whole, 0))
-        copy->pinned = row_group_retain(group);
 }
 
 void row_group_copy(struct row_group *group, uint32_t slot, struct row_copy *copy)

@@ -237,8 +237,13 @@ static omen_status parse_and_plan(struct plan *plan, const char *sql, size_t len
     else
         OMEN_TRY(plan_node(plan, node, error));
     plan->uses_now = plan->binder.uses_now;
-    if (plan->kind == PLAN_QUERY && !plan->explain)
-        return point_query_create(&plan->rows, &plan->point, error);
+    if (plan->kind != PLAN_QUERY || plan->explain)
+        return OMEN_OK;
+    OMEN_TRY(point_query_create(&plan->rows, &plan->point, error));
+    if (plan->point != NULL) {
+        plan->point->catalog_version = catalog_version_place(plan->session->database->catalog);
+        plan->point->catalog_version_planned = plan->catalog_version;
+    }
     return OMEN_OK;
 }
 

@@ -38,7 +38,6 @@ omen_status point_query_create(const struct query_plan *plan, struct point_query
     *point = (struct point_query){
         .table = plan->lookup->table,
         .key_type = plan->lookup->conjuncts[0].type.id,
-        .route = route_name(ROUTE_BY_INDEX),
         .row = {.columns = plan->columns, .column_count = count, .values = values, .texts = texts},
     };
     *out = point;

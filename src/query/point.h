@@ -15,8 +15,9 @@
 struct point_query {
     struct table *table; /* borrowed from the plan */
     omen_type_id key_type;
-    const char *route;   /* its name */
-    struct row_copy row; /* of the last run; memory is the plan's */
+    const atomic_uint_fast64_t *catalog_version; /* the catalog's */
+    uint64_t catalog_version_planned;            /* what the plan was made for */
+    struct row_copy row;                         /* of the last run; memory is the plan's */
 };
 
 /* `*out` is NULL where the query has another shape. All in the plan's arena. Errors:

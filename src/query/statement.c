@@ -15,7 +15,7 @@ enum { PLANS_KEPT = 2 }; /* for different types of parameters */
 
 enum result_kind {
     RESULT_NONE,
-    RESULT_POINT,  /* `point`, copied from the table */
+    RESULT_POINT,  /* `head`, copied from the table by `point` */
     RESULT_ROW,    /* pinned: `rows.row`, plain columns of it */
     RESULT_VALUES, /* that the core has computed: `rows.values` */
     RESULT_ROWS,   /* of the engine: `decoder` */
@@ -85,7 +85,7 @@ static void forget_result(struct statement *statement)
     if (statement->point != NULL)
         point_query_release(statement->point);
     statement->point = NULL;
-    statement->head.current_count = 0;
+    statement->head = (struct statement_head){0};
     query_rows_release(&statement->rows);
     decoder_destroy(statement->decoder);
     statement->decoder = NULL;
@@ -448,31 +448,40 @@ omen_status statement_stream(struct statement *statement, const omen_value *para
 
 /* Whether the statement is a point query for which this parameter needs no fitting, and nothing has
  * come between: if not, the general way finds out what. */
-static bool runs_as_point(const struct statement *statement, const omen_value *parameters,
-                          size_t count)
+static inline bool runs_as_point(const struct point_query *point, const struct session *session,
+                                 const omen_value *parameters, size_t count)
 {
-    const struct plan *plan = statement->plans[0];
-    const struct session *session = statement->session;
-    return plan->point != NULL && count == 1 && parameters[0].type.id == plan->point->key_type &&
-           plan_is_current(statement, plan) && session->settings.route != ROUTE_ENGINE &&
+    return point != NULL && count == 1 && parameters[0].type.id == point->key_type &&
+           atomic_load_explicit(point->catalog_version, memory_order_acquire) ==
+               point->catalog_version_planned &&
+           session->settings.route != ROUTE_ENGINE &&
            !atomic_load_explicit(&session->closed, memory_order_relaxed);
 }
 
-static omen_status run_point(struct statement *statement, const omen_value *key, omen_error *error)
+static void start_point(struct statement *statement, struct point_query *point)
 {
-    struct session *session = statement->session;
-    struct point_query *point = statement->plans[0]->point;
-    if (statement->point != NULL)
-        point_query_release(statement->point);
-    else
-        forget_result(statement);
-    session_begin(session);
+    forget_result(statement);
     statement->result = RESULT_POINT;
     statement->point = point;
-    statement->on_row = false;
+    statement->head.values = point->row.values;
+    statement->route = route_name(ROUTE_BY_INDEX);
+}
+
+static inline omen_status run_point(struct statement *statement, struct point_query *point,
+                                    const omen_value *key, omen_error *error)
+{
+    bool found;
+    if (__builtin_expect(statement->point != point, 0))
+        start_point(statement, point);
+    else
+        point_query_release(point);
+    session_begin(statement->session);
     statement->head.current_count = 0;
-    statement->route = point->route;
-    return point_query_run(point, session, key, &statement->row_pending, error);
+    statement->head.pending_count = 0;
+    omen_status status = point_query_run(point, statement->session, key, &found, error);
+    if (found)
+        statement->head.pending_count = point->row.column_count;
+    return status;
 }
 
 /* The general way. Out of line, so that the short one needs no stack frame. */
@@ -511,24 +520,17 @@ static __attribute__((noinline)) omen_status run_plan(struct statement *statemen
 omen_status statement_run(struct statement *statement, const omen_value *parameters, size_t count,
                           omen_error *error)
 {
-    return runs_as_point(statement, parameters, count)
-               ? run_point(statement, parameters, error)
+    struct point_query *point = statement->plans[0]->point;
+    return runs_as_point(point, statement->session, parameters, count)
+               ? run_point(statement, point, parameters, error)
                : run_plan(statement, parameters, count, error);
 }
 
-omen_status statement_step(struct statement *statement, omen_error *error)
+omen_status statement_step_elsewhere(struct statement *statement, omen_error *error)
 {
     statement->on_row = false;
     statement->head.current_count = 0;
     switch (statement->result) {
-    case RESULT_POINT:
-        if (!statement->row_pending)
-            return OMEN_END_OF_DATA;
-        statement->row_pending = false;
-        statement->on_row = true;
-        statement->head.current = statement->point->row.values;
-        statement->head.current_count = statement->point->row.column_count;
-        return OMEN_OK;
     case RESULT_ROW:
         if (!statement->row_pending)
             return OMEN_END_OF_DATA;

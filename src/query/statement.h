@@ -11,11 +11,12 @@
 
 struct statement;
 
-/* What every statement begins with: the row stepped to, where its values are all there. Read by
- * statement_value alone. */
+/* What every statement begins with: a row whose values are all there. For the inline functions
+ * below alone. */
 struct statement_head {
-    const omen_value *current;
-    size_t current_count; /* 0: the row is elsewhere, or none */
+    const omen_value *values;
+    size_t current_count; /* of the row stepped to; 0: it is elsewhere, or none */
+    size_t pending_count; /* of the row to step to next; likewise */
 };
 
 /* Parses, binds and keeps a statement (the text is copied, the session retained). Errors: those
@@ -35,8 +36,20 @@ OMEN_MUST_CHECK omen_status statement_stream(struct statement *statement,
                                              const omen_value *parameters, size_t count,
                                              struct ArrowArrayStream *out, omen_error *error);
 
+OMEN_MUST_CHECK omen_status statement_step_elsewhere(struct statement *statement,
+                                                     omen_error *error);
+
 /* The next row; END_OF_DATA after the last. */
-OMEN_MUST_CHECK omen_status statement_step(struct statement *statement, omen_error *error);
+OMEN_MUST_CHECK static inline omen_status statement_step(struct statement *statement,
+                                                         omen_error *error)
+{
+    struct statement_head *head = (struct statement_head *)(void *)statement;
+    if (head->pending_count == 0)
+        return statement_step_elsewhere(statement, error);
+    head->current_count = head->pending_count;
+    head->pending_count = 0;
+    return OMEN_OK;
+}
 
 /* Facts: see the functions of the same names in omendb.h. */
 uint32_t statement_parameter_count(const struct statement *statement);
@@ -50,7 +63,7 @@ static inline omen_value statement_value(const struct statement *statement, size
 {
     const struct statement_head *head = (const struct statement_head *)(const void *)statement;
     if (__builtin_expect(column < head->current_count, 1))
-        return head->current[column];
+        return head->values[column];
     return statement_value_elsewhere(statement, column);
 }
 

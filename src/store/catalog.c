@@ -15,7 +15,6 @@
  */
 #include "store/catalog.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -132,6 +131,11 @@ omen_status catalog_find(struct catalog *catalog, const char *name, size_t lengt
         *out = table_retain(entry->table);
     rwlock_read_unlock(&catalog->lock);
     return *out != NULL ? OMEN_OK : undefined_table(name, length, error);
+}
+
+const atomic_uint_fast64_t *catalog_version_place(const struct catalog *catalog)
+{
+    return &catalog->version;
 }
 
 omen_status catalog_list(struct catalog *catalog, struct table ***tables, size_t *count)

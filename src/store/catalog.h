@@ -13,6 +13,7 @@
 #ifndef OMEN_STORE_CATALOG_H
 #define OMEN_STORE_CATALOG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -56,6 +57,9 @@ OMEN_MUST_CHECK omen_status catalog_remove(struct catalog *catalog, const char *
 /* Raised by every change that was published. Acquire: a reader that sees a version sees the change
  * it stands for. */
 uint64_t catalog_version(struct catalog *catalog);
+
+/* Where the version stands, for who asks each time a statement runs: acquire, as above. */
+const atomic_uint_fast64_t *catalog_version_place(const struct catalog *catalog);
 
 /* All tables now, each with a reference, in an array from the allocator of `catalog`; give it
  * back by catalog_list_release. Errors: OUT_OF_MEMORY. */

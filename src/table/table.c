@@ -29,6 +29,7 @@ omen_status table_create(struct allocator *allocator, struct txn_manager *manage
     }
     table->allocator = allocator;
     table->manager = manager;
+    table->published = txn_published_place(manager);
     table->identity = atomic_fetch_add_explicit(&identity_last, 1, memory_order_relaxed) + 1;
     table->schema = schema_retain(schema);
     atomic_init(&table->references, 1);
@@ -173,7 +174,7 @@ omen_status table_get(struct table *table, const struct read_view *view, const o
 static inline enum row_newest copy_newest(const struct table *table, uint64_t key_word,
                                           struct row_copy *copy)
 {
-    uint64_t snapshot = txn_published(table->manager);
+    uint64_t snapshot = atomic_load_explicit(table->published, memory_order_acquire);
     uint64_t row_id = index_lookup(table->index, index_key_word(key_word));
     if (row_id == ROW_ID_NONE)
         return ROW_NEWEST_ENDED;
@@ -185,7 +186,8 @@ static inline enum row_newest copy_newest(const struct table *table, uint64_t ke
 
 /* The same where a commit is just under way, an older version is the one to read, or columns have
  * to be loaded. */
-static omen_status copy_registered(struct table *table, uint64_t key_word, struct row_copy *copy)
+static __attribute__((noinline)) omen_status copy_registered(struct table *table, uint64_t key_word,
+                                                             struct row_copy *copy)
 {
     struct snapshot snapshot;
     struct row_ref row;
@@ -202,6 +204,23 @@ static omen_status copy_registered(struct table *table, uint64_t key_word, struc
     return status;
 }
 
+/* Where the lock is not biased, or the reader has no slot. Out of line, as the common way is short.
+ */
+static __attribute__((noinline)) enum row_newest copy_locked(struct table *table, uint64_t key_word,
+                                                             struct row_copy *copy)
+{
+    atomic_fetch_add_explicit(&table->point_reads, 1, memory_order_relaxed);
+    biased_lock_read_lock(&table->lock);
+    enum row_newest newest = copy_newest(table, key_word, copy);
+    biased_lock_read_unlock(&table->lock);
+    return newest;
+}
+
+static __attribute__((noinline)) void count_sampled_reads(struct table *table)
+{
+    atomic_fetch_add_explicit(&table->point_reads, POINT_READS_SAMPLED, memory_order_relaxed);
+}
+
 omen_status table_read(struct table *table, struct reader_slot *slot, uint64_t key_word,
                        struct row_copy *copy)
 {
@@ -210,14 +229,10 @@ omen_status table_read(struct table *table, struct reader_slot *slot, uint64_t k
     if (__builtin_expect(biased_lock_enter(&table->lock, slot), 1)) {
         newest = copy_newest(table, key_word, copy);
         biased_lock_leave(slot);
-        if (slot->entries % POINT_READS_SAMPLED == 0)
-            atomic_fetch_add_explicit(&table->point_reads, POINT_READS_SAMPLED,
-                                      memory_order_relaxed);
+        if (__builtin_expect(slot->entries % POINT_READS_SAMPLED == 0, 0))
+            count_sampled_reads(table);
     } else {
-        atomic_fetch_add_explicit(&table->point_reads, 1, memory_order_relaxed);
-        biased_lock_read_lock(&table->lock);
-        newest = copy_newest(table, key_word, copy);
-        biased_lock_read_unlock(&table->lock);
+        newest = copy_locked(table, key_word, copy);
     }
     if (__builtin_expect(newest == ROW_NEWEST_LATER || newest == ROW_NEWEST_ABSENT, 0))
         return copy_registered(table, key_word, copy);

@@ -102,6 +102,7 @@ void deleted_keys_destroy(struct deleted_keys *queue, struct allocator *allocato
 struct table {
     struct allocator *allocator;
     struct txn_manager *manager;
+    const _Atomic uint64_t *published; /* the manager's */
     struct schema *schema;
     uint64_t identity;
     uint64_t id; /* persistent */

@@ -159,6 +159,11 @@ uint64_t txn_published(const struct txn_manager *manager)
     return atomic_load(&manager->published);
 }
 
+const _Atomic uint64_t *txn_published_place(const struct txn_manager *manager)
+{
+    return &manager->published;
+}
+
 /* The oldest registered snapshot in [begin, end), or `end`. */
 static uint64_t oldest_between(const struct txn_manager *manager, uint64_t begin, uint64_t end)
 {

@@ -26,6 +26,7 @@
 #ifndef OMEN_TXN_TXN_H
 #define OMEN_TXN_TXN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -61,6 +62,10 @@ OMEN_MUST_CHECK omen_status snapshot_share(struct txn_manager *manager, const st
 void snapshot_release(struct snapshot *snapshot);
 
 uint64_t txn_published(const struct txn_manager *manager);
+
+/* Where txn_published reads, for who asks at each point read. Acquire: who sees a timestamp sees
+ * all that its commit stamped. */
+const _Atomic uint64_t *txn_published_place(const struct txn_manager *manager);
 uint64_t txn_watermark(const struct txn_manager *manager);
 uint32_t txn_snapshot_count(const struct txn_manager *manager); /* registered now */
 

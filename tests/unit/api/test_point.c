@@ -347,6 +347,49 @@ static void expect_run(omen_statement *statement, omen_value parameter, const ch
         fail_msg("gave %s (%s), expected %s", got, last_error()->message, expected);
 }
 
+/* A row stays what it was until the next run, whatever becomes of it: a short text, one just too
+ * long to be copied, and NULL. */
+static void test_prepared_row_is_kept(void **state)
+{
+    struct fixture fixture = fixture_open_without_engine();
+    omen_connection *c = fixture.connection;
+    omen_statement *statement;
+    omen_value key = value_smallint(1);
+    static const size_t lengths[] = {0, 12, 13, 64, 65, 5000};
+    expect(c, "CREATE TABLE kept (id smallint PRIMARY KEY, a text, n numeric(9, 2), b text)", "");
+    assert_int_equal(omen_prepare(c, "SELECT b, n, a, id, b FROM kept WHERE id = $1", SIZE_MAX,
+                                  &statement, NULL), OMEN_OK);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        char text[5001] = "", sql[6000];
+        bool more = true;
+        memset(text, 'a' + (int)i, lengths[i]);
+        snprintf(sql, sizeof sql, "INSERT INTO kept VALUES (1, NULL, -2.5, '%s')", text);
+        expect(c, sql, "1 rows\n");
+        assert_int_equal(omen_execute(statement, &key, 1, NULL), OMEN_OK);
+        assert_true(omen_statement_value(statement, 0).is_null); /* not stepped to */
+        assert_int_equal(omen_step(statement, NULL), OMEN_OK);
+        expect(c, "DELETE FROM kept WHERE id = 1", "1 rows\n");
+        while (more)
+            assert_int_equal(omen_maintain(fixture.database, 0, &more, NULL), OMEN_OK);
+        for (size_t column = 0; column < 5; column += 4) {
+            omen_value value = omen_statement_value(statement, column);
+            assert_false(value.is_null);
+            assert_int_equal(value.as.bytes.length, lengths[i]);
+            assert_memory_equal(value.as.bytes.data, text, lengths[i]);
+        }
+        assert_int_equal(omen_statement_value(statement, 1).as.decimal.low, (uint64_t)-250);
+        assert_true(omen_statement_value(statement, 2).is_null);
+        assert_int_equal(omen_statement_value(statement, 3).as.i16, 1);
+        assert_true(omen_statement_value(statement, 5).is_null);
+        assert_int_equal(omen_step(statement, NULL), OMEN_END_OF_DATA);
+        assert_true(omen_statement_value(statement, 3).is_null);
+        assert_int_equal(omen_step(statement, NULL), OMEN_END_OF_DATA);
+        assert_string_equal(run_prepared(statement, &key, 1), "");
+    }
+    omen_statement_release(statement);
+    fixture_close(&fixture);
+}
+
 /* The same by text, prepared, and after many executions; parameters of every type. */
 static void test_prepared(void **state)
 {
@@ -515,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_other_keys),
         cmocka_unit_test(test_composite_key),
         cmocka_unit_test(test_prepared),
+        cmocka_unit_test(test_prepared_row_is_kept),
         cmocka_unit_test(test_prepared_allocates_nothing),
         cmocka_unit_test(test_query_stream),
         cmocka_unit_test(test_explain),
