@@ -132,3 +132,11 @@ void fake_log_await(struct fake_log *log, unsigned count)
         condition_wait(&log->changed, &log->lock);
     mutex_unlock(&log->lock);
 }
+
+void fake_log_await_syncs(struct fake_log *log, unsigned count)
+{
+    mutex_lock(&log->lock);
+    while (log->syncs < count)
+        condition_wait(&log->changed, &log->lock);
+    mutex_unlock(&log->lock);
+}

@@ -37,4 +37,7 @@ void fake_log_fail(struct fake_log *log);
 /* Returns once `count` threads wait in sync. */
 void fake_log_await(struct fake_log *log, unsigned count);
 
+/* Returns once sync has been called `count` times in all. */
+void fake_log_await_syncs(struct fake_log *log, unsigned count);
+
 #endif
