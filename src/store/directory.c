@@ -23,6 +23,7 @@
 
 #define LOCK_NAME     "lock"
 #define CREATING_NAME "creating"
+#define MARK_NEW_NAME "creating.new"
 
 enum { HOLDER_BYTES = 160 };
 
@@ -43,8 +44,8 @@ static omen_status note_name(void *context, const char *name)
         contents->manifest = true;
     else if (strcmp(name, DIRECTORY_LOG) == 0 || strcmp(name, DIRECTORY_DATA) == 0)
         contents->folders = true;
-    else if (strcmp(name, MANIFEST_NEW_NAME) != 0 && strcmp(name, DIRECTORY_RESERVE) != 0 &&
-             strcmp(name, "lost+found") != 0)
+    else if (strcmp(name, MANIFEST_NEW_NAME) != 0 && strcmp(name, MARK_NEW_NAME) != 0 &&
+             strcmp(name, DIRECTORY_RESERVE) != 0 && strcmp(name, "lost+found") != 0)
         contents->foreign = true;
     return OMEN_OK;
 }
@@ -215,17 +216,23 @@ static bool keep_nothing(void *context, const char *name)
     return false;
 }
 
+/* The mark is made anew where it is there: it may be a name that the disk lacks, after a sync that
+ * failed, and another sync would not bring it. */
 static omen_status make_mark(const struct directory *directory, omen_error *error)
 {
-    char path[STORE_PATH_BYTES];
+    char path[STORE_PATH_BYTES], path_new[STORE_PATH_BYTES];
     int64_t file;
     const struct os *os = directory->os;
     OMEN_TRY(path_join(path, directory->path, CREATING_NAME, error));
+    OMEN_TRY(path_join(path_new, directory->path, MARK_NEW_NAME, error));
     omen_error reason;
-    omen_status status = os->file_open(os, path, OS_OPEN_CREATE_NEW, &file, &reason);
-    if (status == OMEN_OK)
+    (void)os->file_remove(os, path_new, NULL);
+    omen_status status = os->file_open(os, path_new, OS_OPEN_CREATE_NEW, &file, &reason);
+    if (status == OMEN_OK) {
         os->file_close(os, file);
-    else if (status != OMEN_OBJECT_IN_USE)
+        status = os->file_rename(os, path_new, path, &reason);
+    }
+    if (status != OMEN_OK)
         return error_set(error, status, "%s", reason.message);
     return os->directory_sync(os, directory->path, error);
 }

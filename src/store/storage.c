@@ -68,6 +68,18 @@ static omen_status restore_table(struct storage *storage, const struct manifest_
     return status;
 }
 
+/* Writes the manifest that was read once more. Its name may be one that the disk lacks, where the
+ * process before was killed between renaming and syncing, or that sync failed; and what follows
+ * takes away files that only the manifest before it names. */
+static omen_status renew_manifest(struct storage *storage, struct manifest *manifest,
+                                  omen_error *error)
+{
+    enum manifest_state state;
+    manifest->generation++;
+    return manifest_write(storage->os, storage->directory.path, storage->allocator, manifest,
+                          &state, error);
+}
+
 static omen_status read_database(struct storage *storage, omen_error *error)
 {
     struct manifest manifest;
@@ -78,8 +90,11 @@ static omen_status read_database(struct storage *storage, omen_error *error)
     if (status == OMEN_OK) {
         catalog_set_id_next(storage->database->catalog, manifest.table_id_next);
         memcpy(storage->database_id, manifest.database_id, sizeof storage->database_id);
-        storage->generation = manifest.generation;
         storage->start_lsn = manifest.start_lsn;
+        status = renew_manifest(storage, &manifest, error);
+    }
+    if (status == OMEN_OK) {
+        storage->generation = manifest.generation;
         status = recovery_run(storage, &manifest, error);
     }
     if (status == OMEN_OK)
