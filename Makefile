@@ -7,7 +7,9 @@
 #   make test [T=wal] all that CI runs, or one suite
 #   make asan|ubsan|tsan [T=..]      the core's tests under a sanitizer
 #   make fuzz T=csv SECONDS=60       feed random bytes to one decoder
-#   make crash [SEED=n] [SECONDS=n]  power cuts and failing disks, simulated
+#   make crash [SEED=n] [SECONDS=n] [T=wal]  power cuts and failing disks, simulated (T=wal: the log)
+#   make crash-flips [SEED=n] [DAMAGES=n]    damaged files; the default is a million
+#   make crash-planted [T=name]      shows that planted bugs are found
 #   make differential SECONDS=600 [SEED=N]  random statements, compared with PostgreSQL 15
 #   make slt PATHS=folder            sqllogictest files over each route
 #   make figures [T=index.lookup] [ROWS=N]   figures beside their peers
@@ -22,7 +24,7 @@ BUILD ?= build
 SECONDS ?= 60
 MESON_TEST = meson test --no-rebuild --print-errorlogs $(if $(T),--suite $(T))
 
-.PHONY: all core engine setup demo check test asan ubsan tsan fuzz crash differential slt figures bench lint clean
+.PHONY: all core engine setup demo check test asan ubsan tsan fuzz crash crash-flips crash-planted differential slt figures bench lint clean
 .DEFAULT_GOAL := all
 
 all: core engine
@@ -44,7 +46,7 @@ demo:
 	@tools/demo $(BUILD)
 
 check: core
-	@cd $(BUILD) && OMENDB_ENGINE=$(CURDIR)/$(BUILD)/libomendb_engine.so $(MESON_TEST) $(if $(T),,--no-suite engine)
+	@cd $(BUILD) && OMENDB_ENGINE=$(CURDIR)/$(BUILD)/libomendb_engine.so $(MESON_TEST) $(if $(T),,--no-suite engine --no-suite crash-long)
 
 test:
 	@tools/run-tests $(BUILD) $(T)
@@ -58,7 +60,13 @@ fuzz:
 	@tools/run-fuzzer "$(T)" "$(SECONDS)"
 
 crash: core
-	@$(BUILD)/tests/crash/crash_wal --seconds "$(SECONDS)" $(if $(SEED),--seed "$(SEED)")
+	@$(BUILD)/tests/crash/crash$(if $(filter wal,$(T)),_wal) --seconds "$(SECONDS)" $(if $(SEED),--seed "$(SEED)")
+
+crash-flips: core
+	@$(BUILD)/tests/crash/crash_flips --seconds 86400 --damages "$(or $(DAMAGES),1000000)" $(if $(SEED),--seed "$(SEED)")
+
+crash-planted: core
+	@tools/python tests/crash/run_planted.py $(BUILD) $(T)
 
 differential: all
 	@tools/setup oracle

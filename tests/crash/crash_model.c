@@ -7,7 +7,7 @@
 #include "base/checksum.h"
 #include "crash/crash_model.h"
 
-enum { TEXT_BYTES = 160, COLUMNS_MAX = 6, VALUE_COLUMNS = 4 };
+enum { TEXT_BYTES = 1600, COLUMNS_MAX = 6, VALUE_COLUMNS = 4 };
 
 static const char *const table_names[MODEL_TABLES] = {"numbers", "names", "pairs", "events"};
 
@@ -52,8 +52,9 @@ static void key_values(int table, uint32_t key, omen_value *values, char text[st
     static const char padding[] = "a key that is longer than what fits into a view";
     switch (table) {
     case 0:
-        values[0] = number_value(OMEN_TYPE_BIGINT, key < 24 ? (int64_t)key
-                                                            : ((int64_t)key - 30) << 50);
+        values[0] = number_value(OMEN_TYPE_BIGINT, (int64_t)key * (key < 24   ? 1
+                                                                   : key < 36 ? -(INT64_C(1) << 50)
+                                                                              : INT64_C(1) << 50));
         break;
     case 1:
         snprintf(text, TEXT_BYTES, key % 3 == 0 ? "n%" PRIu32 : "n%" PRIu32 "%s", key, padding);
@@ -72,7 +73,7 @@ static void key_values(int table, uint32_t key, omen_value *values, char text[st
 /* The columns behind the key. */
 static void version_values(uint64_t version, omen_value *values, char text[static TEXT_BYTES])
 {
-    size_t length = version % 11 == 0 ? 120 : version % 29;
+    size_t length = version % 11 == 0 ? 1500 : version % 29;
     for (size_t i = 0; i < length; i++)
         text[i] = (char)('a' + (version / 7 + i * i) % 26);
     text[length] = '\0';
@@ -193,6 +194,7 @@ void model_acknowledge(struct model *model)
         state_apply(&model->base, &model->pending[i]);
     }
     model->pending_count = 0;
+    model->unsure = false;
     model->changes++;
 }
 
@@ -213,6 +215,7 @@ static omen_status end_commit(struct model *model, omen_status status, bool dura
         model_acknowledge(model);
     else if (status != OMEN_OK && status != OMEN_COMMIT_UNKNOWN)
         model->pending_count--;
+    model->unsure = model->unsure || status == OMEN_COMMIT_UNKNOWN;
     model->changes++;
     return status;
 }
@@ -391,51 +394,121 @@ static bool take_batch(const struct ArrowArray *batch, int table, struct model_s
     return true;
 }
 
-static bool scan_table(omen_connection *connection, int table, const omen_snapshot *snapshot,
-                       struct model_state *found, char *text, size_t text_bytes)
+static enum model_verdict scan_table(omen_connection *connection, int table,
+                                   const omen_snapshot *snapshot, struct model_state *found,
+                                   char *text, size_t text_bytes)
 {
     omen_error error;
     struct ArrowArrayStream rows;
     omen_scan_options options = {.struct_bytes = sizeof options, .snapshot = snapshot};
     omen_status status = omen_scan(connection, table_names[table], &options, &rows, &error);
     if (status == OMEN_UNDEFINED_TABLE)
-        return true;
+        return MODEL_SAME;
     if (status != OMEN_OK) {
         snprintf(text, text_bytes, "%s: %s", table_names[table], error.message);
-        return false;
+        return MODEL_UNREADABLE;
     }
     state_define(found, table, true);
     struct ArrowArray batch;
-    bool right = true;
-    for (;;) {
+    enum model_verdict result = MODEL_SAME;
+    while (result == MODEL_SAME) {
         if (rows.get_next(&rows, &batch) != 0) {
             snprintf(text, text_bytes, "%s: %s", table_names[table], rows.get_last_error(&rows));
-            right = false;
+            result = MODEL_UNREADABLE;
             break;
         }
         if (batch.release == NULL)
             break;
-        right = right && take_batch(&batch, table, found, text, text_bytes);
+        if (!take_batch(&batch, table, found, text, text_bytes))
+            result = MODEL_HALF;
         batch.release(&batch);
     }
     rows.release(&rows);
-    return right;
+    return result;
 }
 
-bool model_scan(omen_connection *connection, const omen_snapshot *snapshot, uint64_t *hash,
-                struct model_state *found, char *text, size_t text_bytes)
+enum model_verdict model_scan(omen_connection *connection, const omen_snapshot *snapshot,
+                              struct model_state *found, char *text, size_t text_bytes)
 {
     *found = (struct model_state){0};
-    for (int table = 0; table < MODEL_TABLES; table++)
-        if (!scan_table(connection, table, snapshot, found, text, text_bytes))
+    enum model_verdict verdict = MODEL_SAME;
+    for (int table = 0; table < MODEL_TABLES && verdict == MODEL_SAME; table++)
+        verdict = scan_table(connection, table, snapshot, found, text, text_bytes);
+    return verdict;
+}
+
+/* The same rows as in the base; `text` gets a difference. */
+static bool same_rows(const struct model *model, const struct model_state *found, int table,
+                      char *text, size_t text_bytes)
+{
+    if (found->exists[table] != model->base.exists[table]) {
+        snprintf(text, text_bytes, "%s is %s", table_names[table],
+                 found->exists[table] ? "there again" : "gone");
+        return false;
+    }
+    for (uint32_t key = 0; key < MODEL_KEYS; key++)
+        if (found->versions[table][key] != model->base.versions[table][key]) {
+            snprintf(text, text_bytes, "%s: key %u has v %" PRIu64 " instead of %" PRIu64,
+                     table_names[table], (unsigned)key, found->versions[table][key],
+                     model->base.versions[table][key]);
             return false;
-    *hash = found->hash;
+        }
+    return true;
+}
+
+/* One key by the index: right, failed, or wrong. */
+static enum model_verdict get_key(const struct model *model, omen_connection *connection, int table,
+                                uint32_t key, char *text, size_t text_bytes)
+{
+    char key_text[TEXT_BYTES];
+    omen_value values[COLUMNS_MAX];
+    omen_row *row;
+    uint64_t version = model->base.versions[table][key];
+    key_values(table, key, values, key_text);
+    omen_status status = omen_get(connection, table_names[table], NULL, values, key_columns(table),
+                                  &row, NULL);
+    if (status == OMEN_NOT_FOUND && version == 0)
+        return MODEL_SAME;
+    if (status != OMEN_OK && status != OMEN_NOT_FOUND)
+        return MODEL_UNREADABLE;
+    bool same = false;
+    if (status == OMEN_OK) {
+        for (uint32_t i = 0; i < VALUE_COLUMNS; i++)
+            values[i] = omen_row_value(row, key_columns(table) + i);
+        same = version != 0 && is_whole(values) && (uint64_t)values[0].as.i64 == version;
+    }
+    omen_row_release(row);
+    if (!same)
+        snprintf(text, text_bytes, "%s: key %u is wrong by the index", table_names[table],
+                 (unsigned)key);
+    return same ? MODEL_SAME : MODEL_HALF;
+}
+
+bool model_never_wrong(const struct model *model, omen_connection *connection, uint64_t *failed,
+                       char *text, size_t text_bytes)
+{
+    for (int table = 0; table < MODEL_TABLES; table++) {
+        struct model_state found = {0};
+        enum model_verdict result = scan_table(connection, table, NULL, &found, text, text_bytes);
+        if (result == MODEL_HALF ||
+            (result == MODEL_SAME && !same_rows(model, &found, table, text, text_bytes)))
+            return false;
+        *failed += result == MODEL_UNREADABLE;
+        for (uint32_t key = 0; key < MODEL_KEYS; key++) {
+            if (table == MODEL_NO_KEY || !model->base.exists[table])
+                continue;
+            result = get_key(model, connection, table, key, text, text_bytes);
+            if (result == MODEL_HALF)
+                return false;
+            *failed += result == MODEL_UNREADABLE;
+        }
+    }
     return true;
 }
 
 /* Whether the index leads to the row that the scan found, and to none where there is none. */
-static bool get_agrees(omen_connection *connection, int table, uint32_t key, uint64_t version,
-                       char *text, size_t text_bytes)
+static enum model_verdict get_agrees(omen_connection *connection, int table, uint32_t key,
+                                     uint64_t version, char *text, size_t text_bytes)
 {
     char key_text[TEXT_BYTES];
     omen_value values[COLUMNS_MAX];
@@ -443,15 +516,14 @@ static bool get_agrees(omen_connection *connection, int table, uint32_t key, uin
     omen_error error;
     key_values(table, key, values, key_text);
     uint32_t keys = key_columns(table);
-    omen_status status =
-        omen_get(connection, table_names[table], NULL, values, keys, &row, &error);
+    omen_status status = omen_get(connection, table_names[table], NULL, values, keys, &row, &error);
     if (status == OMEN_NOT_FOUND && version == 0)
-        return true;
+        return MODEL_SAME;
     if (status != OMEN_OK) {
         snprintf(text, text_bytes, "%s: key %u, which a scan %s: %s", table_names[table],
                  (unsigned)key, version != 0 ? "finds" : "does not find",
                  status == OMEN_NOT_FOUND ? "not found by the index" : error.message);
-        return false;
+        return status == OMEN_NOT_FOUND ? MODEL_HALF : MODEL_UNREADABLE;
     }
     for (uint32_t i = 0; i < VALUE_COLUMNS; i++)
         values[i] = omen_row_value(row, keys + i);
@@ -461,17 +533,20 @@ static bool get_agrees(omen_connection *connection, int table, uint32_t key, uin
                  "%s: key %u is v %" PRId64 " by the index and %" PRIu64 " by scan",
                  table_names[table], (unsigned)key, values[0].as.i64, version);
     omen_row_release(row);
-    return same;
+    return same ? MODEL_SAME : MODEL_HALF;
 }
 
-static bool index_agrees(omen_connection *connection, const struct model_state *found, char *text,
-                         size_t text_bytes)
+static enum model_verdict index_agrees(omen_connection *connection,
+                                       const struct model_state *found, char *text,
+                                       size_t text_bytes)
 {
+    enum model_verdict verdict = MODEL_SAME;
     for (int table = 0; table < MODEL_NO_KEY; table++)
-        for (uint32_t key = 0; found->exists[table] && key < MODEL_KEYS; key++)
-            if (!get_agrees(connection, table, key, found->versions[table][key], text, text_bytes))
-                return false;
-    return true;
+        for (uint32_t key = 0; key < MODEL_KEYS; key++)
+            if (found->exists[table] && verdict == MODEL_SAME)
+                verdict = get_agrees(connection, table, key, found->versions[table][key], text,
+                                     text_bytes);
+    return verdict;
 }
 
 /* How many pending commits lead to this hash; UINT32_MAX where none do. */
@@ -513,10 +588,12 @@ enum model_verdict model_compare(struct model *model, omen_connection *connectio
                                  char *text, size_t text_bytes)
 {
     struct model_state found;
-    uint64_t hash;
-    if (!model_scan(connection, NULL, &hash, &found, text, text_bytes) ||
-        !index_agrees(connection, &found, text, text_bytes))
-        return MODEL_HALF;
+    enum model_verdict verdict = model_scan(connection, NULL, &found, text, text_bytes);
+    if (verdict == MODEL_SAME)
+        verdict = index_agrees(connection, &found, text, text_bytes);
+    if (verdict != MODEL_SAME)
+        return verdict;
+    uint64_t hash = found.hash;
     uint32_t steps = find_state(model, hash);
     if (steps == UINT32_MAX) {
         tell_difference(model, &found, text, text_bytes);

@@ -39,7 +39,6 @@ struct model_change {
 
 struct model_commit {
     uint32_t count;
-    bool visible; /* its call has succeeded, or was told that nobody knows */
     struct model_change changes[MODEL_CHANGES_MAX];
 };
 
@@ -50,10 +49,16 @@ struct model {
     uint64_t history[MODEL_HISTORY]; /* hashes of former bases, a ring */
     uint64_t acknowledged;           /* commits since the beginning */
     uint64_t changes;                /* grows whenever one of these changes */
+    bool unsure;                     /* a pending commit's outcome is unknown */
 };
 
 /* How a comparison ends. */
-enum model_verdict { MODEL_SAME, MODEL_LOST, MODEL_HALF };
+enum model_verdict {
+    MODEL_SAME,
+    MODEL_LOST,       /* a former state */
+    MODEL_HALF,       /* no state at all, or index and scan disagree */
+    MODEL_UNREADABLE, /* a read failed */
+};
 
 /* Runs one commit of random changes on the database, as one call, and keeps the model alike.
  * `durable` says whether the connection waits for commits. Returns what the call returned. */
@@ -72,9 +77,15 @@ void model_acknowledge(struct model *model);
 enum model_verdict model_compare(struct model *model, omen_connection *connection, bool settle,
                                  char *text, size_t text_bytes);
 
-/* The hash of what a scan finds at a snapshot (NULL = now), into `*hash`. False where a read fails
- * or a row is not whole, with the reason in `text`. */
-bool model_scan(omen_connection *connection, const omen_snapshot *snapshot, uint64_t *hash,
-                struct model_state *found, char *text, size_t text_bytes);
+/* Reads everything from a database whose files were damaged: each read fails, and is counted in
+ * `*failed`, or gives what the model's base says. False, and why in `text`, where it gives something
+ * else. */
+bool model_never_wrong(const struct model *model, omen_connection *connection, uint64_t *failed,
+                       char *text, size_t text_bytes);
+
+/* What a scan finds at a snapshot (NULL = now). Same, half (a row is not whole) or unreadable; the
+ * reason in `text`. */
+enum model_verdict model_scan(omen_connection *connection, const omen_snapshot *snapshot,
+                              struct model_state *found, char *text, size_t text_bytes);
 
 #endif

@@ -157,14 +157,26 @@ static bool may_fill(enum sim_call call)
            call == SIM_DIRECTORY_CREATE;
 }
 
-/* True where such files can be called so: not all pairs make sense. */
-static bool is_site(enum sim_call call, enum sim_kind kind)
-{
-    bool folder = kind == SIM_ROOT || kind == SIM_LOG_FOLDER || kind == SIM_DATA_FOLDER;
-    bool folder_call = call == SIM_DIRECTORY_CREATE || call == SIM_DIRECTORY_SYNC ||
-                       call == SIM_DIRECTORY_LIST;
-    return folder == folder_call;
-}
+#define CALL(call) (1u << SIM_##call)
+
+/* The calls that each kind of file meets. */
+static const uint32_t calls_of[SIM_KIND_COUNT] = {
+    [SIM_OTHER] = CALL(CREATE) | CALL(RENAME) | CALL(REMOVE),
+    [SIM_ROOT] = CALL(DIRECTORY_CREATE) | CALL(DIRECTORY_SYNC) | CALL(DIRECTORY_LIST),
+    [SIM_LOG_FOLDER] = CALL(DIRECTORY_CREATE) | CALL(DIRECTORY_SYNC) | CALL(DIRECTORY_LIST),
+    [SIM_DATA_FOLDER] = CALL(DIRECTORY_CREATE) | CALL(DIRECTORY_SYNC) | CALL(DIRECTORY_LIST),
+    [SIM_LOCK_FILE] = CALL(OPEN) | CALL(CREATE) | CALL(WRITE) | CALL(TRUNCATE) | CALL(LOCK),
+    [SIM_MANIFEST] = CALL(OPEN) | CALL(READ) | CALL(SIZE),
+    [SIM_MANIFEST_NEW] = CALL(CREATE) | CALL(WRITE) | CALL(SYNC) | CALL(RENAME) | CALL(REMOVE),
+    [SIM_LOG] = CALL(OPEN) | CALL(CREATE) | CALL(READ) | CALL(WRITE) | CALL(SYNC) | CALL(RESERVE) |
+                CALL(TRUNCATE) | CALL(SIZE) | CALL(RENAME) | CALL(REMOVE),
+    [SIM_PARQUET] = CALL(OPEN) | CALL(CREATE) | CALL(READ) | CALL(WRITE) | CALL(SYNC) |
+                    CALL(SIZE) | CALL(REMOVE),
+    [SIM_KEYS] = CALL(OPEN) | CALL(CREATE) | CALL(READ) | CALL(WRITE) | CALL(SYNC) | CALL(SIZE) |
+                 CALL(REMOVE),
+    [SIM_ENDS] = CALL(OPEN) | CALL(CREATE) | CALL(READ) | CALL(WRITE) | CALL(SYNC) | CALL(SIZE) |
+                 CALL(REMOVE),
+};
 
 void crash_plan_failure(struct crash_run *run, struct sim_disk *disk, uint32_t kinds)
 {
@@ -173,9 +185,11 @@ void crash_plan_failure(struct crash_run *run, struct sim_disk *disk, uint32_t k
         planned->call = random_below(&run->random, SIM_CALL_COUNT);
         planned->kind = random_below(&run->random, SIM_KIND_COUNT);
         run->planned_fault = random_below(&run->random, FAULT_COUNT);
-    } while (!is_site(planned->call, planned->kind) || (kinds >> planned->kind & 1) == 0 ||
+    } while ((calls_of[planned->kind] >> planned->call & 1) == 0 ||
+             (kinds >> planned->kind & 1) == 0 ||
              (run->planned_fault >= FAULT_FULL_ONCE && !may_fill(planned->call)));
-    planned->nth = 1 + random_below(&run->random, 1 + random_below(&run->random, NTH_MAX));
+    uint64_t far = random_below(&run->random, planned->kind == SIM_LOG ? NTH_MAX : 4);
+    planned->nth = 1 + random_below(&run->random, 1 + far);
     planned->forever = run->planned_fault == FAULT_EVER || run->planned_fault == FAULT_FULL_EVER;
     planned->status = run->planned_fault >= FAULT_FULL_ONCE ? OMEN_DISK_FULL : OMEN_IO_ERROR;
     run->has_planned = true;

@@ -165,6 +165,10 @@ struct sim_inode *sim_parent_of(struct sim_disk *disk, const char *path,
         size_t length = strcspn(path, "/");
         if (length == 0)
             return at;
+        if (length == 1 && *path == '.') {
+            path++;
+            continue;
+        }
         OMEN_ASSERT(length < SIM_NAME_BYTES);
         if (name[0] != '\0')
             at = sim_entries_find(&at->entries, name);

@@ -1,0 +1,67 @@
+/* crash_database.c - opening, closing and maintaining a database on a simulated disk. */
+#include "crash/crash_database.h"
+
+#include "base/assert.h"
+
+omen_status crash_database_run(omen_connection *connection, const char *sql, omen_error *error)
+{
+    struct ArrowArrayStream rows;
+    omen_status status = omen_query(connection, sql, SIZE_MAX, &rows, NULL, error);
+    if (status == OMEN_OK)
+        rows.release(&rows);
+    return status;
+}
+
+bool crash_database_open(struct crash_database *database, omen_error *error)
+{
+    const struct database_options options = {
+        .path = "db",
+        .log_file_bytes = database->log_file_bytes,
+    };
+    database->durable = database->asynchronous = NULL;
+    if (database_open(sim_disk_os(database->disk), &options, &database->database, error) !=
+        OMEN_OK) {
+        database->database = NULL;
+        OMEN_ASSERT(sim_disk_open_count(database->disk) == 0);
+        return false;
+    }
+    omen_database *handle = crash_database_handle(database);
+    if (omen_connect(handle, &database->durable, error) == OMEN_OK &&
+        omen_connect(handle, &database->asynchronous, error) == OMEN_OK &&
+        crash_database_run(database->asynchronous, "SET synchronous_commit = off", error) ==
+            OMEN_OK)
+        return true;
+    (void)crash_database_close(database);
+    return false;
+}
+
+omen_status crash_database_close(struct crash_database *database)
+{
+    omen_disconnect(database->durable);
+    omen_disconnect(database->asynchronous);
+    omen_status status = omen_close(crash_database_handle(database));
+    OMEN_ASSERT(status != OMEN_OBJECT_IN_USE);
+    OMEN_ASSERT(sim_disk_open_count(database->disk) == 0);
+    database->database = NULL;
+    database->durable = database->asynchronous = NULL;
+    return status;
+}
+
+void crash_database_maintain(struct crash_database *database, struct random *random)
+{
+    static const uint64_t steps[] = {1, 16, 0};
+    if (random_below(random, 2) == 0) {
+        struct table **tables;
+        size_t count;
+        if (catalog_list(database->database->catalog, &tables, &count) != OMEN_OK)
+            return;
+        if (count != 0)
+            table_seal_open(tables[random_below(random, count)]);
+        catalog_list_release(database->database->catalog, tables, count);
+    }
+    bool more = true;
+    for (unsigned i = 0; i < 4 && more; i++)
+        if (database_maintain(database->database, steps[random_below(random, 3)], &more) !=
+            OMEN_OK)
+            break;
+}
