@@ -303,6 +303,33 @@ static omen_status bind_in_rows(struct binder *binder, struct scope *scope,
                          (uint32_t)list->n_items, node->location, out, error);
 }
 
+/* Items without columns are brought to one type where there are several: beside a REAL that is
+ * REAL, for long numbers too, unless one of them is DOUBLE PRECISION. */
+static omen_status fit_long_items(struct binder *binder, struct scope *scope,
+                                  const PgQuery__List *list, const struct expression *left,
+                                  struct expression **items, omen_error *error)
+{
+    const omen_type type = {.id = OMEN_TYPE_REAL};
+    uint32_t constant_count = 0;
+    if (left->type.id != OMEN_TYPE_REAL)
+        return OMEN_OK;
+    for (size_t i = 0; i < list->n_items; i++) {
+        bool constant = !bind_has_columns(items[i]);
+        constant_count += constant;
+        if (constant && items[i]->type.id == OMEN_TYPE_DOUBLE &&
+            !is_long_number(binder, list->items[i]))
+            return OMEN_OK;
+    }
+    for (size_t i = 0; i < list->n_items && constant_count > 1; i++) {
+        if (!is_long_number(binder, list->items[i]))
+            continue;
+        OMEN_TRY(bind_expression_for(binder, scope, list->items[i], type, &items[i], error));
+        OMEN_TRY(bind_explicit_cast(binder, items[i], type, list->items[i]->a_const->location,
+                                    &items[i], error));
+    }
+    return OMEN_OK;
+}
+
 static omen_status bind_in(struct binder *binder, struct scope *scope, const PgQuery__AExpr *node,
                            struct expression **out, omen_error *error)
 {
@@ -317,6 +344,7 @@ static omen_status bind_in(struct binder *binder, struct scope *scope, const PgQ
         return bind_in_rows(binder, scope, node, negated, out, error);
     OMEN_TRY(bind_expression(binder, scope, node->lexpr, &left, error));
     OMEN_TRY(bind_items(binder, scope, list, left, &items, error));
+    OMEN_TRY(fit_long_items(binder, scope, list, left, items, error));
     return bind_in_scalars(binder, left, items, (uint32_t)list->n_items, negated, node->location,
                            out, error);
 }
