@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "column/decimal.h"
 #include "column/schema.h"
 #include "sql/engine_text_private.h"
 
@@ -217,6 +218,26 @@ bool text_cast_narrows(const struct expression *call)
            call->type.precision - call->type.scale < from.precision - from.scale;
 }
 
+/* Whether no NUMERIC holds every value of both: the engine would bring them to one, and fail. */
+static bool compares_wide(omen_type left, omen_type right)
+{
+    if (left.id != OMEN_TYPE_DECIMAL || right.id != OMEN_TYPE_DECIMAL)
+        return false;
+    int left_whole = left.precision - left.scale, right_whole = right.precision - right.scale;
+    int whole = left_whole > right_whole ? left_whole : right_whole;
+    int scale = left.scale > right.scale ? left.scale : right.scale;
+    return whole + scale > DECIMAL_PRECISION_MAX;
+}
+
+static bool is_wide_comparison(const struct expression *call)
+{
+    const struct semantics_line *line = call->line;
+    return line->kind == SEMANTICS_OPERATOR && line->evaluate != NULL &&
+           line->rule == RESULT_TYPE && line->result == OMEN_TYPE_BOOLEAN &&
+           call->argument_count == 2 &&
+           compares_wide(call->arguments[0]->type, call->arguments[1]->type);
+}
+
 /* The engine forgives a pattern that ends in its escape, which PostgreSQL doesn't. */
 static bool may_end_in_escape(const struct expression *call, const struct semantics_line *line)
 {
@@ -337,7 +358,7 @@ void text_put_call(struct text_writer *writer, const struct expression *call,
     if ((line->flags & SEMANTICS_BINARY) && call->type.length_max == 0) {
         text_put_expression(writer, call->arguments[0]);
     } else if (line->engine == NULL || may_end_in_escape(call, line) ||
-               (line == call->line && text_cast_narrows(call))) {
+               (line == call->line && (text_cast_narrows(call) || is_wide_comparison(call)))) {
         put_core_call(writer, call);
     } else if (line->kind == SEMANTICS_CAST && writer->in_aggregate &&
                arrow_name(call->type.id) != NULL) {
@@ -375,6 +396,9 @@ static struct expression equality(const struct expression *expression, struct ex
 static bool is_plain_equality(const struct expression *expression)
 {
     char name[OPERATOR_BYTES_MAX];
+    for (uint32_t i = 1; i < expression->argument_count; i++)
+        if (compares_wide(expression->arguments[0]->type, expression->arguments[i]->type))
+            return false;
     return template_operator(expression->line->engine, name) && strcmp(name, "=") == 0;
 }
 
