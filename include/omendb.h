@@ -211,6 +211,14 @@ OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_execute(omen_statement *statement,
                                                      const omen_value *parameters,
                                                      size_t parameter_count, omen_error *error);
 
+/* The same, the result as a stream, as omen_query gives it: it needs the statement no more. There
+ * are no rows to step to then. */
+OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_execute_stream(omen_statement *statement,
+                                                            const omen_value *parameters,
+                                                            size_t parameter_count,
+                                                            struct ArrowArrayStream *out,
+                                                            omen_error *error);
+
 /* The next result row; END_OF_DATA after the last. Values hold until the next step or execute. */
 OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_step(omen_statement *statement, omen_error *error);
 OMEN_EXPORT size_t omen_statement_column_count(const omen_statement *statement);

@@ -51,6 +51,18 @@ omen_status omen_execute(omen_statement *statement, const omen_value *parameters
     return statement_run(statement_of(statement), parameters, parameter_count, error);
 }
 
+omen_status omen_execute_stream(omen_statement *statement, const omen_value *parameters,
+                                size_t parameter_count, struct ArrowArrayStream *out,
+                                omen_error *error)
+{
+    if (out != NULL)
+        memset(out, 0, sizeof *out);
+    if (statement == NULL || (parameters == NULL && parameter_count > 0) || out == NULL)
+        return api_invalid(error,
+                           "omen_execute_stream needs a statement, its parameters and result");
+    return statement_stream(statement_of(statement), parameters, parameter_count, out, error);
+}
+
 omen_status omen_step(omen_statement *statement, omen_error *error)
 {
     if (statement == NULL)

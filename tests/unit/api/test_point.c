@@ -531,6 +531,51 @@ static void test_query_stream(void **state)
     none.release(&none);
 }
 
+/* A prepared statement's result as a stream: with parameters, again and again, between runs that
+ * step, alive after the statement. */
+static void test_prepared_stream(void **state)
+{
+    struct fixture fixture = fixture_open_without_engine();
+    struct ArrowArrayStream streams[3], refused;
+    struct ArrowArray batch;
+    omen_statement *statement, *insert;
+    omen_error error;
+    expect(fixture.connection, "CREATE TABLE t (id bigint PRIMARY KEY, n int)", "");
+    assert_int_equal(omen_prepare(fixture.connection, "INSERT INTO t VALUES ($1, $2)", SIZE_MAX,
+                                  &insert, NULL), OMEN_OK);
+    assert_int_equal(omen_prepare(fixture.connection, "SELECT n FROM t WHERE id = $1", SIZE_MAX,
+                                  &statement, NULL), OMEN_OK);
+    for (int i = 0; i < 2; i++) {
+        omen_value row[] = {value_bigint(i), value_integer(10 * i)};
+        assert_int_equal(omen_execute_stream(insert, row, 2, &streams[0], NULL), OMEN_OK);
+        assert_int_equal(omen_statement_rows_affected(insert), 1);
+        streams[0].release(&streams[0]);
+    }
+    for (int i = 0; i < 3; i++) {
+        omen_value key = value_bigint(i);
+        assert_int_equal(omen_execute(statement, &key, 1, NULL), OMEN_OK);
+        assert_int_equal(omen_execute_stream(statement, &key, 1, &streams[i], NULL), OMEN_OK);
+        assert_string_equal(omen_statement_route(statement), "index");
+        assert_int_equal(omen_step(statement, NULL), OMEN_END_OF_DATA);
+        expect_run(statement, key, i == 0 ? "0\n" : i == 1 ? "10\n" : "");
+    }
+    assert_int_equal(omen_execute_stream(statement, NULL, 0, &refused, &error), OMEN_INVALID_ARGUMENT);
+    assert_null(refused.release);
+    omen_statement_release(statement);
+    omen_statement_release(insert);
+    fixture_close(&fixture);
+    for (int i = 0; i < 3; i++) {
+        int64_t length = 0;
+        while (streams[i].get_next(&streams[i], &batch) == 0 && batch.release != NULL) {
+            assert_int_equal(((const int32_t *)batch.children[0]->buffers[1])[0], 10 * i);
+            length += batch.length;
+            batch.release(&batch);
+        }
+        assert_int_equal(length, i < 2 ? 1 : 0);
+        streams[i].release(&streams[i]);
+    }
+}
+
 static void test_explain(void **state)
 {
     struct fixture fixture = fixture_open_without_engine();
@@ -561,6 +606,7 @@ int main(void)
         cmocka_unit_test(test_prepared_row_is_kept),
         cmocka_unit_test(test_prepared_allocates_nothing),
         cmocka_unit_test(test_query_stream),
+        cmocka_unit_test(test_prepared_stream),
         cmocka_unit_test(test_explain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
