@@ -41,7 +41,7 @@ static const struct setting known_settings[] = {
      "Floats are always shown with the fewest exact digits."},
     {"integer_datetimes", SETTING_SHOWN, "on", "Whether timestamps are integers."},
     {"intervalstyle", SETTING_FIXED, "postgres", "Display format of intervals."},
-    {"lock_timeout", SETTING_FIXED, "0|0ms|0s", "Statements do not wait for locks."},
+    {"lock_timeout", SETTING_FIXED, "0|0ms|0s", "Waits end with statement_timeout only."},
     {"omen.route", SETTING_ROUTE, "", "Way that answers: auto, index or engine."},
     {"omen.route_strict", SETTING_STRICT, "",
      "Whether a statement fails that omen.route cannot answer."},
