@@ -4,6 +4,7 @@
  */
 #include "engine_fixture.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -340,8 +341,20 @@ static void *interrupt_soon(void *argument)
     return NULL;
 }
 
-/* Whatever computes, its caller is back within 100 ms of the interrupt; five times that is allowed
- * here for a machine that has other things to do. */
+/* Runs a statement that does not end, interrupts it, and gives the time until its caller is back. */
+static double interrupted_after_ms(omen_connection *c, const char *sql)
+{
+    struct interrupter interrupter = {.connection = c};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, interrupt_soon, &interrupter), 0);
+    expect(c, sql, "ERROR 57014");
+    double back_ms = now_ms();
+    pthread_join(thread, NULL);
+    return back_ms - interrupter.fired_ms;
+}
+
+/* Whatever computes, its caller is back within 100 ms of the interrupt. A machine that has other
+ * things to do may hold one try up, not all of them. */
 static void test_interrupt_latency(void **state)
 {
     static const char *const endless[] = {
@@ -355,22 +368,16 @@ static void test_interrupt_latency(void **state)
     };
     struct fixture fixture = open_with(engine_path);
     omen_connection *c = fixture.connection;
-    double latest_ms = 0;
     expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
     insert_rows(c, "t", 0, 100000);
     for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
-        struct interrupter interrupter = {.connection = c};
-        pthread_t thread;
-        assert_int_equal(pthread_create(&thread, NULL, interrupt_soon, &interrupter), 0);
-        expect(c, endless[i], "ERROR 57014");
-        double back_ms = now_ms();
-        pthread_join(thread, NULL);
-        double took_ms = back_ms - interrupter.fired_ms;
-        latest_ms = took_ms > latest_ms ? took_ms : latest_ms;
-        if (took_ms > 500)
-            fail_msg("%s: back only %d ms after the interrupt", endless[i], (int)took_ms);
+        double quickest_ms = INFINITY;
+        for (int tries = 0; tries < 5 && quickest_ms > 100; tries++)
+            quickest_ms = fmin(quickest_ms, interrupted_after_ms(c, endless[i]));
+        print_message("back %d ms after the interrupt\n", (int)quickest_ms);
+        if (quickest_ms > 100)
+            fail_msg("%s: back only %d ms after the interrupt", endless[i], (int)quickest_ms);
     }
-    print_message("back at most %d ms after the interrupt\n", (int)latest_ms);
     expect(c, "SELECT count(*), sum(g) FROM t", "100000|450000\n");
     fixture_close(&fixture);
 }
