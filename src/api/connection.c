@@ -41,6 +41,9 @@ omen_status api_open(const struct os *os, const char *path, const omen_options *
     const struct database_options opened = {
         .path = in_memory ? NULL : path,
         .log_file_bytes = known.log_file_bytes,
+        .checkpoint_bytes = known.checkpoint_bytes,
+        .checkpoint_ms = known.checkpoint_ms,
+        .no_background = known.no_background,
         .memory_bytes_max = known.memory_bytes_max,
         .engine_memory_bytes_max = known.engine_memory_bytes_max,
         .engine_thread_count = known.engine_thread_count,

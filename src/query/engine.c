@@ -1,9 +1,4 @@
-/* engine.c - loading the engine's shared object and running statements in it.
- *
- * The engine is looked for where the options say, else where OMENDB_ENGINE says, else beside
- * this library. A failed attempt is not remembered: the next statement tries again. A loaded
- * object is never unloaded, because its threads may outlast the database.
- */
+/* engine.c - starting the engine and running statements in it. */
 #include "query/engine.h"
 
 #include <stdio.h>
@@ -11,64 +6,12 @@
 
 #include "query/engine_host.h"
 #include "query/result.h"
-
-enum { PATH_BYTES_MAX = 4096 };
+#include "store/engine_library.h"
 
 struct engine_state {
     const omen_engine *engine;
     omen_engine_instance *instance;
 };
-
-static omen_status find_path(const struct database *database, char *path, omen_error *error)
-{
-    const char *given = database->engine_path;
-    if (given == NULL)
-        given = database->os->environment(database->os, "OMENDB_ENGINE");
-    if (given != NULL && given[0] != '\0') {
-        if (snprintf(path, PATH_BYTES_MAX, "%s", given) < PATH_BYTES_MAX)
-            return OMEN_OK;
-        return error_set(error, OMEN_ENGINE_MISSING, "the path of the SQL engine is too long");
-    }
-    static const char file[] = "/libomendb_engine.so";
-    OMEN_TRY(database->os->own_folder(database->os, path, PATH_BYTES_MAX - sizeof file, error));
-    memcpy(path + strlen(path), file, sizeof file);
-    return OMEN_OK;
-}
-
-/* Loads the shared object and checks that it speaks this version of the ABI. */
-static omen_status load_engine(const struct database *database, const omen_engine **out,
-                               omen_error *error)
-{
-    char path[PATH_BYTES_MAX];
-    void *library = NULL;
-    omen_error reason = {.message = ""};
-    const struct os *os = database->os;
-    OMEN_TRY(find_path(database, path, error));
-    if (os->library_open(os, path, &library, &reason) != OMEN_OK)
-        return error_set(error, OMEN_ENGINE_MISSING,
-                         "this statement needs the SQL engine, and \"%.200s\" could not be "
-                         "loaded (set OMENDB_ENGINE to its path): %.200s",
-                         path, reason.message);
-    omen_engine_entry_function entry;
-    void *symbol = os->library_symbol(os, library, "omen_engine_entry");
-    memcpy(&entry, &symbol, sizeof entry);
-    if (symbol == NULL) {
-        os->library_close(os, library);
-        return error_set(error, OMEN_ENGINE_MISSING,
-                         "\"%.300s\" is not an OmenDB engine: it has no omen_engine_entry", path);
-    }
-    *out = entry(OMEN_ENGINE_ABI_VERSION);
-    if (*out == NULL || (*out)->abi_version != OMEN_ENGINE_ABI_VERSION ||
-        (*out)->struct_bytes != sizeof(omen_engine)) {
-        *out = NULL;
-        os->library_close(os, library);
-        return error_set(error, OMEN_ENGINE_MISSING,
-                         "the SQL engine \"%.300s\" is of another version: this library speaks "
-                         "version %d of the engine interface",
-                         path, OMEN_ENGINE_ABI_VERSION);
-    }
-    return OMEN_OK;
-}
 
 static void close_engine(struct database *database)
 {
@@ -88,7 +31,7 @@ static omen_status start_engine(struct database *database, omen_error *error)
     struct engine_state *state = allocator_alloc_zeroed(database->allocator, sizeof *state);
     if (state == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    omen_status status = load_engine(database, &state->engine, error);
+    omen_status status = engine_library_load(database, &state->engine, error);
     if (status == OMEN_OK)
         status = state->engine->open(&engine_host, &options, &state->instance, error);
     if (status != OMEN_OK) {

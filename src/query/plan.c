@@ -162,7 +162,6 @@ static const char *statement_name(const PgQuery__Node *node)
         {PG_QUERY__NODE__NODE_DO_STMT, "DO"},
         {PG_QUERY__NODE__NODE_CALL_STMT, "CALL"},
         {PG_QUERY__NODE__NODE_DISCARD_STMT, "DISCARD"},
-        {PG_QUERY__NODE__NODE_CHECK_POINT_STMT, "CHECKPOINT"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (names[i].kind == node->node_case)
@@ -190,6 +189,10 @@ static omen_status plan_node(struct plan *plan, const PgQuery__Node *node, omen_
     case PG_QUERY__NODE__NODE_DROP_STMT:
         plan->tag = "DROP TABLE";
         return plan_drop_table(plan, node->drop_stmt, error);
+    case PG_QUERY__NODE__NODE_CHECK_POINT_STMT:
+        plan->kind = PLAN_CHECKPOINT;
+        plan->tag = "CHECKPOINT";
+        return OMEN_OK;
     case PG_QUERY__NODE__NODE_COPY_STMT:
         plan->tag = "COPY";
         return plan_copy(plan, node->copy_stmt, error);

@@ -22,6 +22,7 @@ enum plan_kind {
     PLAN_EMPTY, /* blanks and comments */
     PLAN_CREATE_TABLE,
     PLAN_DROP_TABLE,
+    PLAN_CHECKPOINT,
     PLAN_SET,  /* RESET too */
     PLAN_SHOW, /* DESCRIBE too */
     PLAN_COPY,

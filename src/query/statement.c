@@ -381,6 +381,8 @@ static omen_status run_command(struct statement *statement, struct run *run, ome
     case PLAN_CREATE_TABLE:
     case PLAN_DROP_TABLE:
         return ddl_run(plan, error);
+    case PLAN_CHECKPOINT:
+        return database_checkpoint(statement->session->database, error);
     case PLAN_INSERT:
         return insert_run(plan, run, &statement->rows_affected, error);
     case PLAN_UPDATE:

@@ -12,6 +12,7 @@ static void database_free(struct database *database)
     struct allocator *allocator = database->allocator;
     catalog_destroy(database->catalog);
     txn_manager_destroy(database->manager);
+    mutex_destroy(&database->library_lock);
     mutex_destroy(&database->engine_lock);
     allocator_free(allocator, database->engine_path, database->engine_path_bytes);
     allocator_free(allocator, database, sizeof *database);
@@ -49,6 +50,7 @@ omen_status database_open(const struct os *os, const struct database_options *op
     database->allocator = allocator;
     database->os = os;
     atomic_init(&database->references, 1);
+    mutex_init(&database->library_lock);
     mutex_init(&database->engine_lock);
     omen_status status = database_fill(database, options);
     if (status != OMEN_OK)
@@ -96,6 +98,11 @@ omen_status database_create_table(struct database *database, const char *name,
 {
     OMEN_TRY(definition_check_name(name, error));
     return catalog_add(database->catalog, name, schema, error);
+}
+
+omen_status database_checkpoint(struct database *database, omen_error *error)
+{
+    return database->storage == NULL ? OMEN_OK : storage_checkpoint(database->storage, error);
 }
 
 omen_status database_maintain(struct database *database, uint64_t rows_max, bool *more)

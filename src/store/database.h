@@ -38,6 +38,10 @@ struct database_options {
     bool file_access;
     const char *path;        /* of a directory, for the call; NULL = a database in memory */
     uint64_t log_file_bytes; /* 0 = the default (wal.h) */
+    uint64_t checkpoint_bytes, checkpoint_ms; /* 0 = the defaults (storage.h) */
+    uint64_t reserve_bytes; /* kept for the checkpoint of a full disk; 0 = the default */
+    bool no_background;     /* no thread of its own: the caller calls storage_step */
+    bool plain_segments;    /* write segments with the plain codec, not with the engine's Parquet */
 };
 
 struct database {
@@ -48,12 +52,15 @@ struct database {
     struct txn_manager *manager;
     struct catalog *catalog;
     struct storage *storage; /* NULL: in memory */
+    struct storage_settings settings;
     uint64_t engine_memory_bytes_max;
     uint32_t engine_thread_count;
     bool file_access;
     char *engine_path; /* NULL where none was given */
     size_t engine_path_bytes;
 
+    struct mutex library_lock;
+    const struct omen_engine *library; /* NULL until first needed; guarded by library_lock */
     struct mutex engine_lock;
     void *engine;                                    /* src/query's; NULL until first needed */
     void (*engine_close)(struct database *database); /* set with it */
@@ -79,6 +86,10 @@ OMEN_MUST_CHECK omen_status database_close(struct database *database);
  * INVALID_ENCODING; as catalog_add. */
 OMEN_MUST_CHECK omen_status database_create_table(struct database *database, const char *name,
                                                   struct schema *schema, omen_error *error);
+
+/* Makes all that is committed part of segments and a manifest, so that the log can go (storage.h).
+ * In memory: nothing. Errors: as storage_checkpoint. */
+OMEN_MUST_CHECK omen_status database_checkpoint(struct database *database, omen_error *error);
 
 /* A bounded step of maintenance over all tables, `rows_max` rows at most. */
 OMEN_MUST_CHECK omen_status database_maintain(struct database *database, uint64_t rows_max,

@@ -56,7 +56,8 @@ void segment_facts_put(struct byte_writer *writer, const struct segment_facts *f
     byte_writer_u64(writer, facts->keys_checksum);
     byte_writer_u64(writer, facts->ends_bytes);
     byte_writer_u64(writer, facts->ends_checksum);
-    byte_writer_u64(writer, 0); /* room to come */
+    byte_writer_u32(writer, facts->dropped);
+    byte_writer_u32(writer, 0); /* room to come */
 }
 
 bool segment_facts_take(const uint8_t *bytes, size_t length, struct segment_facts *facts)
@@ -74,8 +75,9 @@ bool segment_facts_take(const uint8_t *bytes, size_t length, struct segment_fact
     facts->keys_checksum = byte_reader_u64(&reader);
     facts->ends_bytes = byte_reader_u64(&reader);
     facts->ends_checksum = byte_reader_u64(&reader);
+    facts->dropped = byte_reader_u32(&reader);
     return facts->group_count >= 1 && facts->group_count <= SEGMENT_GROUPS_MAX &&
-           byte_reader_u64(&reader) == 0;
+           facts->dropped < (1u << facts->group_count) && byte_reader_u32(&reader) == 0;
 }
 
 const struct segment_facts *segment_facts_of(const struct segment *segment)
@@ -322,6 +324,16 @@ static omen_status read_sidecars(const struct segment_options *options, const st
     return name_file(path, status, error);
 }
 
+/* The codec that reads such a file; NULL: none here. */
+static const struct segment_codec *find_codec(const struct segment_options *options,
+                                              const struct segment_facts *facts)
+{
+    if (facts->codec_id == (uint32_t)options->codec->id)
+        return options->codec;
+    const struct segment_codec *other = options->other;
+    return other != NULL && facts->codec_id == (uint32_t)other->id ? other : NULL;
+}
+
 static omen_status segment_make(const struct segment_options *options, struct schema *schema,
                                 const struct segment_facts *facts, const struct sidecar *sidecar,
                                 struct segment **out, omen_error *error)
@@ -335,7 +347,7 @@ static omen_status segment_make(const struct segment_options *options, struct sc
     segment->source = (struct row_group_source){source_read, source_retain, source_release};
     segment->allocator = options->allocator;
     segment->os = options->os;
-    segment->codec = *options->codec;
+    segment->codec = *find_codec(options, facts);
     segment->facts = *facts;
     segment->file = -1;
     segment->schema = schema_retain(schema);
@@ -372,7 +384,9 @@ static omen_status open_groups(struct segment_opened *out, struct schema *schema
                                const struct sidecar *sidecar, omen_error *error)
 {
     for (uint32_t i = 0; i < sidecar->group_count; i++) {
-        struct adopted_group *group = &out->groups[i];
+        if ((out->segment->facts.dropped >> i & 1) != 0)
+            continue;
+        struct adopted_group *group = &out->groups[out->group_count];
         omen_status status =
             row_group_open(out->segment->allocator, schema, &sidecar->groups[i].facts,
                            &out->segment->source, &group->group);
@@ -392,7 +406,7 @@ omen_status segment_open(const struct segment_options *options, struct schema *s
     memset(out, 0, sizeof *out);
     if (facts->group_count == 0 || facts->group_count > SEGMENT_GROUPS_MAX)
         return error_set(error, OMEN_CORRUPTED, "a segment of %u row groups", facts->group_count);
-    if (facts->codec_id != (uint32_t)options->codec->id)
+    if (find_codec(options, facts) == NULL)
         return error_set(error, OMEN_NOT_SUPPORTED, "a segment of codec %u, which is not here",
                          facts->codec_id);
     arena_init(&out->arena, options->allocator);

@@ -30,6 +30,7 @@ struct segment_options {
     const char *directory; /* the database's data folder; copied */
     uint8_t database_id[16];
     const struct segment_codec *codec; /* to write with, and to read what has its id; copied */
+    const struct segment_codec *other; /* to read what has its id; copied. May be NULL */
 };
 
 /* What the manifest says of a segment. */
@@ -43,6 +44,7 @@ struct segment_facts {
     uint8_t ends_uuid[16];
     uint64_t ends_bytes; /* 0: nothing has ended, there is no file */
     uint64_t ends_checksum;
+    uint32_t dropped; /* a bit per group: it is not part of the table any more */
 };
 
 /* The facts as the manifest keeps them. `segment_facts_take` gives false where the bytes are none.

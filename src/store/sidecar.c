@@ -422,11 +422,14 @@ omen_status sidecar_decode(const uint8_t *data, size_t length,
 
 /* --- ends --- */
 
+/* Stands in an ends file for the number of a group that is not part of the table any more. */
+#define GROUP_GONE UINT64_C(0)
+
 static uint32_t find_ended(const struct row_group *group, uint64_t timestamp, uint64_t *bits)
 {
-    uint32_t rows = row_group_row_count(group), count = 0;
     memset(bits, 0, ROW_GROUP_ROWS / 8);
-    if (row_group_ended_count(group) == 0)
+    uint32_t rows = group != NULL ? row_group_row_count(group) : 0, count = 0;
+    if (rows == 0 || row_group_ended_count(group) == 0)
         return 0;
     for (uint32_t slot = 0; slot < rows; slot++) {
         if (row_group_end(group, slot) > timestamp || !row_group_has_begun(group, slot))
@@ -440,9 +443,9 @@ static uint32_t find_ended(const struct row_group *group, uint64_t timestamp, ui
 static void put_ended(struct byte_writer *writer, const struct row_group *group, uint32_t count,
                       const uint64_t *bits)
 {
-    uint32_t rows = row_group_row_count(group);
+    uint32_t rows = group != NULL ? row_group_row_count(group) : 1;
     bool listed = count * sizeof(uint16_t) < (rows + 7) / 8;
-    byte_writer_u64(writer, row_group_number(group));
+    byte_writer_u64(writer, group != NULL ? row_group_number(group) : GROUP_GONE);
     byte_writer_u32(writer, count);
     byte_writer_u8(writer, listed ? ENDS_LISTED : ENDS_BITMAP);
     if (!listed) {
@@ -517,8 +520,8 @@ omen_status ends_decode(const uint8_t *data, size_t length, const struct segment
         uint64_t number = byte_reader_u64(&decoding.left);
         uint32_t count = byte_reader_u32(&decoding.left);
         uint8_t form = byte_reader_u8(&decoding.left);
-        if (decoding.left.failed || number != facts->number || count > facts->row_count ||
-            form > ENDS_BITMAP)
+        bool named = number == facts->number || (number == GROUP_GONE && count == 0);
+        if (decoding.left.failed || !named || count > facts->row_count || form > ENDS_BITMAP)
             return damaged(&decoding, "it has other row groups");
         facts->ended_at = timestamp;
         OMEN_TRY(take_ended(&decoding, facts, count, form));

@@ -67,7 +67,7 @@ OMEN_MUST_CHECK omen_status sidecar_decode(const uint8_t *data, size_t length,
                                            struct sidecar *out, omen_error *error);
 
 /* Appends an ends file: slots of the groups that have begun and whose end is at or below
- * `timestamp`. `*ended` gets how many there are. */
+ * `timestamp`; none of a group that is NULL: it is gone. `*ended` gets how many there are. */
 OMEN_MUST_CHECK omen_status ends_encode(struct byte_writer *writer,
                                         const struct segment_identity *identity, uint64_t timestamp,
                                         struct row_group *const *groups, uint32_t group_count,

@@ -1,12 +1,17 @@
-/* storage.h - the persistent side of a database in a directory: log, manifest, recovery.
+/* storage.h - the persistent side of a database in a directory: log, segments, manifest.
  *
- *   storage_open:   directory -> manifest -> tables -> log, replayed -> log open for appending
- *   storage_close:  checkpoint -> log closed -> directory unlocked
+ *   storage_open:   directory -> manifest -> tables and segments -> log, applied -> log to append
+ * to storage_close:  checkpoint -> log closed -> directory unlocked
  *
- * A database in memory has none. storage_open and storage_close are called by one thread, alone.
+ * A database in memory has none. storage_open and storage_close are called by one thread, alone;
+ * the others by any.
  */
 #ifndef OMEN_STORE_STORAGE_H
 #define OMEN_STORE_STORAGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/status.h"
 #include "os/os.h"
@@ -15,15 +20,39 @@ struct database;
 struct database_options;
 struct storage;
 
+/* What may be changed while the database is open; relaxed. */
+struct storage_settings {
+    atomic_uint_fast64_t
+        checkpoint_bytes;               /* a checkpoint is due when the log has grown by these, */
+    atomic_uint_fast64_t checkpoint_ms; /* or at this age of the last, if it has grown at all */
+};
+
+enum {
+    CHECKPOINT_BYTES_DEFAULT = 64 << 20,
+    CHECKPOINT_MS_DEFAULT = 5 * 60 * 1000,
+    RESERVE_BYTES_DEFAULT = 16 << 20,
+};
+
 /* Opens the directory's database, or makes a new one where there is none. Fills the database's
  * catalog, sets its time and connects its commits to the log. Where it fails nothing of a database
  * that was there has changed, and `database` has no storage.
- * Errors: as directory_open, manifest_read and wal_recover; OUT_OF_MEMORY. */
+ * Errors: as directory_open, manifest_read, segments_adopt and wal_recover; OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status storage_open(struct database *database,
                                          const struct database_options *options, omen_error *error);
 
-/* Ends it: nobody writes any more. What was acknowledged is durable whatever this returns. NULL
- * does nothing. Errors: those of closing the log. */
+/* Makes a checkpoint of all that is committed, unless the last one holds it. Any thread.
+ * Errors: why the log has failed; DISK_FULL, IO_ERROR, OUT_OF_MEMORY, those of writing segments:
+ * the old manifest and the log are kept then, and it can be tried again. */
+OMEN_MUST_CHECK omen_status storage_checkpoint(struct storage *storage, omen_error *error);
+
+/* One turn of the work that is done in the background, for a database without a thread of its own:
+ * a step of maintenance and of a checkpoint, if one is due. Whether another turn would find more to
+ * do now. Any thread; what fails is tried again by a later turn. */
+bool storage_step(struct storage *storage);
+
+/* Ends it: nobody writes any more. Makes a checkpoint, so that opening has no log to apply. What
+ * was acknowledged is durable whatever this returns. NULL does nothing. Errors: those of closing
+ * the log; a checkpoint that fails is none, since the log has it all. */
 omen_status storage_close(struct storage *storage, omen_error *error);
 
 #endif

@@ -2,9 +2,12 @@
 #ifndef OMEN_STORE_STORAGE_PRIVATE_H
 #define OMEN_STORE_STORAGE_PRIVATE_H
 
+#include "store/attachment.h"
+#include "store/checkpoint.h"
 #include "store/database.h"
 #include "store/directory.h"
 #include "store/manifest.h"
+#include "store/segment.h"
 #include "store/storage.h"
 #include "wal/wal.h"
 
@@ -14,12 +17,34 @@ struct storage {
     const struct os *os;
     struct directory directory;
     struct wal *wal;
-    char log_path[STORE_PATH_BYTES];
+    char log_path[STORE_PATH_BYTES], data_path[STORE_PATH_BYTES];
     uint64_t log_file_bytes;
     uint8_t database_id[DATABASE_ID_BYTES];
-    uint64_t generation;                      /* of the manifest that counts */
-    uint64_t start_lsn;                       /* where its log begins */
     uint64_t replayed_commits, replayed_rows; /* when it was opened */
+
+    struct segment_codec parquet, plain;
+    struct segment_options segments;
+
+    /* One turn, or one checkpoint, at a time. It guards what follows. */
+    struct mutex work;
+    uint64_t generation;       /* of the manifest that counts */
+    uint64_t start_lsn;        /* where its log begins */
+    struct table_files *files; /* that it names, table by table */
+    size_t file_count, file_capacity;
+    struct checkpoint *checkpoint; /* under way; NULL: none */
+    bool manifest_unknown;         /* R8.4: no more checkpoints */
+    char manifest_reason[OMEN_ERROR_MESSAGE_BYTES];
+    char failure[OMEN_ERROR_MESSAGE_BYTES]; /* of the last checkpoint; empty: it succeeded */
+    int64_t checkpoint_us;                  /* wall clock of the last manifest */
+    uint64_t checkpoint_ms, retry_ms, sync_ms;
+    uint64_t checkpoints, checkpoint_failures; /* since it was opened */
+    uint64_t reserve_bytes;
+    bool reserve_held;
+
+    struct mutex lock; /* guards `stopping` */
+    struct condition wake;
+    bool stopping, running;
+    struct thread thread;
 };
 
 /* Reads the log from the manifest's position, does again what it holds, and opens it for appending.
@@ -30,5 +55,19 @@ OMEN_MUST_CHECK omen_status recovery_run(struct storage *storage, const struct m
 /* Where the log is, and whom it tells what is durable. */
 struct wal_options storage_wal_options(const struct storage *storage, uint64_t start_lsn,
                                        uint64_t proven_lsn);
+
+/* The segments of a table, NULL where it has none. `work` is held. */
+const struct table_files *storage_files(const struct storage *storage, uint64_t table_id);
+
+/* Bytes of log that opening would have to apply. */
+uint64_t storage_log_bytes(const struct storage *storage);
+
+/* The background thread. False where the system has no more threads. (background.c) */
+bool storage_start(struct storage *storage);
+void storage_stop(struct storage *storage);
+
+/* Keeps room for one checkpoint; gives it back, once. (reserve.c) */
+void reserve_make(struct storage *storage);
+bool reserve_give(struct storage *storage);
 
 #endif

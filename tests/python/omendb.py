@@ -27,7 +27,9 @@ class Options(ctypes.Structure):
     _fields_ = [("struct_bytes", ctypes.c_uint32), ("memory_bytes_max", ctypes.c_uint64),
                 ("engine_memory_bytes_max", ctypes.c_uint64),
                 ("engine_thread_count", ctypes.c_uint32), ("engine_path", ctypes.c_char_p),
-                ("file_access", ctypes.c_bool), ("log_file_bytes", ctypes.c_uint64)]
+                ("file_access", ctypes.c_bool), ("log_file_bytes", ctypes.c_uint64),
+                ("checkpoint_bytes", ctypes.c_uint64), ("checkpoint_ms", ctypes.c_uint64),
+                ("no_background", ctypes.c_bool)]
 
 
 class Counters(ctypes.Structure):

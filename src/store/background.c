@@ -1,0 +1,185 @@
+/* background.c - what is done beside the statements: one thread, bounded steps, a bounded rate.
+ *
+ *   each turn   the log synced, where commits did not wait for it (every 200 ms)
+ *               a step of maintenance: freezing, compacting, dropping, repointing
+ *               a step of a checkpoint, where one is due: by the log's length, or by time
+ *
+ * A turn is a plain function (storage_step), so that tests call turns where they like; the thread
+ * calls them and rests. After a turn it rests for as long as the turn took, so that it takes half a
+ * core at most, unless the log has become twice as long as it should be.
+ *
+ * Concurrency: `work` is held while a turn or a CHECKPOINT statement runs. `lock` guards
+ * `stopping`, and is never held meanwhile.
+ */
+#include "base/bits.h"
+#include "store/storage_private.h"
+
+enum { STEP_ROWS = 65536, IDLE_MS = 100, REST_MS_MAX = 100, SYNC_MS = 200, RETRY_MS = 1000 };
+
+static const uint64_t NS_PER_MS = 1000000;
+
+static uint64_t now_ms(const struct storage *storage)
+{
+    return storage->os->monotonic_ns(storage->os) / NS_PER_MS;
+}
+
+/* --- checkpoints. `work` is held. --- */
+
+uint64_t storage_log_bytes(const struct storage *storage)
+{
+    return wal_bytes_since(storage->wal, storage->start_lsn);
+}
+
+static bool checkpoint_due(const struct storage *storage, uint64_t now)
+{
+    const struct storage_settings *settings = &storage->database->settings;
+    uint64_t bytes = storage_log_bytes(storage);
+    if (bytes == 0 || storage->manifest_unknown || now < storage->retry_ms)
+        return false;
+    /* Relaxed: they order nothing. */
+    return bytes >= atomic_load_explicit(&settings->checkpoint_bytes, memory_order_relaxed) ||
+           now - storage->checkpoint_ms >=
+               atomic_load_explicit(&settings->checkpoint_ms, memory_order_relaxed);
+}
+
+static void end_checkpoint(struct storage *storage, omen_status status, const omen_error *reason)
+{
+    checkpoint_destroy(storage->checkpoint);
+    storage->checkpoint = NULL;
+    storage->checkpoint_ms = now_ms(storage);
+    if (status == OMEN_OK) {
+        storage->checkpoints++;
+        storage->failure[0] = '\0';
+        reserve_make(storage);
+        return;
+    }
+    storage->retry_ms = storage->checkpoint_ms + RETRY_MS;
+    storage->checkpoint_failures++;
+    memcpy(storage->failure, reason->message, sizeof storage->failure);
+}
+
+/* One step of the checkpoint under way, or the first of a new one. */
+static omen_status step_checkpoint(struct storage *storage, omen_error *error)
+{
+    bool more = true;
+    omen_status status = OMEN_OK;
+    if (storage->checkpoint == NULL)
+        status = checkpoint_begin(storage, &storage->checkpoint, error);
+    else
+        status = checkpoint_step(storage->checkpoint, &more, error);
+    if (status == OMEN_OK && !more)
+        status = checkpoint_finish(storage->checkpoint, error);
+    if (status != OMEN_OK || !more)
+        end_checkpoint(storage, status, error);
+    return status;
+}
+
+/* A whole checkpoint of the state now: one that is under way may have begun before. */
+static omen_status run_checkpoint(struct storage *storage, omen_error *error)
+{
+    omen_status status = OMEN_OK;
+    while (status == OMEN_OK && storage->checkpoint != NULL)
+        status = step_checkpoint(storage, error);
+    if (status != OMEN_OK || storage_log_bytes(storage) == 0)
+        return status;
+    do
+        status = step_checkpoint(storage, error);
+    while (status == OMEN_OK && storage->checkpoint != NULL);
+    return status;
+}
+
+omen_status storage_checkpoint(struct storage *storage, omen_error *error)
+{
+    omen_error reason = {.message = ""};
+    mutex_lock(&storage->work);
+    omen_status status = run_checkpoint(storage, &reason);
+    if (status == OMEN_DISK_FULL && reserve_give(storage))
+        status = run_checkpoint(storage, &reason);
+    mutex_unlock(&storage->work);
+    return status == OMEN_OK ? OMEN_OK : error_set(error, status, "%s", reason.message);
+}
+
+/* --- turns --- */
+
+/* Commits that nobody waits for become durable soon, and what a full disk held up is tried again.
+ */
+static void sync_log(struct storage *storage, uint64_t now)
+{
+    uint64_t end = wal_end(storage->wal);
+    if (now - storage->sync_ms < SYNC_MS || wal_durable(storage->wal) >= end)
+        return;
+    storage->sync_ms = now;
+    (void)!wal_sync(storage->wal, end, NULL); /* who waits is told; the log knows */
+}
+
+static bool turn(struct storage *storage)
+{
+    uint64_t now = now_ms(storage);
+    bool more = false;
+    omen_error reason = {.message = ""};
+    sync_log(storage, now);
+    (void)!database_maintain(storage->database, STEP_ROWS, &more); /* tried again next time */
+    if (storage->checkpoint == NULL && !checkpoint_due(storage, now))
+        return more;
+    omen_status status = step_checkpoint(storage, &reason);
+    if (status == OMEN_DISK_FULL && reserve_give(storage))
+        storage->retry_ms = 0;
+    return more || storage->checkpoint != NULL;
+}
+
+bool storage_step(struct storage *storage)
+{
+    mutex_lock(&storage->work);
+    bool more = turn(storage);
+    mutex_unlock(&storage->work);
+    return more;
+}
+
+/* --- the thread --- */
+
+/* How long to rest after a turn that took so long. */
+static uint64_t rest_ms(const struct storage *storage, bool more, uint64_t took)
+{
+    const struct storage_settings *settings = &storage->database->settings;
+    if (!more)
+        return IDLE_MS;
+    if (storage_log_bytes(storage) / 2 >=
+        atomic_load_explicit(&settings->checkpoint_bytes, memory_order_relaxed))
+        return 0;
+    return size_max(size_min(took, REST_MS_MAX), 1);
+}
+
+static void *run_background(void *argument)
+{
+    struct storage *storage = argument;
+    mutex_lock(&storage->lock);
+    while (!storage->stopping) {
+        mutex_unlock(&storage->lock);
+        uint64_t start = now_ms(storage);
+        bool more = storage_step(storage);
+        uint64_t rest = rest_ms(storage, more, now_ms(storage) - start);
+        mutex_lock(&storage->lock);
+        if (!storage->stopping && rest > 0)
+            condition_wait_ms(&storage->wake, &storage->lock, rest);
+    }
+    mutex_unlock(&storage->lock);
+    return NULL;
+}
+
+bool storage_start(struct storage *storage)
+{
+    storage->running = thread_start(&storage->thread, run_background, storage);
+    return storage->running;
+}
+
+void storage_stop(struct storage *storage)
+{
+    if (!storage->running)
+        return;
+    mutex_lock(&storage->lock);
+    storage->stopping = true;
+    condition_wake_all(&storage->wake);
+    mutex_unlock(&storage->lock);
+    thread_join(&storage->thread);
+    storage->running = false;
+}

@@ -1,0 +1,631 @@
+/* test_checkpoint.c - checkpoints over a simulated disk: what they keep, what they remove, what is left
+ * where a call fails, and that it does not matter when commits come in between.
+ *
+ * A table of integers, and a plain array that says what must be in it. Everything is one thread, and
+ * repeatable: OMEN_SEED=n replays a failure.
+ */
+#include "support.h"
+
+#include <stdlib.h>
+
+#include "api/api_private.h"
+#include "base/random.h"
+#include "crash/sim_disk.h"
+#include "store/checkpoint.h"
+#include "store/storage_private.h"
+
+enum { KEYS = 400, ABSENT = -1 };
+
+struct world {
+    struct sim_disk *disk;
+    omen_database *database;
+    omen_connection *connection;
+    int values[KEYS]; /* what must be there; ABSENT */
+    uint64_t limit;   /* rows a turn of maintenance */
+};
+
+static void fail_with(const omen_error *error)
+{
+    print_error("%s %s\n", error->sqlstate, error->message);
+    fail();
+}
+
+static omen_status try_open(struct world *world, omen_error *error)
+{
+    omen_options options;
+    omen_options_init(&options);
+    options.log_file_bytes = 64 * 1024;
+    options.no_background = true;
+    omen_status status =
+        api_open(sim_disk_os(world->disk), "/db", &options, &world->database, error);
+    if (status == OMEN_OK)
+        status = omen_connect(world->database, &world->connection, error);
+    return status;
+}
+
+static void open_world(struct world *world)
+{
+    omen_error error;
+    if (try_open(world, &error) != OMEN_OK)
+        fail_with(&error);
+}
+
+static struct storage *storage_of(struct world *world)
+{
+    return ((struct database *)world->database)->storage;
+}
+
+static omen_status run(struct world *world, const char *sql, omen_error *error)
+{
+    struct ArrowArrayStream stream;
+    omen_status status =
+        omen_query(world->connection, sql, strlen(sql), &stream, NULL, error);
+    if (status == OMEN_OK)
+        stream.release(&stream);
+    return status;
+}
+
+static void must_run(struct world *world, const char *sql)
+{
+    omen_error error;
+    if (run(world, sql, &error) != OMEN_OK)
+        fail_with(&error);
+}
+
+static void close_world(struct world *world)
+{
+    omen_disconnect(world->connection);
+    assert_int_equal(omen_close(world->database), OMEN_OK);
+}
+
+/* The power goes; what the disk holds then is opened. */
+static void crash_world(struct world *world, enum sim_mode mode, uint64_t seed)
+{
+    struct sim_disk *image = sim_disk_draw(world->disk, mode, seed);
+    close_world(world); /* on the disk that nobody sees again */
+    sim_disk_destroy(world->disk);
+    world->disk = image;
+    open_world(world);
+}
+
+static struct world make_world(uint64_t seed)
+{
+    struct world world = {.disk = sim_disk_create(seed), .limit = 1000};
+    for (int i = 0; i < KEYS; i++)
+        world.values[i] = ABSENT;
+    open_world(&world);
+    must_run(&world, "CREATE TABLE t (id int PRIMARY KEY, v int, s text)");
+    return world;
+}
+
+static void end_world(struct world *world)
+{
+    close_world(world);
+    assert_int_equal(sim_disk_open_count(world->disk), 0);
+    sim_disk_destroy(world->disk);
+}
+
+/* --- changes, and what must come of them --- */
+
+static omen_status change(struct world *world, int key, int value, omen_error *error)
+{
+    char sql[200];
+    if (value == ABSENT)
+        snprintf(sql, sizeof sql, "DELETE FROM t WHERE id = %d", key);
+    else if (world->values[key] == ABSENT)
+        snprintf(sql, sizeof sql, "INSERT INTO t VALUES (%d, %d, 'a text of some length, %d')", key,
+                 value, value);
+    else
+        snprintf(sql, sizeof sql, "UPDATE t SET v = %d WHERE id = %d", value, key);
+    OMEN_TRY(run(world, sql, error));
+    world->values[key] = value;
+    return OMEN_OK;
+}
+
+static void must_change(struct world *world, int key, int value)
+{
+    omen_error error;
+    if (change(world, key, value, &error) != OMEN_OK)
+        fail_with(&error);
+}
+
+static void change_some(struct world *world, struct random *random, int count)
+{
+    for (int i = 0; i < count; i++) {
+        int key = (int)random_below(random, KEYS);
+        bool removes = world->values[key] != ABSENT && random_below(random, 3) == 0;
+        must_change(world, key, removes ? ABSENT : (int)random_below(random, 1000000));
+    }
+}
+
+/* By index: every key. By scan: as many rows, and each is one of them. */
+static void check_world(struct world *world)
+{
+    static const char *const columns[] = {"id", "v"};
+    omen_scan_options options = {
+        .struct_bytes = sizeof options, .columns = columns, .column_count = 2};
+    struct ArrowArrayStream stream;
+    struct ArrowArray array;
+    int rows = 0, expected = 0;
+    for (int key = 0; key < KEYS; key++) {
+        omen_value id = {.type.id = OMEN_TYPE_INTEGER, .as.i32 = key};
+        omen_row *row;
+        omen_status status = omen_get(world->connection, "t", NULL, &id, 1, &row, NULL);
+        assert_int_equal(status, world->values[key] == ABSENT ? OMEN_NOT_FOUND : OMEN_OK);
+        if (status != OMEN_OK)
+            continue;
+        assert_int_equal(omen_row_value(row, 1).as.i32, world->values[key]);
+        omen_row_release(row);
+        expected++;
+    }
+    assert_int_equal(omen_scan(world->connection, "t", &options, &stream, NULL), OMEN_OK);
+    while (assert_int_equal(stream.get_next(&stream, &array), 0), array.release != NULL) {
+        const int32_t *ids = array.children[0]->buffers[1], *values = array.children[1]->buffers[1];
+        for (int64_t i = 0; i < array.length; i++)
+            assert_int_equal(world->values[ids[i]], values[i]);
+        rows += (int)array.length;
+        array.release(&array);
+    }
+    stream.release(&stream);
+    assert_int_equal(rows, expected);
+    struct table *table;
+    omen_error error;
+    struct database *database = (struct database *)world->database;
+    assert_int_equal(catalog_find(database->catalog, "t", 1, &table, NULL), OMEN_OK);
+    if (table_validate(table, &error) != OMEN_OK)
+        fail_with(&error);
+    table_release(table);
+}
+
+/* --- files --- */
+
+struct count {
+    const char *part;
+    int files;
+    uint64_t bytes;
+};
+
+static void count_file(void *context, const char *path, uint64_t bytes)
+{
+    struct count *count = context;
+    if (strstr(path, count->part) == NULL)
+        return;
+    count->files++;
+    count->bytes += bytes;
+}
+
+static struct count files_of(struct world *world, const char *part)
+{
+    struct count count = {.part = part};
+    sim_disk_each(world->disk, count_file, &count);
+    return count;
+}
+
+/* --- tests --- */
+
+/* What was committed before is in segments, the log goes, and opening has nothing to apply. */
+static void test_r8_1_a_checkpoint_takes_over_from_the_log(void **state)
+{
+    struct world world = make_world(1);
+    for (int i = 0; i < 200; i++)
+        must_change(&world, i, i);
+    must_run(&world, "CHECKPOINT");
+    assert_int_equal(files_of(&world, ".plain").files, 1);
+    assert_int_equal(files_of(&world, ".keys").files, 1);
+    assert_int_equal(files_of(&world, ".ends").files, 0);
+    assert_int_equal(storage_log_bytes(storage_of(&world)), 0);
+    check_world(&world);
+    crash_world(&world, SIM_DROP, 1);
+    assert_int_equal(storage_of(&world)->replayed_commits, 0);
+    check_world(&world);
+    must_change(&world, 7, ABSENT);
+    must_change(&world, 8, 88);
+    must_change(&world, 300, 3);
+    crash_world(&world, SIM_DROP, 2);
+    assert_int_equal(storage_of(&world)->replayed_commits, 3);
+    check_world(&world);
+    /* Ends of what is in a segment, and a segment for what came since. */
+    must_run(&world, "CHECKPOINT");
+    assert_int_equal(files_of(&world, ".plain").files, 2);
+    assert_int_equal(files_of(&world, ".ends").files, 1);
+    crash_world(&world, SIM_DROP, 3);
+    check_world(&world);
+    end_world(&world);
+}
+
+/* The segment of an open group is replaced by the next checkpoint's. */
+static void test_r8_1_tails_are_replaced(void **state)
+{
+    struct world world = make_world(2);
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < 10; i++)
+            must_change(&world, round * 10 + i, i);
+        must_run(&world, "CHECKPOINT");
+        assert_int_equal(files_of(&world, "/data/").files, 2);
+    }
+    must_run(&world, "CHECKPOINT"); /* nothing to do, and nothing done */
+    assert_int_equal(files_of(&world, "/data/").files, 2);
+    crash_world(&world, SIM_DROP, 1);
+    check_world(&world);
+    end_world(&world);
+}
+
+static void test_the_log_does_not_grow(void **state)
+{
+    struct world world = make_world(3);
+    struct random random = {3};
+    for (int round = 0; round < 40; round++) {
+        change_some(&world, &random, 200);
+        must_run(&world, "CHECKPOINT");
+        assert_in_range(files_of(&world, "/log/").bytes, 1, 6 * (64 * 1024 + 4096));
+    }
+    check_world(&world);
+    crash_world(&world, SIM_DROP, 1);
+    check_world(&world);
+    end_world(&world);
+}
+
+/* A closed database is opened from its segments, whatever lies beside them. */
+static void test_unattached_files_are_removed_at_open(void **state)
+{
+    struct world world = make_world(4);
+    const struct os *os = sim_disk_os(world.disk);
+    int64_t file;
+    must_change(&world, 1, 1);
+    close_world(&world);
+    static const char *const names[] = {"/db/data/00000000-0000-0000-0000-000000000000.plain",
+                                        "/db/data/x.ends", "/db/manifest.new"};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(os->file_open(os, names[i], OS_OPEN_CREATE_NEW, &file, NULL), OMEN_OK);
+        os->file_close(os, file);
+    }
+    open_world(&world);
+    assert_int_equal(storage_of(&world)->replayed_commits, 0);
+    assert_int_equal(files_of(&world, "/data/").files, 2);
+    assert_int_equal(files_of(&world, "manifest.new").files, 0);
+    check_world(&world);
+    end_world(&world);
+}
+
+static void test_a_missing_segment_is_named(void **state)
+{
+    struct world world = make_world(5);
+    const struct os *os = sim_disk_os(world.disk);
+    omen_error error;
+    char data[SEGMENT_PATH_BYTES_MAX], keys[SEGMENT_PATH_BYTES_MAX];
+    must_change(&world, 1, 1);
+    must_run(&world, "CHECKPOINT");
+    const struct segment_facts facts = storage_of(&world)->files[0].attachments[0].facts;
+    segment_path("/db/data", &facts, SEGMENT_DATA, data);
+    segment_path("/db/data", &facts, SEGMENT_KEYS, keys);
+    close_world(&world);
+    assert_int_equal(os->file_rename(os, data, "/db/data/away", NULL), OMEN_OK);
+    uint64_t hash = sim_disk_hash(world.disk);
+    assert_int_equal(try_open(&world, &error), OMEN_FILE_NOT_FOUND);
+    assert_string_equal(error.sqlstate, "58P01");
+    assert_non_null(strstr(error.message, data));
+    assert_int_equal(sim_disk_hash(world.disk), hash);
+    assert_int_equal(os->file_rename(os, "/db/data/away", data, NULL), OMEN_OK);
+    assert_int_equal(os->file_rename(os, keys, "/db/data/away", NULL), OMEN_OK);
+    assert_int_equal(try_open(&world, &error), OMEN_FILE_NOT_FOUND);
+    assert_non_null(strstr(error.message, keys));
+    assert_int_equal(os->file_rename(os, "/db/data/away", keys, NULL), OMEN_OK);
+    open_world(&world);
+    check_world(&world);
+    end_world(&world);
+}
+
+/* Files of dropped tables, and of groups that nobody reads, go with the checkpoint after. */
+static void test_files_go_once_no_manifest_names_them(void **state)
+{
+    struct world world = make_world(6);
+    must_run(&world, "CREATE TABLE u (id int PRIMARY KEY)");
+    must_run(&world, "INSERT INTO u VALUES (1), (2)");
+    must_change(&world, 1, 1);
+    must_run(&world, "CHECKPOINT");
+    assert_int_equal(files_of(&world, "/data/").files, 4);
+    must_run(&world, "DROP TABLE u");
+    assert_int_equal(files_of(&world, "/data/").files, 4);
+    must_run(&world, "CHECKPOINT");
+    assert_int_equal(files_of(&world, "/data/").files, 2);
+    must_change(&world, 1, ABSENT);
+    must_run(&world, "CHECKPOINT");
+    assert_int_equal(files_of(&world, "/data/").files, 0);
+    crash_world(&world, SIM_DROP, 1);
+    check_world(&world);
+    end_world(&world);
+}
+
+/* A reader of a group whose segment goes reads it to the end; then the files go too. */
+static void test_pinned_files_stay(void **state)
+{
+    struct world world = make_world(7);
+    struct ArrowArrayStream stream;
+    struct ArrowArray array;
+    for (int i = 0; i < 50; i++)
+        must_change(&world, i, i);
+    close_world(&world);
+    open_world(&world); /* columns are on disk only */
+    assert_int_equal(omen_scan(world.connection, "t", NULL, &stream, NULL), OMEN_OK);
+    must_run(&world, "DROP TABLE t");
+    must_run(&world, "CHECKPOINT");
+    assert_int_equal(files_of(&world, "/data/").files, 2);
+    assert_int_equal(stream.get_next(&stream, &array), 0);
+    assert_int_equal(array.length, 50);
+    array.release(&array);
+    stream.release(&stream);
+    assert_int_equal(files_of(&world, "/data/").files, 0);
+    end_world(&world);
+}
+
+/* R5.4, R5.6: what was given out is never given out again, though its rows are gone. */
+static void test_r5_4_bounds_are_kept(void **state)
+{
+    struct world world = make_world(8);
+    struct table *table;
+    struct table_counters before, after;
+    must_run(&world, "CREATE TABLE h (v int)");
+    must_run(&world, "INSERT INTO h VALUES (1), (2), (3)");
+    struct database *database = (struct database *)world.database;
+    assert_int_equal(catalog_find(database->catalog, "h", 1, &table, NULL), OMEN_OK);
+    table_counters_of(table, &before);
+    table_release(table);
+    must_run(&world, "CHECKPOINT");
+    crash_world(&world, SIM_DROP, 1);
+    database = (struct database *)world.database;
+    assert_int_equal(catalog_find(database->catalog, "h", 1, &table, NULL), OMEN_OK);
+    table_counters_of(table, &after);
+    assert_true(after.group_number_next >= before.group_number_next);
+    assert_true(after.hidden_key_next >= before.hidden_key_next);
+    assert_int_equal(table_id(table), 2);
+    table_release(table);
+    must_run(&world, "DROP TABLE h");
+    must_run(&world, "CHECKPOINT");
+    crash_world(&world, SIM_DROP, 1);
+    must_run(&world, "CREATE TABLE h (v int)");
+    database = (struct database *)world.database;
+    assert_int_equal(catalog_find(database->catalog, "h", 1, &table, NULL), OMEN_OK);
+    assert_int_equal(table_id(table), 3);
+    table_release(table);
+    end_world(&world);
+}
+
+/* --- whatever comes in between --- */
+
+/* A step of something: commits, maintenance, a piece of a checkpoint. */
+static void step(struct world *world, struct random *random, struct checkpoint **checkpoint)
+{
+    omen_error error;
+    bool more = true;
+    switch (random_below(random, 8)) {
+    case 0:
+        assert_int_equal(omen_maintain(world->database, 1 + random_below(random, 300), NULL, NULL),
+                         OMEN_OK);
+        return;
+    case 1: {
+        struct table *table;
+        struct database *database = (struct database *)world->database;
+        assert_int_equal(catalog_find(database->catalog, "t", 1, &table, NULL), OMEN_OK);
+        table_seal_open(table);
+        table_release(table);
+        return;
+    }
+    case 2:
+    case 3:
+        break;
+    default:
+        change_some(world, random, 1 + (int)random_below(random, 20));
+        return;
+    }
+    omen_status status = *checkpoint == NULL
+                             ? checkpoint_begin(storage_of(world), checkpoint, &error)
+                             : checkpoint_step(*checkpoint, &more, &error);
+    if (status == OMEN_OK && !more) {
+        status = checkpoint_finish(*checkpoint, &error);
+        checkpoint_destroy(*checkpoint);
+        *checkpoint = NULL;
+    }
+    if (status != OMEN_OK)
+        fail_with(&error);
+}
+
+static void test_r8_1_commits_between_the_steps(void **state)
+{
+    const char *given = getenv("OMEN_SEED");
+    uint64_t first = given != NULL ? strtoull(given, NULL, 10) : 100;
+    for (uint64_t seed = first; seed < (given != NULL ? first + 1 : first + 10); seed++) {
+        struct world world = make_world(seed);
+        struct random random = {seed};
+        struct checkpoint *checkpoint = NULL;
+        print_message("OMEN_SEED=%llu\n", (unsigned long long)seed);
+        for (int i = 0; i < 300; i++) {
+            step(&world, &random, &checkpoint);
+            if (random_below(&random, 40) != 0)
+                continue;
+            check_world(&world);
+            struct sim_disk *image = sim_disk_draw(world.disk, SIM_DROP, seed + (uint64_t)i);
+            checkpoint_destroy(checkpoint);
+            checkpoint = NULL;
+            close_world(&world);
+            sim_disk_destroy(world.disk);
+            world.disk = image;
+            open_world(&world);
+            check_world(&world);
+        }
+        checkpoint_destroy(checkpoint);
+        end_world(&world);
+    }
+}
+
+/* --- what fails --- */
+
+/* Opens what a disk holds, compares, writes, and closes. */
+static void check_image(struct sim_disk *image, const struct world *expected)
+{
+    struct world world = *expected;
+    world.disk = image;
+    open_world(&world);
+    check_world(&world);
+    must_change(&world, 3, 33);
+    must_run(&world, "CHECKPOINT");
+    check_world(&world);
+    end_world(&world);
+}
+
+static bool has_failed(struct world *world)
+{
+    uint64_t failures = 0;
+    for (int call = 0; call < SIM_CALL_COUNT; call++)
+        for (int kind = 0; kind < SIM_KIND_COUNT; kind++)
+            failures +=
+                sim_disk_failures(world->disk, (enum sim_call)call, (enum sim_kind)kind);
+    return failures > 0;
+}
+
+/* Makes the nth call on the disk fail during a checkpoint; false where there is no nth. */
+static bool fail_checkpoint(uint64_t nth, bool forever, omen_status with)
+{
+    struct world world = make_world(9);
+    struct random random = {9};
+    omen_error error;
+    change_some(&world, &random, 40);
+    must_run(&world, "CHECKPOINT");
+    change_some(&world, &random, 40);
+    const struct sim_fault fault = {SIM_CALL_COUNT, SIM_KIND_COUNT, nth, forever, with};
+    sim_disk_fail(world.disk, &fault);
+    omen_status status = run(&world, "CHECKPOINT", &error);
+    bool failed = has_failed(&world);
+    sim_disk_mend(world.disk);
+    check_world(&world);
+    struct sim_disk *dropped = sim_disk_draw(world.disk, SIM_DROP, nth);
+    struct sim_disk *reordered = sim_disk_draw(world.disk, SIM_REORDER_512, nth);
+    struct world then = world;
+    if (storage_of(&world)->manifest_unknown) {
+        assert_int_not_equal(status, OMEN_OK);
+        assert_int_equal(run(&world, "CHECKPOINT", &error), OMEN_IO_ERROR);
+        assert_non_null(strstr(error.message, "opened again"));
+    } else {
+        /* It works the next time, whatever was left. */
+        must_change(&world, 5, 55);
+        must_run(&world, "CHECKPOINT");
+        assert_int_equal(storage_log_bytes(storage_of(&world)), 0);
+    }
+    check_world(&world);
+    end_world(&world);
+    /* What was on disk after the failure is all there. */
+    check_image(dropped, &then);
+    check_image(reordered, &then);
+    return failed;
+}
+
+static void test_r8_4_every_failure_keeps_what_was(void **state)
+{
+    static const omen_status statuses[] = {OMEN_IO_ERROR, OMEN_DISK_FULL};
+    for (int forever = 0; forever < 2; forever++)
+        for (size_t i = 0; i < 2; i++) {
+            uint64_t nth = 1;
+            while (fail_checkpoint(nth, forever, statuses[i]))
+                nth++;
+            assert_in_range(nth, 12, 200);
+        }
+}
+
+/* Writers stop where the disk is full; a checkpoint gets the reserve's room, and frees the log's. */
+static void test_a_full_disk_gives_the_reserve_back(void **state)
+{
+    struct world world = make_world(10);
+    struct random random = {10};
+    change_some(&world, &random, 300);
+    assert_true(storage_of(&world)->reserve_held);
+    sim_disk_set_capacity(world.disk, sim_disk_used(world.disk));
+    must_run(&world, "CHECKPOINT");
+    assert_int_equal(storage_of(&world)->checkpoints, 1);
+    assert_int_equal(storage_of(&world)->checkpoint_failures, 1); /* before it was given back */
+    check_world(&world);
+    sim_disk_set_capacity(world.disk, 0);
+    change_some(&world, &random, 10);
+    must_run(&world, "CHECKPOINT");
+    assert_true(storage_of(&world)->reserve_held);
+    end_world(&world);
+}
+
+/* Memory that runs out anywhere is told, and the next checkpoint is whole. */
+static void test_failing_memory(void **state)
+{
+    for (uint64_t nth = 1;; nth++) {
+        struct world world = make_world(11);
+        struct random random = {11};
+        omen_error error;
+        change_some(&world, &random, 100);
+        must_run(&world, "CHECKPOINT");
+        change_some(&world, &random, 100);
+        struct allocator *allocator = ((struct database *)world.database)->allocator;
+        allocator_fail_at(allocator, nth, 0);
+        omen_status status = storage_checkpoint(storage_of(&world), &error);
+        bool failed = allocator_has_failed(allocator);
+        allocator_fail_at(allocator, 0, 0);
+        if (status != OMEN_OK)
+            assert_int_equal(status, OMEN_OUT_OF_MEMORY);
+        must_run(&world, "CHECKPOINT");
+        check_world(&world);
+        crash_world(&world, SIM_DROP, nth);
+        check_world(&world);
+        end_world(&world);
+        if (!failed)
+            break;
+        assert_true(nth < 2000);
+    }
+}
+
+/* --- by itself --- */
+
+/* A turn makes a step of a checkpoint where one is due by the log's length, or by time. */
+static void test_turns_make_checkpoints_when_they_are_due(void **state)
+{
+    struct world world = make_world(12);
+    struct random random = {12};
+    struct storage *storage = storage_of(&world);
+    while (storage_step(storage))
+        continue;
+    change_some(&world, &random, 50);
+    while (storage_step(storage))
+        continue;
+    assert_int_equal(storage->checkpoints, 0);
+    sim_disk_advance(world.disk, UINT64_C(301000000000));
+    while (storage_step(storage))
+        continue;
+    assert_int_equal(storage->checkpoints, 1);
+    sim_disk_advance(world.disk, UINT64_C(301000000000)); /* nothing new */
+    while (storage_step(storage))
+        continue;
+    assert_int_equal(storage->checkpoints, 1);
+    atomic_store(&((struct database *)world.database)->settings.checkpoint_bytes, 2000);
+    change_some(&world, &random, 100);
+    while (storage_step(storage))
+        continue;
+    assert_int_equal(storage->checkpoints, 2);
+    check_world(&world);
+    end_world(&world);
+}
+
+#define TEST(name) cmocka_unit_test(name)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_r8_1_a_checkpoint_takes_over_from_the_log),
+        TEST(test_r8_1_tails_are_replaced),
+        TEST(test_the_log_does_not_grow),
+        TEST(test_unattached_files_are_removed_at_open),
+        TEST(test_a_missing_segment_is_named),
+        TEST(test_files_go_once_no_manifest_names_them),
+        TEST(test_pinned_files_stay),
+        TEST(test_r5_4_bounds_are_kept),
+        TEST(test_r8_1_commits_between_the_steps),
+        TEST(test_r8_4_every_failure_keeps_what_was),
+        TEST(test_a_full_disk_gives_the_reserve_back),
+        TEST(test_failing_memory),
+        TEST(test_turns_make_checkpoints_when_they_are_due),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
