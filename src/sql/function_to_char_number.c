@@ -125,22 +125,26 @@ static void copy_literal(omen_bytes *rest, uint8_t **at)
         skip(rest, 1);
 }
 
+static bool add_place(struct shape *shape, bool zero)
+{
+    if (zero && shape->first_zero < 0 && !shape->point)
+        shape->first_zero = shape->before;
+    if (shape->point)
+        shape->behind++;
+    else
+        shape->before++;
+    if (zero)
+        shape->kept = shape->before + shape->behind;
+    return !shape->bracket && shape->before + shape->behind <= PLACES_MAX;
+}
+
 /* False where the template is one that is refused. */
 static bool add_pattern(struct shape *shape, enum number_pattern pattern)
 {
     switch (pattern) {
     case PATTERN_ZERO:
-        if (shape->first_zero < 0 && !shape->point)
-            shape->first_zero = shape->before;
-        shape->kept = shape->before + shape->behind + 1;
-        goto digit;
     case PATTERN_DIGIT:
-    digit:
-        if (shape->point)
-            shape->behind++;
-        else
-            shape->before++;
-        return !shape->bracket && shape->before + shape->behind <= PLACES_MAX;
+        return add_place(shape, pattern == PATTERN_ZERO);
     case PATTERN_POINT:
         if (shape->point)
             return false;

@@ -14,6 +14,7 @@ OIDS = {"boolean": 16, "smallint": 21, "integer": 23, "bigint": 20, "real": 700,
         "timestamptz": 1184, "uuid": 2950}
 NAMES = {oid: name for name, oid in OIDS.items()}
 FLOATS = {700: 1e-5, 701: 1e-9}
+REAL_ROUNDING = 2.0**-24  # of one addition: PostgreSQL adds REALs as REALs
 NUMERIC = 1700
 SPREAD = re.compile("stddev|var_|variance")
 ROWS_MAX = 50_000  # of one answer that are read
@@ -30,6 +31,7 @@ class Ours:
         self.sqlstate = self.message = self.route = None
         self.rows, self.names, self.types, self.affected = [], [], [], 0
         self.absolute = 1e-12  # how far floats may be apart, whatever their size
+        self.relative = FLOATS
 
 
 def shown(answer, limit=8):
@@ -93,16 +95,16 @@ def rows_equal(ours, theirs, columns=None):
     columns = range(len(oids)) if columns is None else columns
     digits = digits_of(ours, True)
     for mine, other in zip(ours.rows, theirs.rows):
-        if not row_equal(mine, other, oids, digits, columns, ours.absolute):
+        if not row_equal(mine, other, oids, digits, columns, ours):
             return False
     return True
 
 
-def row_equal(mine, other, oids, digits, columns, absolute):
+def row_equal(mine, other, oids, digits, columns, ours):
     for i in columns:
         oid = oids[i]
         if oid in FLOATS:
-            if not close(mine[i], other[i], FLOATS[oid], absolute):
+            if not close(mine[i], other[i], ours.relative[oid], ours.absolute):
                 return False
         elif canonical(mine[i], oid, digits[i]) != canonical(other[i], oid, digits[i]):
             return False
@@ -121,7 +123,7 @@ def same_order(pairs, ours, theirs, keys):
     key, oid = keys[0], theirs.oids[keys[0]]
     digits = digits_of(ours, True)[key]
     if oid in FLOATS:
-        same = lambda a, b: close(a, b, FLOATS[oid], ours.absolute)
+        same = lambda a, b: close(a, b, ours.relative[oid], ours.absolute)
     else:
         same = lambda a, b: canonical(a, oid, digits) == canonical(b, oid, digits)
     if not all(same(mine[key], other[key]) for mine, other in pairs):
@@ -170,13 +172,13 @@ def bags_equal(ours, theirs, blanks_aside):
         return parts, floats
 
     mine, other = sorted(ours.rows, key=key), sorted(theirs.rows, key=key)
-    if all(row_equal(a, b, oids, digits, columns, ours.absolute) for a, b in zip(mine, other)):
+    if all(row_equal(a, b, oids, digits, columns, ours) for a, b in zip(mine, other)):
         return True
     if len(other) > 2000 or not any(oid in FLOATS for oid in oids):
         return False
     left = list(other)  # floats that are nearly equal may sort differently: match them one by one
     for row in mine:
-        match = next((n for n, o in enumerate(left) if row_equal(row, o, oids, digits, columns, ours.absolute)), None)
+        match = next((n for n, o in enumerate(left) if row_equal(row, o, oids, digits, columns, ours)), None)
         if match is None:
             return False
         del left[match]
@@ -224,6 +226,8 @@ def difference(statement, ours, theirs):
 def select_difference(statement, ours, theirs):
     if SPREAD.search(str(statement.tree)):
         ours.absolute = 1e-4  # the spread of equal values is rounding noise or 0
+    if "sum(" in str(statement.tree):
+        ours.relative = {**FLOATS, OIDS["real"]: max(FLOATS[OIDS["real"]], statement.rows * REAL_ROUNDING)}
     if len(ours.names) != len(theirs.names):
         return "type", f"{len(ours.names)} columns instead of {len(theirs.names)}"
     if len(ours.rows) != len(theirs.rows):

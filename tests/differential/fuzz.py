@@ -9,7 +9,7 @@ printed with both answers, one for each shape of failure.
 
 What counts: a difference is any other row, type, name, count or SQLSTATE; a crash; a hang. 0A000
 where PostgreSQL answers is `unsupported`, nothing else is. Sums of floats are compared to 1e-9
-(REAL: 1e-5), NUMERIC at our column's scale, 15 digits at most. Where the order of evaluation
+(REAL: 1e-5, sums of many rows: what adding REALs may lose), NUMERIC at our column's scale, 15 digits at most. Where the order of evaluation
 decides which of several errors is raised, or whether one is that no result needs, either is right
 (`order` in the report).
 
@@ -35,7 +35,7 @@ from statements import Episode
 from tree import shape
 
 EPISODE_STATEMENTS = 200
-HANG_SECONDS = 40
+HANG_SECONDS = 200  # also on a machine that does much else
 ANSWERED_SHARE_MIN, ROWS_SHARE_MIN = 0.85, 0.5
 FINDINGS_PER_EPISODE = 12
 

@@ -12,6 +12,8 @@ from values import ColumnType, INTEGERS, NUMBERS, STRINGS, TIMES
 KEY_TYPES = ("integer", "bigint", "integer", "bigint", "smallint", "text", "varchar", "date", "timestamp",
              "timestamptz", "uuid", "numeric", "bytea", "boolean", "double precision", "real", "char")
 COMMON_TYPES = ("integer", "integer", "bigint", "text", "text", "numeric", "double precision", "boolean", "date", "timestamp")
+LARGE_DIGITS = 42
+LARGE_ROWS = LARGE_DIGITS**3
 SUMMED = {"smallint": "bigint", "integer": "bigint", "bigint": "numeric", "numeric": "numeric", "real": "real",
           "double precision": "double precision"}
 ORDERED = ("smallint", "integer", "bigint", "numeric", "real", "double precision", "text", "varchar", "date", "timestamp",
@@ -28,15 +30,15 @@ class Statement:
     `lenient`: which of several rows or operands raises first is not defined, nor whether one that
     is not needed raises at all. `runs`: parameter lists of a prepared statement, or None. `check`: a query
     whose answer must be equal after a write, instead of the whole table. `raises`: it holds parts
-    that may raise an error when they are computed."""
+    that may raise an error when they are computed. `rows`: no table has many more."""
 
     def __init__(self, tree, kind, order=(), lenient=False, runs=None):
         self.tree, self.kind, self.order, self.lenient, self.runs = tree, kind, order, lenient, runs
-        self.check, self.raises = None, False
+        self.check, self.raises, self.rows = None, False, 1000
 
     def with_tree(self, tree):
         fresh = Statement(tree, self.kind, self.order, self.lenient, self.runs)
-        fresh.check, fresh.raises = self.check, self.raises
+        fresh.check, fresh.raises, fresh.rows = self.check, self.raises, self.rows
         return fresh
 
 
@@ -55,6 +57,8 @@ class Episode:
             self.create(number)
         while len(self.statements) < (statements // 4 if self.large else statements):
             self.add()
+        for statement in self.statements:
+            statement.rows = LARGE_ROWS if self.large else statement.rows
 
     def pick(self, weighted):
         return self.choose.choices([w[1] for w in weighted], [w[0] for w in weighted])[0]
@@ -110,7 +114,7 @@ class Episode:
     def load(self, table):
         """Many rows, made by the statement itself from a small table of digits."""
         self.emit(["CREATE TABLE digits (d integer PRIMARY KEY)"], "ddl")
-        self.emit(["INSERT INTO digits VALUES ", ", ".join(f"({i})" for i in range(42))], "write")
+        self.emit(["INSERT INTO digits VALUES ", ", ".join(f"({i})" for i in range(LARGE_DIGITS))], "write")
         key = table.columns[0]
         self.emit([f"INSERT INTO {table.name} ({key.sql}) SELECT a.d * 1764 + b.d * 42 + c.d + 1000 ",
                    "FROM digits a, digits b, digits c"], "write")
