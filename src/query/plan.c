@@ -240,6 +240,8 @@ static omen_status parse_and_plan(struct plan *plan, const char *sql, size_t len
     else
         OMEN_TRY(plan_node(plan, node, error));
     plan->uses_now = plan->binder.uses_now;
+    for (size_t i = 0; i < plan->binder.table_count; i++)
+        plan->reads_view = plan->reads_view || table_is_view(plan->binder.tables[i]);
     if (plan->kind != PLAN_QUERY || plan->explain)
         return OMEN_OK;
     OMEN_TRY(point_query_create(&plan->rows, &plan->point, error));

@@ -89,6 +89,7 @@ struct plan {
     uint64_t catalog_version;
     struct binder binder; /* holds the tables */
     bool has_binder, uses_now;
+    bool reads_view;           /* which is right once: the next run plans again */
     omen_type *declared;       /* of parsed.parameter_count parameters, as the plan was made for */
     struct table *table;       /* retained: COPY, SHOW */
     struct point_query *point; /* QUERY of that shape; else NULL */

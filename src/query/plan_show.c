@@ -177,7 +177,7 @@ omen_status set_run(struct plan *plan, omen_error *error)
     struct settings *settings = &plan->session->settings;
     if (plan->set.name != NULL)
         return settings_set(settings, plan->set.name, plan->set.value, plan->set.keep, error);
-    memset(settings, 0, sizeof *settings);
+    *settings = (struct settings){.storage = settings->storage};
     return OMEN_OK;
 }
 

@@ -11,6 +11,7 @@ omen_status session_create(struct database *database, struct session **out, omen
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     atomic_init(&session->references, 1);
     session->database = database_retain(database);
+    session->settings.storage = &session->database->settings;
     session->reader = reader_slot_claim();
     *out = session;
     return OMEN_OK;

@@ -15,6 +15,8 @@ enum setting_kind {
     SETTING_STRICT,
     SETTING_COMMIT,
     SETTING_TIMEOUT,
+    SETTING_CHECKPOINT_BYTES, /* these two are the database's */
+    SETTING_CHECKPOINT_TIME,
     SETTING_ZONE,
     SETTING_NAME,
 };
@@ -42,6 +44,10 @@ static const struct setting known_settings[] = {
     {"integer_datetimes", SETTING_SHOWN, "on", "Whether timestamps are integers."},
     {"intervalstyle", SETTING_FIXED, "postgres", "Display format of intervals."},
     {"lock_timeout", SETTING_FIXED, "0|0ms|0s", "Waits end with statement_timeout only."},
+    {"omen.checkpoint_bytes", SETTING_CHECKPOINT_BYTES, "",
+     "Log after which a checkpoint is made, for all connections."},
+    {"omen.checkpoint_interval", SETTING_CHECKPOINT_TIME, "",
+     "Time after which a checkpoint is made, for all connections."},
     {"omen.route", SETTING_ROUTE, "", "Way that answers: auto, index or engine."},
     {"omen.route_strict", SETTING_STRICT, "",
      "Whether a statement fails that omen.route cannot answer."},
@@ -160,6 +166,66 @@ static omen_status read_timeout(const struct setting *setting, const char *value
     return bad_value(setting, value, error);
 }
 
+struct memory_unit {
+    const char *name;
+    uint64_t factor;
+};
+
+static const struct memory_unit memory_units[] = {
+    {"GB", 1 << 30}, {"MB", 1 << 20}, {"kB", 1 << 10}, {"B", 1}, {"", 1}};
+
+enum { MEMORY_UNITS = sizeof memory_units / sizeof *memory_units };
+
+/* A number of bytes, or of the unit behind it; at least 1. */
+static omen_status read_bytes(const struct setting *setting, const char *value, uint64_t *out,
+                              omen_error *error)
+{
+    char *end;
+    double number = strtod(value, &end);
+    while (end != value && *end == ' ')
+        end++;
+    for (size_t i = 0; end != value && i < MEMORY_UNITS; i++) {
+        double bytes = number * (double)memory_units[i].factor;
+        if (strcmp(end, memory_units[i].name) != 0)
+            continue;
+        if (!(bytes >= 1 && bytes <= (double)INT64_MAX))
+            return error_set(error, OMEN_INVALID_ARGUMENT,
+                             "%.0f B is outside the valid range for parameter \"%s\"", bytes,
+                             setting->name);
+        *out = (uint64_t)bytes;
+        return OMEN_OK;
+    }
+    return bad_value(setting, value, error);
+}
+
+static void show_bytes(uint64_t bytes, char value[SETTING_VALUE_BYTES])
+{
+    size_t unit = 0;
+    while (bytes % memory_units[unit].factor != 0)
+        unit++;
+    snprintf(value, SETTING_VALUE_BYTES, "%" PRIu64 "%s", bytes / memory_units[unit].factor,
+             memory_units[unit].name);
+}
+
+/* When checkpoints are made; `value` NULL: the default. */
+static omen_status set_checkpoint(const struct setting *setting, const char *value, bool keep,
+                                  struct storage_settings *storage, omen_error *error)
+{
+    bool is_time = setting->kind == SETTING_CHECKPOINT_TIME;
+    uint64_t number = is_time ? CHECKPOINT_MS_DEFAULT : CHECKPOINT_BYTES_DEFAULT;
+    if (value != NULL && is_time)
+        OMEN_TRY(read_timeout(setting, value, &number, error));
+    else if (value != NULL)
+        OMEN_TRY(read_bytes(setting, value, &number, error));
+    if (number == 0)
+        return bad_value(setting, value, error);
+    /* Relaxed: read once a turn, and order nothing. */
+    if (keep)
+        atomic_store_explicit(is_time ? &storage->checkpoint_ms : &storage->checkpoint_bytes,
+                              number, memory_order_relaxed);
+    return OMEN_OK;
+}
+
 /* In the largest unit that divides it, as PostgreSQL. */
 static void show_timeout(uint64_t timeout_ms, char value[SETTING_VALUE_BYTES])
 {
@@ -261,6 +327,9 @@ omen_status settings_set(struct settings *settings, const char *name, const char
         if (value != NULL)
             OMEN_TRY(read_timeout(setting, value, &changed.timeout_ms, error));
         break;
+    case SETTING_CHECKPOINT_BYTES:
+    case SETTING_CHECKPOINT_TIME:
+        return set_checkpoint(setting, value, keep, settings->storage, error);
     case SETTING_NAME:
         store_name(changed.application_name, value == NULL ? "" : value);
         break;
@@ -287,6 +356,14 @@ omen_status settings_show(const struct settings *settings, const char *name,
         break;
     case SETTING_TIMEOUT:
         show_timeout(settings->timeout_ms, value);
+        break;
+    case SETTING_CHECKPOINT_BYTES:
+        show_bytes(atomic_load_explicit(&settings->storage->checkpoint_bytes, memory_order_relaxed),
+                   value);
+        break;
+    case SETTING_CHECKPOINT_TIME:
+        show_timeout(atomic_load_explicit(&settings->storage->checkpoint_ms, memory_order_relaxed),
+                     value);
         break;
     case SETTING_NAME:
         snprintf(value, SETTING_VALUE_BYTES, "%s", settings->application_name);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "store/storage.h"
 
 enum route_choice { ROUTE_AUTO, ROUTE_INDEX, ROUTE_ENGINE };
 
@@ -19,8 +20,9 @@ enum {
     SETTING_VALUE_BYTES = 160,
 };
 
-/* All zero: the defaults. */
+/* All zero but `storage`: the defaults. */
 struct settings {
+    struct storage_settings *storage; /* the database's, for all its connections */
     enum route_choice route;
     bool route_strict;
     bool relaxed_commit; /* synchronous_commit = off */

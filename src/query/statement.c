@@ -247,7 +247,7 @@ static omen_status fit_parameters(struct statement *statement, const omen_value 
 
 static bool plan_is_current(const struct statement *statement, const struct plan *plan)
 {
-    return !plan->rows.spoilt &&
+    return !plan->rows.spoilt && !plan->reads_view &&
            plan->catalog_version == catalog_version(statement->session->database->catalog);
 }
 

@@ -27,7 +27,9 @@ static uint64_t now_ms(const struct storage *storage)
 
 uint64_t storage_log_bytes(const struct storage *storage)
 {
-    return wal_bytes_since(storage->wal, storage->start_lsn);
+    return wal_end(storage->wal) == storage->quiet_lsn
+               ? 0
+               : wal_bytes_since(storage->wal, storage->start_lsn);
 }
 
 static bool checkpoint_due(const struct storage *storage, uint64_t now)
@@ -51,11 +53,12 @@ static void end_checkpoint(struct storage *storage, omen_status status, const om
         storage->checkpoints++;
         storage->failure[0] = '\0';
         reserve_make(storage);
-        return;
+    } else {
+        storage->retry_ms = storage->checkpoint_ms + RETRY_MS;
+        storage->checkpoint_failures++;
+        memcpy(storage->failure, reason->message, sizeof storage->failure);
     }
-    storage->retry_ms = storage->checkpoint_ms + RETRY_MS;
-    storage->checkpoint_failures++;
-    memcpy(storage->failure, reason->message, sizeof storage->failure);
+    storage_note_facts(storage);
 }
 
 /* One step of the checkpoint under way, or the first of a new one. */
@@ -97,6 +100,36 @@ omen_status storage_checkpoint(struct storage *storage, omen_error *error)
         status = run_checkpoint(storage, &reason);
     mutex_unlock(&storage->work);
     return status == OMEN_OK ? OMEN_OK : error_set(error, status, "%s", reason.message);
+}
+
+/* --- facts --- */
+
+void storage_note_facts(struct storage *storage)
+{
+    struct storage_facts facts = {
+        .start_lsn = storage->start_lsn,
+        .quiet_lsn = storage->quiet_lsn,
+        .checkpoints = storage->checkpoints,
+        .checkpoint_failures = storage->checkpoint_failures,
+        .checkpoint_us = storage->checkpoint_us,
+    };
+    memcpy(facts.failure, storage->failure, sizeof facts.failure);
+    for (size_t i = 0; i < storage->file_count; i++)
+        for (size_t j = 0; j < storage->files[i].count; j++) {
+            const struct segment_facts *segment = &storage->files[i].attachments[j].facts;
+            facts.segments++;
+            facts.segment_bytes += segment->data_bytes + segment->keys_bytes + segment->ends_bytes;
+        }
+    mutex_lock(&storage->lock);
+    storage->facts = facts;
+    mutex_unlock(&storage->lock);
+}
+
+void storage_facts_of(struct storage *storage, struct storage_facts *out)
+{
+    mutex_lock(&storage->lock);
+    *out = storage->facts;
+    mutex_unlock(&storage->lock);
 }
 
 /* --- turns --- */

@@ -37,7 +37,10 @@ struct catalog {
     struct entry *entries;
     size_t count;
     size_t capacity;
-    uint64_t id_next; /* guarded by the writer lock */
+    uint64_t id_next;      /* guarded by the writer lock */
+    const char *view_name; /* NULL: none. Set once, as are these: */
+    omen_status (*view_make)(void *context, struct table **out, omen_error *error);
+    void *view_context;
     atomic_uint_fast64_t version;
     atomic_uint_fast64_t pending; /* the first change not yet counted in `version`; 0 = none */
 };
@@ -56,6 +59,15 @@ omen_status catalog_create(struct allocator *allocator, struct txn_manager *mana
     rwlock_init(&catalog->lock);
     *out = catalog;
     return OMEN_OK;
+}
+
+void catalog_set_view(struct catalog *catalog, const char *name,
+                      omen_status (*make)(void *context, struct table **out, omen_error *error),
+                      void *context)
+{
+    catalog->view_name = name;
+    catalog->view_make = make;
+    catalog->view_context = context;
 }
 
 void catalog_destroy(struct catalog *catalog)
@@ -115,6 +127,11 @@ static struct entry *find_newest(const struct catalog *catalog, const char *name
     return find_alive(catalog, name, strlen(name), TXN_NEWEST);
 }
 
+static bool is_view(const struct catalog *catalog, const char *name, size_t length)
+{
+    return catalog->view_name != NULL && compare_name(name, length, catalog->view_name) == 0;
+}
+
 static omen_status undefined_table(const char *name, size_t length, omen_error *error)
 {
     return error_set(error, OMEN_UNDEFINED_TABLE, "relation \"%.*s\" does not exist",
@@ -130,7 +147,11 @@ omen_status catalog_find(struct catalog *catalog, const char *name, size_t lengt
     if (entry != NULL)
         *out = table_retain(entry->table);
     rwlock_read_unlock(&catalog->lock);
-    return *out != NULL ? OMEN_OK : undefined_table(name, length, error);
+    if (*out != NULL)
+        return OMEN_OK;
+    if (is_view(catalog, name, length))
+        return catalog->view_make(catalog->view_context, out, error);
+    return undefined_table(name, length, error);
 }
 
 const atomic_uint_fast64_t *catalog_version_place(const struct catalog *catalog)
@@ -278,7 +299,8 @@ struct change {
 
 static omen_status validate_create(struct change *change, omen_error *error)
 {
-    if (find_newest(change->catalog, change->name) != NULL)
+    if (find_newest(change->catalog, change->name) != NULL ||
+        is_view(change->catalog, change->name, strlen(change->name)))
         return error_set(error, OMEN_DUPLICATE_TABLE, "relation \"%s\" already exists",
                          change->name);
     return OMEN_OK;

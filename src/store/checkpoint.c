@@ -570,7 +570,7 @@ omen_status checkpoint_finish(struct checkpoint *checkpoint, omen_error *error)
         return error_set(error, status, "%s", reason.message);
     }
     install(checkpoint, lists);
-    storage->start_lsn = checkpoint->lsn;
+    storage->start_lsn = storage->quiet_lsn = checkpoint->lsn;
     /* What it cannot do now is done when the database is opened again. */
     (void)!wal_release(storage->wal, checkpoint->lsn, NULL);
     return OMEN_OK;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "store/definition.h"
+#include "store/storage_view.h"
 
 enum { MAINTAIN_ROWS_DEFAULT = 1 << 20 };
 
@@ -21,6 +22,10 @@ static void database_free(struct database *database)
 
 static omen_status database_fill(struct database *database, const struct database_options *options)
 {
+    uint64_t bytes = options->checkpoint_bytes, ms = options->checkpoint_ms;
+    atomic_init(&database->settings.checkpoint_bytes,
+                bytes != 0 ? bytes : CHECKPOINT_BYTES_DEFAULT);
+    atomic_init(&database->settings.checkpoint_ms, ms != 0 ? ms : CHECKPOINT_MS_DEFAULT);
     database->engine_memory_bytes_max = options->engine_memory_bytes_max;
     database->engine_thread_count = options->engine_thread_count;
     database->file_access = options->file_access;
@@ -32,7 +37,9 @@ static omen_status database_fill(struct database *database, const struct databas
         memcpy(database->engine_path, options->engine_path, database->engine_path_bytes);
     }
     OMEN_TRY(txn_manager_create(database->allocator, &database->manager));
-    return catalog_create(database->allocator, database->manager, &database->catalog);
+    OMEN_TRY(catalog_create(database->allocator, database->manager, &database->catalog));
+    catalog_set_view(database->catalog, STORAGE_VIEW_NAME, storage_view_make, database);
+    return OMEN_OK;
 }
 
 omen_status database_open(const struct os *os, const struct database_options *options,

@@ -263,10 +263,6 @@ static void storage_free(struct storage *storage)
 
 static void set_options(struct storage *storage, const struct database_options *options)
 {
-    struct storage_settings *settings = &storage->database->settings;
-    uint64_t bytes = options->checkpoint_bytes, ms = options->checkpoint_ms;
-    atomic_store(&settings->checkpoint_bytes, bytes != 0 ? bytes : CHECKPOINT_BYTES_DEFAULT);
-    atomic_store(&settings->checkpoint_ms, ms != 0 ? ms : CHECKPOINT_MS_DEFAULT);
     storage->log_file_bytes = options->log_file_bytes;
     storage->reserve_bytes =
         options->reserve_bytes != 0 ? options->reserve_bytes : RESERVE_BYTES_DEFAULT;
@@ -315,6 +311,9 @@ omen_status storage_open(struct database *database, const struct database_option
         directory_sign(&storage->directory);
         storage->checkpoint_ms = storage->os->monotonic_ns(storage->os) / 1000000;
         reserve_make(storage);
+        if (storage->replayed_commits == 0)
+            storage->quiet_lsn = wal_end(storage->wal);
+        storage_note_facts(storage);
         txn_set_wal(database->manager, storage->wal);
         database->storage = storage;
         if (options->no_background || storage_start(storage))

@@ -11,6 +11,13 @@
 #include "store/storage.h"
 #include "wal/wal.h"
 
+/* What it has come to, for omen_storage. */
+struct storage_facts {
+    uint64_t start_lsn, quiet_lsn, checkpoints, checkpoint_failures, segments, segment_bytes;
+    int64_t checkpoint_us;
+    char failure[OMEN_ERROR_MESSAGE_BYTES]; /* of the last checkpoint; empty: it succeeded */
+};
+
 struct storage {
     struct database *database; /* which owns it */
     struct allocator *allocator;
@@ -29,6 +36,7 @@ struct storage {
     struct mutex work;
     uint64_t generation;       /* of the manifest that counts */
     uint64_t start_lsn;        /* where its log begins */
+    uint64_t quiet_lsn;        /* a log that ends here has nothing that a checkpoint would keep */
     struct table_files *files; /* that it names, table by table */
     size_t file_count, file_capacity;
     struct checkpoint *checkpoint; /* under way; NULL: none */
@@ -41,7 +49,8 @@ struct storage {
     uint64_t reserve_bytes;
     bool reserve_held;
 
-    struct mutex lock; /* guards `stopping` */
+    struct mutex lock; /* guards `stopping` and `facts` */
+    struct storage_facts facts;
     struct condition wake;
     bool stopping, running;
     struct thread thread;
@@ -61,6 +70,12 @@ const struct table_files *storage_files(const struct storage *storage, uint64_t 
 
 /* Bytes of log that opening would have to apply. */
 uint64_t storage_log_bytes(const struct storage *storage);
+
+/* A copy of the facts as of the last turn. Waits for none. */
+void storage_facts_of(struct storage *storage, struct storage_facts *out);
+
+/* Brings them up to date, after a checkpoint. `work` is held. */
+void storage_note_facts(struct storage *storage);
 
 /* The background thread. False where the system has no more threads. (background.c) */
 bool storage_start(struct storage *storage);

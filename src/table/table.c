@@ -85,6 +85,16 @@ const char *table_name(const struct table *table)
     return table->name;
 }
 
+void table_protect(struct table *table)
+{
+    table->is_view = true;
+}
+
+bool table_is_view(const struct table *table)
+{
+    return table->is_view;
+}
+
 /* --- what is persistent --- */
 
 void table_set_id(struct table *table, uint64_t id)

@@ -239,6 +239,11 @@ struct table_stats {
 };
 void table_stats_of(struct table *table, struct table_stats *out);
 
+/* Makes it a view: nothing can be written to it any more (NOT_READY), and it is not what it was the
+ * next time somebody asks for it by name. Before anybody else knows the table. */
+void table_protect(struct table *table);
+bool table_is_view(const struct table *table);
+
 /* --- what is persistent --- */
 
 /* The table's id in the log and the manifest: of this table alone in its database, for ever. Set

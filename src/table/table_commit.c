@@ -145,6 +145,8 @@ static omen_status write_set_validate(void *self, omen_error *error)
 {
     struct write_set *set = self;
     OMEN_ASSERT(!set->committed);
+    if (set->table->is_view)
+        return error_set(error, OMEN_NOT_READY, "cannot change view \"%s\"", set->table->name);
     OMEN_TRY(validate_targets(set, error));
     omen_status status = write_set_encode_keys(set);
     if (status != OMEN_OK)

@@ -106,6 +106,7 @@ struct table {
     struct schema *schema;
     uint64_t identity;
     uint64_t id; /* persistent */
+    bool is_view;
     atomic_uint references;
     char name[SCHEMA_NAME_BYTES_MAX + 1];
 

@@ -267,6 +267,97 @@ static void test_r5_5_close_with_streams_outstanding(void **state)
     array.release(&array);
 }
 
+/* --- omen_storage, and when checkpoints are made --- */
+
+/* A number in the view's row. */
+static int64_t view_number(struct fixture *fixture, const char *column)
+{
+    const omen_scan_options options = {
+        .struct_bytes = sizeof options, .columns = &column, .column_count = 1};
+    struct ArrowArrayStream stream;
+    struct ArrowArray array;
+    assert_int_equal(
+        omen_scan(fixture->connection, "omen_storage", &options, &stream, NULL), OMEN_OK);
+    assert_int_equal(stream.get_next(&stream, &array), 0);
+    assert_int_equal(array.length, 1);
+    int64_t number = ((const int64_t *)array.children[0]->buffers[1])[0];
+    array.release(&array);
+    stream.release(&stream);
+    return number;
+}
+
+static void test_omen_storage(void **state)
+{
+    struct fixture fixture = open_directory();
+    omen_connection *c = fixture.connection;
+    do_all(c, changes);
+    assert_true(view_number(&fixture, "log_bytes") > 500);
+    assert_int_equal(view_number(&fixture, "row_count"), 8);
+    assert_int_equal(view_number(&fixture, "segments"), 0);
+    assert_int_equal(view_number(&fixture, "checkpoints"), 0);
+    expect(c, "CHECKPOINT", "");
+    assert_int_equal(view_number(&fixture, "log_bytes"), 0);
+    assert_int_equal(view_number(&fixture, "segments"), 3);
+    assert_true(view_number(&fixture, "segment_bytes") > 500);
+    assert_int_equal(view_number(&fixture, "checkpoints"), 1);
+    assert_int_equal(view_number(&fixture, "checkpoint_failures"), 0);
+    assert_int_equal(view_number(&fixture, "snapshots"), 0);
+    omen_snapshot *snapshot;
+    assert_int_equal(omen_snapshot_create(c, &snapshot, NULL), OMEN_OK);
+    do_all(c, (const char *const[]){"DELETE FROM t WHERE id = 2", "DELETE FROM t WHERE id = 4", NULL});
+    assert_int_equal(view_number(&fixture, "snapshots"), 1);
+    assert_int_equal(view_number(&fixture, "oldest_snapshot_age"), 2);
+    omen_snapshot_release(snapshot);
+    assert_int_equal(view_number(&fixture, "oldest_snapshot_age"), 0);
+    expect(c, "INSERT INTO omen_storage (segments) VALUES (1)", "ERROR 55000");
+    expect(c, "CREATE TABLE omen_storage (a int)", "ERROR 42P07");
+    expect(c, "DROP TABLE omen_storage", "ERROR 42P01");
+    assert_int_equal(view_number(&fixture, "segments"), 3);
+    fixture_close(&fixture);
+}
+
+static void test_settings_of_checkpoints(void **state)
+{
+    struct fixture fixture = open_directory();
+    omen_connection *c = fixture.connection, *other;
+    expect(c, "SHOW omen.checkpoint_bytes", "64MB\n");
+    expect(c, "SHOW omen.checkpoint_interval", "5min\n");
+    expect(c, "SET omen.checkpoint_bytes = '1536 kB'", "");
+    expect(c, "SET omen.checkpoint_interval = '30s'", "");
+    assert_int_equal(omen_connect(fixture.database, &other, NULL), OMEN_OK);
+    expect(other, "SHOW omen.checkpoint_bytes", "1536kB\n");
+    expect(other, "SHOW omen.checkpoint_interval", "30s\n");
+    expect(other, "SET omen.checkpoint_bytes = 12345", "");
+    expect(c, "SHOW omen.checkpoint_bytes", "12345B\n");
+    expect(c, "RESET omen.checkpoint_bytes", "");
+    expect(c, "SHOW omen.checkpoint_bytes", "64MB\n");
+    expect(c, "SET omen.checkpoint_bytes = 0", "ERROR 22023");
+    expect(c, "SET omen.checkpoint_bytes = '1 lb'", "ERROR 22023");
+    expect(c, "SET omen.checkpoint_interval = 0", "ERROR 22023");
+    omen_disconnect(other);
+    fixture_close(&fixture);
+}
+
+/* The background thread makes one by itself. */
+static void test_checkpoints_come_by_themselves(void **state)
+{
+    struct fixture fixture = open_directory();
+    do_all(fixture.connection, (const char *const[]){"SET omen.checkpoint_bytes = 1",
+                                                     "CREATE TABLE t (id int PRIMARY KEY)",
+                                                     "INSERT INTO t VALUES (1)", NULL});
+    while (view_number(&fixture, "log_bytes") > 0)
+        continue;
+    assert_true(view_number(&fixture, "checkpoints") > 0);
+    do_all(fixture.connection, (const char *const[]){"INSERT INTO t VALUES (2)", NULL});
+    while (view_number(&fixture, "log_bytes") > 0)
+        continue;
+    fixture_close(&fixture);
+    fixture = open_directory();
+    assert_int_equal(view_number(&fixture, "replayed_commits"), 0);
+    assert_int_equal(rows_of(&fixture, "t"), 2);
+    fixture_close(&fixture);
+}
+
 /* --- what is refused --- */
 
 static void expect_refusal(omen_status status, const char *sqlstate, const char *part)
@@ -333,6 +424,9 @@ int main(void)
         TEST(test_names_come_again),
         TEST(test_long_logs),
         TEST(test_r5_5_close_with_streams_outstanding),
+        TEST(test_omen_storage),
+        TEST(test_settings_of_checkpoints),
+        TEST(test_checkpoints_come_by_themselves),
         TEST(test_refusals),
         TEST(test_files_are_private),
     };
