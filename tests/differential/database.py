@@ -51,10 +51,12 @@ def value_of(raw, oid):
 def inlined(sql, oids, parameters):
     """A statement with its parameters' values written into it."""
     def literal(match):
+        if match[1] is None:
+            return match[0]  # a string
         raw, oid = parameters[int(match[1]) - 1], oids[int(match[1]) - 1]
         name = "bpchar" if NAMES.get(oid) == "char" else NAMES.get(oid, "text")
         return f"CAST({'NULL' if raw is None else quote(raw)} AS {name})"
-    return re.sub(r"\$(\d+)", literal, sql)
+    return re.sub(r"'(?:[^']|'')*'|\$(\d+)", literal, sql)
 
 
 def subqueries(sql):
