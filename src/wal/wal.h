@@ -42,8 +42,8 @@ struct wal_options {
     uint64_t file_bytes;   /* of new files, a multiple of 4096; 0 = WAL_FILE_BYTES_DEFAULT */
     uint8_t database_id[WAL_ID_BYTES]; /* files of another database are refused */
 
-    /* Where reading starts: what wal_durable gave under the writer lock once everything appended
-     * was durable (a checkpoint), or the start_lsn of wal_create. A multiple of 8. */
+    /* Where reading starts: what wal_cut gave (a checkpoint), or the start_lsn of wal_create. A
+     * multiple of 8. */
     uint64_t start_lsn;
     /* The log is known to have been durable up to here (from the manifest): damage before it is
      * refused instead of cut. At least start_lsn. */
@@ -118,6 +118,11 @@ void wal_abandon(struct wal *wal);
  * disk is full: then the commit is kept, the next wal_sync or wal_reserve tries again to write it,
  * and where that succeeds it becomes durable after all. */
 OMEN_MUST_CHECK omen_status wal_sync(struct wal *wal, uint64_t lsn, omen_error *error);
+
+/* Makes everything appended durable and gives the place behind it at which a later wal_recover can
+ * start: no batch reaches over it, nothing of a commit given up lies behind it. The caller is the
+ * one that appends, and has no commit under way. Errors: as wal_sync; `*lsn` is then unset. */
+OMEN_MUST_CHECK omen_status wal_cut(struct wal *wal, uint64_t *lsn, omen_error *error);
 
 /* The end of the last commit. Any thread. */
 uint64_t wal_end(struct wal *wal);

@@ -17,6 +17,7 @@ enum {
     ZERO_AHEAD_BYTES = 1024 * 1024,
     ZERO_CHUNK_BYTES = 64 * 1024,
     SMALL_BATCH_BYTES = 64 * 1024,
+    WAIT_MS_MAX = 1000, /* some versions of glibc can lose a wake-up: then they look again */
 };
 
 /* --- failure. Lock held. --- */
@@ -105,7 +106,8 @@ static omen_status write_pending(struct wal *wal, omen_error *reason)
 /* Seals and writes until everything before `lsn` is in its file. The lock is given up meanwhile. */
 static omen_status write_out(struct wal *wal, uint64_t lsn, omen_error *reason)
 {
-    while (wal->written_lsn < lsn && !wal->failed) {
+    /* A commit that is given up meanwhile takes the end back. */
+    while (wal->written_lsn < size_min(lsn, wal_position(wal)) && !wal->failed) {
         if (wal->pending == NULL)
             wal_seal(wal);
         mutex_unlock(&wal->lock);
@@ -164,7 +166,8 @@ static omen_status lead(struct wal *wal, omen_error *error)
 {
     omen_error reason = {0};
     take_turn(wal, wal_position(wal));
-    omen_status status = write_out(wal, wal->leading_lsn, &reason);
+    uint64_t led = wal->leading_lsn;
+    omen_status status = write_out(wal, led, &reason);
     if (status == OMEN_OK && !wal->failed) {
         mutex_unlock(&wal->lock);
         status = sync_file(wal, &reason);
@@ -173,6 +176,9 @@ static omen_status lead(struct wal *wal, omen_error *error)
         mutex_lock(&wal->lock);
         if (status == OMEN_OK)
             wal->durable_lsn = wal->synced_lsn;
+        /* A batch kept from a full disk went first: commits of the next turn came along. */
+        if (wal->durable_lsn > led)
+            condition_wake_all(&wal->turn[wal->parity ^ 1]);
     }
     if (status == OMEN_DISK_FULL) {
         status =
@@ -197,9 +203,21 @@ omen_status wal_sync(struct wal *wal, uint64_t lsn, omen_error *error)
         else if (!wal->busy)
             status = lead(wal, error);
         else
-            condition_wait(&wal->turn[lsn <= wal->leading_lsn ? wal->parity : wal->parity ^ 1],
-                           &wal->lock);
+            condition_wait_ms(&wal->turn[lsn <= wal->leading_lsn ? wal->parity : wal->parity ^ 1],
+                              &wal->lock, WAIT_MS_MAX);
     }
     mutex_unlock(&wal->lock);
     return status;
+}
+
+omen_status wal_cut(struct wal *wal, uint64_t *lsn, omen_error *error)
+{
+    mutex_lock(&wal->lock);
+    OMEN_ASSERT(!wal->in_commit);
+    uint64_t position = wal_position(wal);
+    mutex_unlock(&wal->lock);
+    OMEN_TRY(wal_sync(wal, position, error));
+    /* Behind `position` where the batch was padded to its file's end. Nobody else appends. */
+    *lsn = wal_durable(wal);
+    return OMEN_OK;
 }

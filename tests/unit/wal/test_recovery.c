@@ -391,6 +391,60 @@ static void test_what_replay_refuses_is_passed_on(void **state)
     recover_exactly(1);
 }
 
+/* --- cuts --- */
+
+/* Starts the next recovery at a cut. */
+static void cut(void)
+{
+    uint64_t lsn;
+    assert_int_equal(wal_cut(test.wal, &lsn, NULL), OMEN_OK);
+    test.options.start_lsn = test.options.proven_lsn = lsn;
+    test.first = test.count;
+}
+
+/* A log cut behind a second commit of so many bytes, with or without commits behind that. */
+static void cut_behind(uint32_t length, int more)
+{
+    log_create(&test);
+    log_commit(&test, 12000);
+    log_commit(&test, length);
+    cut();
+    for (int i = 0; i < more; i++)
+        log_commit(&test, 100);
+    log_crash(&test, SIM_DROP, length);
+    recover_exactly(test.count);
+    cut();
+    log_commit(&test, 5000);
+    log_crash(&test, SIM_DROP, length);
+    recover_exactly(test.count);
+    log_end(&test);
+    log_init(&test);
+}
+
+static void test_a_cut_is_where_a_batch_begins(void **state)
+{
+    /* Among them all that end so near their file's end that the batch is padded. */
+    for (uint32_t length = 8; length < 400; length += 8)
+        for (int more = 0; more < 4; more += 3)
+            cut_behind(length, more);
+}
+
+static void test_a_cut_leaves_commits_given_up_behind(void **state)
+{
+    static uint8_t bytes[300 * 1024];
+    log_create(&test);
+    log_commit(&test, 100);
+    /* Larger than a batch: its first part is sealed before it is given up. */
+    assert_int_equal(wal_reserve(test.wal, sizeof bytes, NULL), OMEN_OK);
+    assert_int_equal(wal_append(test.wal, bytes, sizeof bytes, NULL), OMEN_OK);
+    wal_abandon(test.wal);
+    cut();
+    for (int i = 0; i < 3; i++)
+        log_commit(&test, 100);
+    log_crash(&test, SIM_DROP, 1);
+    recover_exactly(test.count);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -401,6 +455,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_later_batch_that_proves_nothing_is_cut_too, begin,
                                         end),
         cmocka_unit_test_setup_teardown(test_the_manifest_proves_too, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_cut_is_where_a_batch_begins, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_cut_leaves_commits_given_up_behind, begin, end),
         cmocka_unit_test_setup_teardown(test_a_clean_close_proves_the_end, begin, end),
         cmocka_unit_test_setup_teardown(test_the_next_file_proves_the_one_before, begin, end),
         cmocka_unit_test_setup_teardown(test_the_unproven_tail_is_synced_anew, begin, end),
