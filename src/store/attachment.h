@@ -15,9 +15,10 @@ struct attachment {
     struct segment *segment; /* a reference, where it was opened; NULL: written since */
     uint64_t numbers[SEGMENT_GROUPS_MAX];
     uint32_t rows[SEGMENT_GROUPS_MAX]; /* slots */
-    uint64_t ended;                    /* slots that its ends file names */
-    size_t order;                      /* where in the table its first group lies */
-    bool tail;                         /* of an open group: the next checkpoint replaces it */
+    /* Slots that its ends file names, of each group: of one group they only ever grow. */
+    uint32_t ended[SEGMENT_GROUPS_MAX];
+    size_t order; /* where in the table its first group lies */
+    bool tail;    /* of an open group: the next checkpoint replaces it */
 };
 
 /* The segments of a table, in the order of their rows. */

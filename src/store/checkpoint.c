@@ -106,8 +106,7 @@ static omen_status capture_all(struct checkpoint *checkpoint, omen_error *error)
     struct storage *storage = checkpoint->storage;
     struct txn_manager *manager = storage->database->manager;
     OMEN_TRY(wal_failed(storage->wal, error));
-    checkpoint->lsn = wal_end(storage->wal);
-    OMEN_TRY(wal_sync(storage->wal, checkpoint->lsn, error));
+    OMEN_TRY(wal_cut(storage->wal, &checkpoint->lsn, error));
     omen_status status = snapshot_acquire(manager, &checkpoint->snapshot);
     if (status == OMEN_OK) {
         checkpoint->timestamp = checkpoint->snapshot.timestamp;
@@ -316,12 +315,14 @@ static omen_status batch_write(const struct checkpoint *checkpoint, struct captu
         capture->files.count--;
         return status;
     }
+    bool any_ended = false;
     for (uint32_t i = 0; i < batch->count; i++) {
         attachment->numbers[i] = row_group_number(batch->frozen[i]);
         attachment->rows[i] = batch->rows[i];
-        attachment->ended += count_ended(batch->frozen[i], batch->rows[i], checkpoint->timestamp);
+        attachment->ended[i] = count_ended(batch->frozen[i], batch->rows[i], checkpoint->timestamp);
+        any_ended |= attachment->ended[i] > 0;
     }
-    if (attachment->ended == 0)
+    if (!any_ended)
         return OMEN_OK;
     return segment_write_ends(&storage->segments, checkpoint->timestamp, batch->frozen,
                               batch->count, &attachment->facts, error);
@@ -351,16 +352,18 @@ static omen_status write_ends(struct checkpoint *checkpoint, struct capture *cap
                               struct attachment *attachment, omen_error *error)
 {
     struct row_group *groups[SEGMENT_GROUPS_MAX] = {0};
-    uint64_t ended = 0;
+    bool changed = false;
     for (uint32_t i = 0; i < attachment->facts.group_count; i++) {
         const struct place *place = find_place(capture, attachment->numbers[i]);
         groups[i] = place != NULL ? place->group : NULL;
-        if (groups[i] != NULL)
-            ended += count_ended(groups[i], attachment->rows[i], checkpoint->timestamp);
+        if (groups[i] == NULL)
+            continue; /* gone: the file may say of it what it likes */
+        uint32_t ended = count_ended(groups[i], attachment->rows[i], checkpoint->timestamp);
+        changed |= ended != attachment->ended[i];
+        attachment->ended[i] = ended;
     }
-    if (ended == attachment->ended)
+    if (!changed)
         return OMEN_OK;
-    attachment->ended = ended;
     return segment_write_ends(&checkpoint->storage->segments, checkpoint->timestamp, groups,
                               attachment->facts.group_count, &attachment->facts, error);
 }

@@ -89,11 +89,11 @@ static void describe(const struct segment_facts *facts, struct segment *segment,
     *out = (struct attachment){
         .facts = *facts,
         .segment = segment,
-        .ended = facts->ends_bytes > 0 ? UINT64_MAX : 0, /* so many that no count is equal */
     };
     for (uint32_t i = 0; i < facts->group_count; i++) {
         out->numbers[i] = segment_group_number(segment, i);
         out->rows[i] = segment_group_rows(segment, i);
+        out->ended[i] = facts->ends_bytes > 0 ? UINT32_MAX : 0; /* so many that no count is equal */
     }
 }
 

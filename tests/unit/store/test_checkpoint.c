@@ -336,6 +336,70 @@ static void test_files_go_once_no_manifest_names_them(void **state)
     end_world(&world);
 }
 
+static void insert_group(struct world *world, int first, int count)
+{
+    static char sql[40000];
+    for (int done = 0; done < count; done += 1000) {
+        int length = snprintf(sql, sizeof sql, "INSERT INTO u VALUES ");
+        for (int i = 0; i < 1000; i++)
+            length += snprintf(sql + length, sizeof sql - (size_t)length, "%s(%d)",
+                               i > 0 ? ", " : "", first + done + i);
+        must_run(world, sql);
+    }
+    struct table *table;
+    struct database *database = (struct database *)world->database;
+    assert_int_equal(catalog_find(database->catalog, "u", 1, &table, NULL), OMEN_OK);
+    table_seal_open(table);
+    table_release(table);
+}
+
+static void delete_keys(struct world *world, int first, int count)
+{
+    for (int i = first; i < first + count; i++) {
+        char sql[60];
+        snprintf(sql, sizeof sql, "DELETE FROM u WHERE id = %d", i);
+        must_run(world, sql);
+    }
+}
+
+static int count_rows(struct world *world, const char *table)
+{
+    struct ArrowArrayStream stream;
+    struct ArrowArray array;
+    int rows = 0;
+    assert_int_equal(omen_scan(world->connection, table, NULL, &stream, NULL), OMEN_OK);
+    while (assert_int_equal(stream.get_next(&stream, &array), 0), array.release != NULL) {
+        rows += (int)array.length;
+        array.release(&array);
+    }
+    stream.release(&stream);
+    return rows;
+}
+
+/* A group of a segment dies with as many ends as another of it gets: those are written all the
+ * same. */
+static void test_ends_are_compared_group_by_group(void **state)
+{
+    enum { GROUP = 20000 }; /* too many to be merged with its neighbour */
+    struct world world = make_world(8);
+    bool more = true;
+    must_run(&world, "CREATE TABLE u (id int PRIMARY KEY)");
+    insert_group(&world, 0, GROUP);
+    insert_group(&world, GROUP, GROUP);
+    while (more)
+        assert_int_equal(omen_maintain(world.database, 1 << 20, &more, NULL), OMEN_OK);
+    must_run(&world, "CHECKPOINT");
+    assert_int_equal(files_of(&world, ".plain").files, 1);
+    delete_keys(&world, 0, 2);
+    must_run(&world, "CHECKPOINT");
+    delete_keys(&world, 2, GROUP - 2);
+    delete_keys(&world, GROUP + 5, 2);
+    must_run(&world, "CHECKPOINT");
+    crash_world(&world, SIM_DROP, 1);
+    assert_int_equal(count_rows(&world, "u"), GROUP - 2);
+    end_world(&world);
+}
+
 /* A reader of a group whose segment goes reads it to the end; then the files go too. */
 static void test_pinned_files_stay(void **state)
 {
@@ -615,6 +679,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_r8_1_a_checkpoint_takes_over_from_the_log),
         TEST(test_r8_1_tails_are_replaced),
+        TEST(test_ends_are_compared_group_by_group),
         TEST(test_the_log_does_not_grow),
         TEST(test_unattached_files_are_removed_at_open),
         TEST(test_a_missing_segment_is_named),
