@@ -19,6 +19,7 @@
 #include "output.h"
 #include "prompt.h"
 #include "shell.h"
+#include "text.h"
 
 enum { ROWS_MAX_DEFAULT = 40 };
 
@@ -148,6 +149,26 @@ static int run_database(const struct options *options)
     return status;
 }
 
+static void print_line(void *context, const char *line)
+{
+    show_lines(stdout, line, strlen(line));
+    putchar('\n');
+}
+
+/* omendb verify DIRECTORY */
+static int run_verify(const char *directory)
+{
+    struct shell shell = {0};
+    omen_error error = {.status = OMEN_OK};
+    uint64_t faults = 0;
+    if (omen_verify(directory, NULL, print_line, NULL, &faults, &error) != OMEN_OK)
+        report_error(&error, NULL, 0, NULL);
+    else
+        printf("%llu faults\n", (unsigned long long)faults);
+    shell.failed = error.status != OMEN_OK || faults > 0;
+    return finish(&shell);
+}
+
 int main(int count, char **arguments)
 {
     struct options options;
@@ -162,6 +183,8 @@ int main(int count, char **arguments)
     } else if (options.version) {
         printf("omendb %s\nline editing: %s\n", omen_version(), prompt_editor());
         status = finish(&(struct shell){0});
+    } else if (options.verify) {
+        status = run_verify(options.directory);
     } else {
         status = run_database(&options);
     }

@@ -8,7 +8,9 @@
 
 const char options_help[] =
     "usage: omendb [OPTIONS] [DIRECTORY]\n"
+    "       omendb verify DIRECTORY\n"
     "Runs SQL against the database in DIRECTORY, or without one against a database in memory.\n"
+    "verify checks all of a database that nobody has open, and says where faults lie.\n"
     "\n"
     "  -c SQL             run these statements\n"
     "  -f FILE            run the statements of a file (- is standard input)\n"
@@ -23,7 +25,8 @@ const char options_help[] =
     "input,\n"
     "at a prompt where that is a terminal; .help there lists the shell's own commands.\n"
     "\n"
-    "Exit status: 0 done; 1 a statement failed, or a file or the database could not be opened;\n"
+    "Exit status: 0 done; 1 a statement failed, a file or the database could not be opened, or\n"
+    "verify found a fault;\n"
     "2 wrong options; 3 the output could not be written; 130 Ctrl-C; 141 the output was closed.\n";
 
 enum option_id {
@@ -163,6 +166,11 @@ static bool apply(enum option_id id, const char *value, struct options *out)
 
 static bool set_directory(const char *argument, struct options *out)
 {
+    if (out->directory != NULL && !out->verify && strcmp(out->directory, "verify") == 0) {
+        out->verify = true;
+        out->directory = argument;
+        return true;
+    }
     if (out->directory != NULL) {
         complain("one directory is enough, there is also", argument, NULL);
         return false;

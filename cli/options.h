@@ -30,6 +30,7 @@ struct options {
     enum render_format format;
     bool timer, echo, keep_going;
     bool help, version;
+    bool verify; /* `omendb verify DIRECTORY` */
 };
 
 /* Reads the arguments. False, with a message and a hint on standard error, where one is wrong.

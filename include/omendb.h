@@ -71,6 +71,17 @@ OMEN_EXPORT void omen_options_init(omen_options *options);
 OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_open(const char *path, const omen_options *options,
                                                   omen_database **out, omen_error *error);
 
+/* Checks a database in a directory that nobody has open, and changes nothing: every checksum, every
+ * key against the row it leads to, every invariant of versions and index, and that the log can be
+ * applied. `report` (may be NULL) gets a line, zero-terminated, for each fault, naming file or
+ * table, and some about what was checked; `*faults` counts the faults, which are no errors. Reads
+ * all of it into memory. Errors: as omen_open where it cannot be checked at all; FILE_NOT_FOUND
+ * where there is none. */
+OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_verify(const char *path, const omen_options *options,
+                                                    void (*report)(void *context, const char *line),
+                                                    void *context, uint64_t *faults,
+                                                    omen_error *error);
+
 /* Closes it. OBJECT_IN_USE, and it stays open, while connections are. Otherwise it is closed
  * whatever is returned (IO_ERROR, COMMIT_UNKNOWN where the last of the log could not be written),
  * and what was acknowledged is kept. Arrow data handed out stays valid. NULL does nothing. */

@@ -48,6 +48,12 @@ OMEN_MUST_CHECK omen_status api_open(const struct os *os, const char *path,
                                      const omen_options *options, omen_database **out,
                                      omen_error *error);
 
+/* omen_verify over a given operating system. */
+OMEN_MUST_CHECK omen_status api_verify(const struct os *os, const char *path,
+                                       const omen_options *options,
+                                       void (*report)(void *context, const char *line),
+                                       void *context, uint64_t *faults, omen_error *error);
+
 /* INVALID_ARGUMENT with `what` in the message. */
 omen_status api_invalid(omen_error *error, const char *what);
 

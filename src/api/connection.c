@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/api_private.h"
+#include "store/verify.h"
 #include "wal/wal.h"
 
 const char *omen_version(void)
@@ -22,23 +23,23 @@ void omen_options_init(omen_options *options)
     options->struct_bytes = sizeof *options;
 }
 
-omen_status api_open(const struct os *os, const char *path, const omen_options *options,
-                     omen_database **out, omen_error *error)
+/* What the caller's options say; of another version's structure as much as both know. */
+static omen_status read_options(const char *path, const omen_options *options,
+                                struct database_options *out, omen_error *error)
 {
-    if (out == NULL)
-        return api_invalid(error, "omen_open needs a place for the database");
-    *out = NULL;
     omen_options known;
     omen_options_init(&known);
     if (options != NULL) {
         if (options->struct_bytes < sizeof options->struct_bytes)
             return api_invalid(error, "the options have no struct_bytes: use omen_options_init");
-        /* A caller built against another version knows fewer members, or more. */
         memcpy(&known, options,
                options->struct_bytes < sizeof known ? options->struct_bytes : sizeof known);
     }
+    if (known.log_file_bytes % 4096 != 0 ||
+        (known.log_file_bytes != 0 && known.log_file_bytes < WAL_FILE_BYTES_MIN))
+        return api_invalid(error, "log_file_bytes is a multiple of 4096, at least 16384");
     bool in_memory = path == NULL || strcmp(path, ":memory:") == 0;
-    const struct database_options opened = {
+    *out = (struct database_options){
         .path = in_memory ? NULL : path,
         .log_file_bytes = known.log_file_bytes,
         .checkpoint_bytes = known.checkpoint_bytes,
@@ -50,13 +51,45 @@ omen_status api_open(const struct os *os, const char *path, const omen_options *
         .engine_path = known.engine_path,
         .file_access = known.file_access,
     };
-    if (known.log_file_bytes % 4096 != 0 ||
-        (known.log_file_bytes != 0 && known.log_file_bytes < WAL_FILE_BYTES_MIN))
-        return api_invalid(error, "log_file_bytes is a multiple of 4096, at least 16384");
+    return OMEN_OK;
+}
+
+omen_status api_open(const struct os *os, const char *path, const omen_options *options,
+                     omen_database **out, omen_error *error)
+{
+    if (out == NULL)
+        return api_invalid(error, "omen_open needs a place for the database");
+    *out = NULL;
+    struct database_options opened;
     struct database *database;
+    OMEN_TRY(read_options(path, options, &opened, error));
     OMEN_TRY(database_open(os, &opened, &database, error));
     *out = (omen_database *)database;
     return OMEN_OK;
+}
+
+omen_status api_verify(const struct os *os, const char *path, const omen_options *options,
+                       void (*report)(void *context, const char *line), void *context,
+                       uint64_t *faults, omen_error *error)
+{
+    struct database_options known;
+    struct verify_report found = {.line = report, .context = context};
+    if (faults == NULL)
+        return api_invalid(error, "omen_verify needs a place for the number of faults");
+    *faults = 0;
+    OMEN_TRY(read_options(path, options, &known, error));
+    if (known.path == NULL)
+        return api_invalid(error, "omen_verify needs the path of a directory");
+    OMEN_TRY(database_verify(os, &known, &found, error));
+    *faults = found.faults;
+    return OMEN_OK;
+}
+
+omen_status omen_verify(const char *path, const omen_options *options,
+                        void (*report)(void *context, const char *line), void *context,
+                        uint64_t *faults, omen_error *error)
+{
+    return api_verify(&os_real, path, options, report, context, faults, error);
 }
 
 omen_status omen_open(const char *path, const omen_options *options, omen_database **out,

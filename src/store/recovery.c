@@ -44,13 +44,14 @@ static void forget_pieces(void *context)
     replay_discard(context);
 }
 
-omen_status recovery_run(struct storage *storage, const struct manifest *manifest,
-                         omen_error *error)
+static omen_status run(struct storage *storage, const struct manifest *manifest, bool opens,
+                       omen_error *error)
 {
     const struct replay_hooks hooks = {
         .context = storage, .find = find_table, .other = change_catalog};
     struct txn_manager *manager = storage->database->manager;
     struct replay *replay;
+    uint64_t end_lsn;
     txn_set_time(manager, manifest->timestamp);
     omen_status status = replay_create(storage->allocator, manager, &hooks, &replay);
     if (status != OMEN_OK)
@@ -59,11 +60,24 @@ omen_status recovery_run(struct storage *storage, const struct manifest *manifes
         storage_wal_options(storage, manifest->start_lsn, manifest->proven_lsn);
     const struct wal_replay calls = {
         .context = replay, .data = take_piece, .commit = take_commit, .discard = forget_pieces};
-    status = wal_recover(&options, &calls, &storage->wal, error);
+    status = opens ? wal_recover(&options, &calls, &storage->wal, error)
+                   : wal_verify(&options, &calls, &end_lsn, error);
     if (status == OMEN_OK)
         status = replay_finish(replay, error);
     storage->replayed_commits = replay_commit_count(replay);
     storage->replayed_rows = replay_row_count(replay);
     replay_destroy(replay);
     return status;
+}
+
+omen_status recovery_run(struct storage *storage, const struct manifest *manifest,
+                         omen_error *error)
+{
+    return run(storage, manifest, true, error);
+}
+
+omen_status recovery_try(struct storage *storage, const struct manifest *manifest,
+                         omen_error *error)
+{
+    return run(storage, manifest, false, error);
 }

@@ -32,7 +32,7 @@ struct wal_options storage_wal_options(const struct storage *storage, uint64_t s
 
 /* --- making --- */
 
-static void set_identity(struct storage *storage, const uint8_t id[DATABASE_ID_BYTES])
+void storage_set_identity(struct storage *storage, const uint8_t id[DATABASE_ID_BYTES])
 {
     memcpy(storage->database_id, id, DATABASE_ID_BYTES);
     memcpy(storage->segments.database_id, id, DATABASE_ID_BYTES);
@@ -48,7 +48,7 @@ static omen_status make_database(struct storage *storage, omen_error *error)
         .table_id_next = catalog_id_next(storage->database->catalog),
     };
     storage->os->random_bytes(storage->os, manifest.database_id, sizeof manifest.database_id);
-    set_identity(storage, manifest.database_id);
+    storage_set_identity(storage, manifest.database_id);
     OMEN_TRY(directory_create_begin(&storage->directory, error));
     const struct wal_options options =
         storage_wal_options(storage, manifest.start_lsn, manifest.proven_lsn);
@@ -132,8 +132,8 @@ static omen_status attach_segments(struct storage *storage, const struct manifes
     return status;
 }
 
-static omen_status restore_table(struct storage *storage, const struct manifest_table *from,
-                                 omen_error *error)
+omen_status storage_restore_table(struct storage *storage, const struct manifest_table *from,
+                                  omen_error *error)
 {
     struct database *database = storage->database;
     struct table *table;
@@ -151,18 +151,24 @@ static omen_status restore_table(struct storage *storage, const struct manifest_
     return status;
 }
 
-static omen_status restore_tables(struct storage *storage, const struct manifest *manifest,
-                                  omen_error *error)
+omen_status storage_expect_tables(struct storage *storage, size_t count, omen_error *error)
 {
-    size_t count = manifest->table_count;
     if (count == 0)
         return OMEN_OK;
     storage->files = allocator_alloc_zeroed(storage->allocator, count * sizeof *storage->files);
     if (storage->files == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     storage->file_capacity = count;
+    return OMEN_OK;
+}
+
+static omen_status restore_tables(struct storage *storage, const struct manifest *manifest,
+                                  omen_error *error)
+{
+    size_t count = manifest->table_count;
+    OMEN_TRY(storage_expect_tables(storage, count, error));
     for (size_t i = 0; i < count; i++)
-        OMEN_TRY(restore_table(storage, &manifest->tables[i], error));
+        OMEN_TRY(storage_restore_table(storage, &manifest->tables[i], error));
     return OMEN_OK;
 }
 
@@ -190,7 +196,7 @@ static bool names_file(const struct segment_facts *facts, const char *name)
 }
 
 /* Whether the manifest names the file. */
-static bool is_attached(void *context, const char *name)
+bool storage_names_file(void *context, const char *name)
 {
     const struct storage *storage = context;
     for (size_t i = 0; i < storage->file_count; i++)
@@ -205,8 +211,8 @@ static void sweep(struct storage *storage)
 {
     char path[STORE_PATH_BYTES];
     uint64_t removed;
-    (void)!directory_sweep(&storage->directory, DIRECTORY_DATA, is_attached, storage, &removed,
-                           NULL);
+    (void)!directory_sweep(&storage->directory, DIRECTORY_DATA, storage_names_file, storage,
+                           &removed, NULL);
     if (path_join(path, storage->directory.path, MANIFEST_NEW_NAME, NULL) == OMEN_OK)
         (void)!storage->os->file_remove(storage->os, path, NULL);
     directory_create_end(&storage->directory);
@@ -232,7 +238,7 @@ static omen_status read_database(struct storage *storage, omen_error *error)
     omen_status status =
         manifest_read(storage->os, storage->directory.path, storage->allocator, &manifest, error);
     if (status == OMEN_OK) {
-        set_identity(storage, manifest.database_id);
+        storage_set_identity(storage, manifest.database_id);
         status = restore_tables(storage, &manifest, error);
     }
     if (status == OMEN_OK) {
@@ -251,7 +257,7 @@ static omen_status read_database(struct storage *storage, omen_error *error)
     return status;
 }
 
-static void storage_free(struct storage *storage)
+void storage_free(struct storage *storage)
 {
     forget_tables(storage);
     directory_close(&storage->directory);
@@ -277,7 +283,7 @@ static void set_options(struct storage *storage, const struct database_options *
     };
 }
 
-static struct storage *storage_make(struct database *database)
+struct storage *storage_make(struct database *database, const struct database_options *options)
 {
     struct storage *storage = allocator_alloc_zeroed(database->allocator, sizeof *storage);
     if (storage == NULL)
@@ -288,24 +294,29 @@ static struct storage *storage_make(struct database *database)
     mutex_init(&storage->work);
     mutex_init(&storage->lock);
     condition_init(&storage->wake);
+    set_options(storage, options);
     return storage;
+}
+
+omen_status storage_find(struct storage *storage, const char *path, omen_error *error)
+{
+    OMEN_TRY(directory_open(&storage->directory, storage->os, path, error));
+    OMEN_TRY(path_join(storage->log_path, storage->directory.path, DIRECTORY_LOG, error));
+    return path_join(storage->data_path, storage->directory.path, DIRECTORY_DATA, error);
 }
 
 static omen_status open_path(struct storage *storage, const char *path, omen_error *error)
 {
-    OMEN_TRY(directory_open(&storage->directory, storage->os, path, error));
-    OMEN_TRY(path_join(storage->log_path, storage->directory.path, DIRECTORY_LOG, error));
-    OMEN_TRY(path_join(storage->data_path, storage->directory.path, DIRECTORY_DATA, error));
+    OMEN_TRY(storage_find(storage, path, error));
     return storage->directory.fresh ? make_database(storage, error) : read_database(storage, error);
 }
 
 omen_status storage_open(struct database *database, const struct database_options *options,
                          omen_error *error)
 {
-    struct storage *storage = storage_make(database);
+    struct storage *storage = storage_make(database, options);
     if (storage == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    set_options(storage, options);
     omen_status status = open_path(storage, options->path, error);
     if (status == OMEN_OK) {
         directory_sign(&storage->directory);

@@ -56,9 +56,34 @@ struct storage {
     struct thread thread;
 };
 
+/* --- the parts of opening (storage.c) --- */
+
+/* One that has found nothing yet. NULL: out of memory. */
+struct storage *storage_make(struct database *database, const struct database_options *options);
+void storage_free(struct storage *storage);
+
+/* Finds and locks the directory. Errors: as directory_open. */
+OMEN_MUST_CHECK omen_status storage_find(struct storage *storage, const char *path,
+                                         omen_error *error);
+void storage_set_identity(struct storage *storage, const uint8_t id[DATABASE_ID_BYTES]);
+
+/* Room for the files of so many tables, and then a table with its segments, for the catalog. */
+OMEN_MUST_CHECK omen_status storage_expect_tables(struct storage *storage, size_t count,
+                                                  omen_error *error);
+OMEN_MUST_CHECK omen_status storage_restore_table(struct storage *storage,
+                                                  const struct manifest_table *from,
+                                                  omen_error *error);
+
+/* Whether a file of data/ belongs to a table of the manifest. `context` is the storage. */
+bool storage_names_file(void *context, const char *name);
+
 /* Reads the log from the manifest's position, does again what it holds, and opens it for appending.
  * The tables of the manifest are in the catalog. (recovery.c) */
 OMEN_MUST_CHECK omen_status recovery_run(struct storage *storage, const struct manifest *manifest,
+                                         omen_error *error);
+
+/* The same without opening the log: nothing on the disk changes. */
+OMEN_MUST_CHECK omen_status recovery_try(struct storage *storage, const struct manifest *manifest,
                                          omen_error *error);
 
 /* Where the log is, and whom it tells what is durable. */

@@ -88,9 +88,10 @@ OMEN_MUST_CHECK omen_status wal_recover(const struct wal_options *options,
                                         const struct wal_replay *replay, struct wal **wal,
                                         omen_error *error);
 
-/* Reads the log as wal_recover would and changes nothing. `*end_lsn` becomes where the last valid
- * batch ends. Errors: as wal_recover. */
-OMEN_MUST_CHECK omen_status wal_verify(const struct wal_options *options, uint64_t *end_lsn,
+/* Reads the log as wal_recover would, hands each commit to `replay` (NULL: to nobody), and changes
+ * nothing. `*end_lsn` becomes where the last valid batch ends. Errors: as wal_recover. */
+OMEN_MUST_CHECK omen_status wal_verify(const struct wal_options *options,
+                                       const struct wal_replay *replay, uint64_t *end_lsn,
                                        omen_error *error);
 
 /* Makes sure of the disk room for a commit of `payload_bytes` (a little more does no harm). Comes

@@ -276,7 +276,8 @@ static void ignore_discard(void *context)
 {
 }
 
-omen_status wal_verify(const struct wal_options *options, uint64_t *end_lsn, omen_error *error)
+omen_status wal_verify(const struct wal_options *options, const struct wal_replay *replay,
+                       uint64_t *end_lsn, omen_error *error)
 {
     const struct wal_replay nothing = {
         .data = ignore_data, .commit = ignore_commit, .discard = ignore_discard};
@@ -286,7 +287,7 @@ omen_status wal_verify(const struct wal_options *options, uint64_t *end_lsn, ome
     if (status == OMEN_OK)
         status = find_end(&recovery, error);
     if (status == OMEN_OK)
-        status = replay_commits(&recovery, &nothing, error);
+        status = replay_commits(&recovery, replay != NULL ? replay : &nothing, error);
     if (status == OMEN_OK)
         *end_lsn = recovery.end_lsn;
     end(&recovery);

@@ -106,7 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         put_header();
         put_batches(data + 1, size - 1);
     }
-    omen_status status = wal_verify(&options, &end_lsn, &error);
+    omen_status status = wal_verify(&options, NULL, &end_lsn, &error);
     OMEN_ASSERT(status == OMEN_OK || status == OMEN_CORRUPTED || status == OMEN_NOT_SUPPORTED);
     OMEN_ASSERT(status == OMEN_OK ? end_lsn <= FILE_BYTES - WAL_HEADER_BYTES
                                   : error.status == status);

@@ -33,7 +33,7 @@ static void refused(omen_status status, const char *words)
 {
     omen_error error = {0};
     uint64_t before = sim_disk_hash(test.disk), end_lsn;
-    assert_int_equal(wal_verify(&test.options, &end_lsn, NULL), status);
+    assert_int_equal(wal_verify(&test.options, NULL, &end_lsn, NULL), status);
     assert_int_equal(log_recover(&test, &error), status);
     if (strstr(error.message, words) == NULL)
         fail_msg("\"%s\" does not say \"%s\"", error.message, words);
