@@ -128,6 +128,8 @@ omen_status checkpoint_begin(struct storage *storage, struct checkpoint **out, o
     if (checkpoint == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     checkpoint->storage = storage;
+    /* Most of the log is synced before writers have to wait; what fails is met again below. */
+    (void)!wal_sync(storage->wal, wal_end(storage->wal), NULL);
     txn_writer_lock(storage->database->manager);
     omen_status status = capture_all(checkpoint, error);
     txn_writer_unlock(storage->database->manager);
