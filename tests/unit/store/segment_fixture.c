@@ -165,7 +165,7 @@ omen_status fixture_open(struct fixture *fixture, struct table **out, omen_error
 void fixture_reopen(struct fixture *fixture)
 {
     omen_error error = {.message = ""};
-    struct table *table;
+    struct table *table = NULL;
     if (fixture_write(fixture, &error) != OMEN_OK ||
         fixture_open(fixture, &table, &error) != OMEN_OK)
         fail_msg("%s", error.message);
