@@ -274,15 +274,15 @@ static void test_chains_of_versions_in_flight(void **state)
     }
     struct snapshot snapshot;
     struct row_ref found;
-    omen_value key = {.type.id = OMEN_TYPE_BIGINT}, tag;
+    omen_value key[2], tag; /* test_key_fill sets both */
     struct test_row row;
     struct arena scratch;
     arena_init(&scratch, &fixture.model.allocator);
-    test_key_fill(&fixture.model, 0, &row, &key);
+    test_key_fill(&fixture.model, 0, &row, key);
     for (int round = 0; round < 2; round++) {
         assert_int_equal(snapshot_acquire(fixture.model.manager, &snapshot), OMEN_OK);
         struct read_view view = {.snapshot = snapshot.timestamp};
-        assert_int_equal(table_get(fixture.model.table, &view, &key, &scratch, &found), OMEN_OK);
+        assert_int_equal(table_get(fixture.model.table, &view, key, &scratch, &found), OMEN_OK);
         row_group_read(found.group, found.slot, COLUMN_TAG, &tag);
         assert_int_equal(tag.as.i64, round == 0 ? 1 : 201);
         row_ref_release(&found);
