@@ -323,7 +323,8 @@ static struct expression *make_constant(struct folding *folding,
     return folded;
 }
 
-/* A call with a constant NULL, of a function that gives NULL for one, computes nothing else. */
+/* A call with a constant NULL, of a function that gives NULL for one, computes nothing of the row.
+ * (Its constants it does, and fails with them.) */
 static bool is_null_call(const struct expression *expression)
 {
     if (expression->kind != EXPRESSION_CALL || (expression->line->flags & SEMANTICS_NULLS) != 0)
@@ -346,7 +347,7 @@ static bool fold_part(struct expression **expression, void *state)
         folding->constant = brothers;
         return true;
     }
-    if (is_null_call(*expression)) {
+    if (!folding->constant && is_null_call(*expression)) {
         *expression = make_constant(folding, *expression, (omen_value){.is_null = true});
         folding->constant = brothers;
         return *expression != NULL;
