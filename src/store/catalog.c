@@ -235,19 +235,21 @@ static void note_change(struct catalog *catalog, uint64_t timestamp)
 /* Makes room for one entry more. As the writer. */
 static bool grow(struct catalog *catalog)
 {
-    if (catalog->count < catalog->capacity)
-        return true;
-    size_t capacity = catalog->capacity == 0 ? 16 : catalog->capacity * 2;
     rwlock_write_lock(&catalog->lock);
-    struct entry *entries =
-        allocator_resize(catalog->allocator, catalog->entries, catalog->capacity * sizeof *entries,
-                         capacity * sizeof *entries);
-    if (entries != NULL) {
-        catalog->entries = entries;
-        catalog->capacity = capacity;
+    bool room = catalog->count < catalog->capacity;
+    if (!room) {
+        size_t capacity = catalog->capacity == 0 ? 16 : catalog->capacity * 2;
+        struct entry *entries =
+            allocator_resize(catalog->allocator, catalog->entries,
+                             catalog->capacity * sizeof *entries, capacity * sizeof *entries);
+        room = entries != NULL;
+        if (room) {
+            catalog->entries = entries;
+            catalog->capacity = capacity;
+        }
     }
     rwlock_write_unlock(&catalog->lock);
-    return entries != NULL;
+    return room;
 }
 
 /* Takes over a reference to the table. There is room. As the writer. */
