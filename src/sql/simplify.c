@@ -130,9 +130,10 @@ static bool is_failed_constant(const struct expression *expression)
 }
 
 /* A clause that as a whole is arithmetic beyond its type is an error even where no row asks for it.
- * Others are not: PostgreSQL doesn't compute beforehand what depends on settings, as dates do. */
+ * Others are not, unless `always`: PostgreSQL doesn't compute beforehand what depends on settings,
+ * as dates do. */
 static omen_status check_constant(struct simplifying *simplifying,
-                                  const struct expression *expression)
+                                  const struct expression *expression, bool always)
 {
     struct evaluation evaluation = {.arena = simplifying->arena};
     omen_value value;
@@ -140,8 +141,22 @@ static omen_status check_constant(struct simplifying *simplifying,
         return OMEN_OK;
     omen_error error;
     omen_status status = evaluate(expression, &evaluation, &value, &error);
-    bool arithmetic = status == OMEN_OUT_OF_RANGE || status == OMEN_DIVISION_BY_ZERO;
-    return arithmetic ? error_set(simplifying->error, status, "%s", error.message) : OMEN_OK;
+    bool told = status == OMEN_OUT_OF_RANGE || status == OMEN_DIVISION_BY_ZERO ||
+                (always && status != OMEN_OK);
+    return told ? error_set(simplifying->error, status, "%s", error.message) : OMEN_OK;
+}
+
+/* The engine asks what reads no row below an aggregate of all rows, where it may never be asked. */
+static omen_status check_conditions(struct simplifying *simplifying, struct query *query)
+{
+    uint32_t count;
+    bool always = false;
+    for (uint32_t i = 0; i < query->from_count; i++)
+        always |= from_has_one_group(query->from[i]);
+    struct expression **conditions = conjuncts_of(&query->where, &count);
+    for (uint32_t i = 0; i < count; i++)
+        OMEN_TRY(check_constant(simplifying, conditions[i], always));
+    return OMEN_OK;
 }
 
 static bool simplify_expression(struct expression **expression, void *state)
@@ -151,7 +166,7 @@ static bool simplify_expression(struct expression **expression, void *state)
         return false;
     simplifying->status = evaluate_constants(expression, simplifying->arena, simplifying->error);
     if (simplifying->status == OMEN_OK)
-        simplifying->status = check_constant(simplifying, *expression);
+        simplifying->status = check_constant(simplifying, *expression, false);
     if (simplifying->status == OMEN_OK) {
         turn_comparisons(expression, simplifying->arena);
         split_nulls(expression, simplifying->arena);
@@ -282,6 +297,8 @@ static bool simplify_nested(struct query *query, uint32_t levels, void *state)
         fold_filter(&query->having, simplifying->arena);
         for (uint32_t i = 0; i < query->from_count; i++)
             fold_joins(query->from[i], simplifying->arena);
+        simplifying->status = check_conditions(simplifying, query);
+        more = simplifying->status == OMEN_OK;
     }
     if (!more || !query->grouped)
         return more;

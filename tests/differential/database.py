@@ -235,6 +235,10 @@ class Pair:
             prepared = self.connection.prepare(sql)
         except omendb.Error as error:
             ours = self.failed(error)
+            if theirs.sqlstate is None:  # then it must fail when it runs
+                self.session.run("BEGIN")
+                theirs = self.session.execute("p", [raw if raw is None else raw.encode() for raw in statement.runs[0]])
+                self.session.run("ROLLBACK")
             results = [(difference(statement, ours, theirs), ours, theirs)]
         else:
             results = [] if theirs.sqlstate is None else self.run_prepared(statement, sql, prepared, None, theirs)
