@@ -90,7 +90,8 @@ extern "C" {
     X(SERIALIZATION_FAILURE, 62, "40001", "could not serialize access")                            \
     X(INVALID_FRAME_OFFSET, 63, "22013", "invalid preceding or following size")                    \
     X(INTERVAL_OVERFLOW, 64, "22015", "interval field value out of range")                         \
-    X(COMMIT_UNKNOWN, 65, "08007", "commit outcome unknown")
+    X(COMMIT_UNKNOWN, 65, "08007", "commit outcome unknown")                                       \
+    X(INSUFFICIENT_RESOURCES, 66, "53000", "insufficient resources")
 
 typedef enum omen_status {
 #define OMEN_STATUS_ENUM(name, number, sqlstate, text) OMEN_##name = number,

@@ -155,9 +155,9 @@ static omen_status blame_data(const struct row_group *group, omen_status status,
 /* A stream says "SQLSTATE message"; only what this layer can meet is told apart. */
 static omen_status stream_error(struct ArrowArrayStream *stream, omen_error *error)
 {
-    static const omen_status known[] = {OMEN_OUT_OF_MEMORY,  OMEN_IO_ERROR,
-                                        OMEN_CORRUPTED,      OMEN_CANCELLED,
-                                        OMEN_ENGINE_MISSING, OMEN_NOT_SUPPORTED};
+    static const omen_status known[] = {
+        OMEN_OUT_OF_MEMORY,  OMEN_IO_ERROR,      OMEN_CORRUPTED,      OMEN_CANCELLED,
+        OMEN_ENGINE_MISSING, OMEN_NOT_SUPPORTED, OMEN_FILE_NOT_FOUND, OMEN_INSUFFICIENT_RESOURCES};
     const char *text = stream->get_last_error(stream);
     if (text == NULL || strlen(text) < 6)
         return error_set(error, OMEN_IO_ERROR, "a column could not be read");

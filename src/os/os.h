@@ -21,7 +21,12 @@ enum os_open {
 struct os {
     void *context; /* for replacements; the real one has none */
 
-    /* --- files. Paths are zero-terminated; handles are for any thread. --- */
+    /* --- files and directories. Paths are zero-terminated; handles are for any thread.
+     *
+     * What opens something can also give INSUFFICIENT_RESOURCES (the process or the system has too
+     * many files open), and every call OUT_OF_MEMORY where the system has none left: then nothing
+     * has happened, but for a write or a reserve, which may have done a part, and a later call may
+     * succeed. A sync never fails so once it has begun: nobody would know what is durable. --- */
 
     /* Opens a file. `*file` gets a handle for the functions below.
      * Errors: FILE_NOT_FOUND, INSUFFICIENT_PRIVILEGE, DISK_FULL, IO_ERROR; OBJECT_IN_USE where a

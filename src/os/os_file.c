@@ -36,6 +36,11 @@ static omen_status status_of(int number)
     case ENOSPC:
     case EDQUOT:
         return OMEN_DISK_FULL;
+    case EMFILE:
+    case ENFILE:
+        return OMEN_INSUFFICIENT_RESOURCES;
+    case ENOMEM:
+        return OMEN_OUT_OF_MEMORY;
     default:
         return OMEN_IO_ERROR;
     }

@@ -2,7 +2,8 @@
  *
  * The data file is read in whole pages of 4 KiB, each checked against its checksum before the
  * codec sees a byte of it (R8.5). What fails is said with its place; nothing is remembered, so that
- * a later read tries again.
+ * a later read tries again. The file is open only while something is read: there may be many more
+ * segments than a process may have files.
  */
 #include "store/segment.h"
 
@@ -108,16 +109,48 @@ static omen_status page_damaged(const struct segment *segment, uint64_t page, om
                      path, (unsigned long long)(page * SEGMENT_PAGE_BYTES));
 }
 
+/* A segment's data file while it is read. */
+struct data_file {
+    const struct segment *segment;
+    int64_t handle;
+};
+
+/* Opens it and sees that it is as long as it should be. */
+static omen_status data_open(struct data_file *file, const struct segment *segment,
+                             omen_error *error)
+{
+    char path[SEGMENT_PATH_BYTES_MAX];
+    uint64_t bytes;
+    const struct os *os = segment->os;
+    segment_path(segment->directory, &segment->facts, SEGMENT_DATA, path);
+    OMEN_TRY(os->file_open(os, path, OS_OPEN_READ, &file->handle, error));
+    omen_status status = os->file_size(os, file->handle, &bytes, error);
+    if (status == OMEN_OK && bytes != segment->facts.data_bytes)
+        status = error_set(
+            error, OMEN_CORRUPTED, "segment \"%.300s\" is damaged: it has %llu bytes, not %llu",
+            path, (unsigned long long)bytes, (unsigned long long)segment->facts.data_bytes);
+    if (status != OMEN_OK)
+        os->file_close(os, file->handle);
+    file->segment = segment;
+    return status;
+}
+
+static void data_close(const struct data_file *file)
+{
+    file->segment->os->file_close(file->segment->os, file->handle);
+}
+
 /* Reads pages [first, first + count), of which the last may be short, and checks them. */
-static omen_status read_pages(const struct segment *segment, uint64_t first, uint32_t count,
+static omen_status read_pages(const struct data_file *file, uint64_t first, uint32_t count,
                               uint8_t *buffer, omen_error *error)
 {
+    const struct segment *segment = file->segment;
     uint64_t offset = first * SEGMENT_PAGE_BYTES;
     size_t length =
         size_min((size_t)count * SEGMENT_PAGE_BYTES, segment->facts.data_bytes - offset);
     size_t got;
     OMEN_TRY(
-        segment->os->file_read_at(segment->os, segment->file, buffer, length, offset, &got, error));
+        segment->os->file_read_at(segment->os, file->handle, buffer, length, offset, &got, error));
     for (uint32_t i = 0; i < count; i++) {
         size_t at = (size_t)i * SEGMENT_PAGE_BYTES;
         size_t bytes = size_min(SEGMENT_PAGE_BYTES, length - at);
@@ -131,7 +164,8 @@ static omen_status read_pages(const struct segment *segment, uint64_t first, uin
 static omen_status read_bytes(void *context, uint64_t offset, void *buffer, size_t length,
                               omen_error *error)
 {
-    const struct segment *segment = context;
+    const struct data_file *file = context;
+    const struct segment *segment = file->segment;
     uint8_t pages[READ_BYTES];
     uint8_t *to = buffer;
     if (offset > segment->facts.data_bytes || length > segment->facts.data_bytes - offset)
@@ -143,7 +177,7 @@ static omen_status read_bytes(void *context, uint64_t offset, void *buffer, size
         size_t wanted = (skip + length + SEGMENT_PAGE_BYTES - 1) / SEGMENT_PAGE_BYTES;
         uint32_t count = (uint32_t)size_min(wanted, READ_PAGES);
         size_t piece = size_min(length, (size_t)count * SEGMENT_PAGE_BYTES - skip);
-        OMEN_TRY(read_pages(segment, page, count, pages, error));
+        OMEN_TRY(read_pages(file, page, count, pages, error));
         memcpy(to, pages + skip, piece);
         to += piece;
         offset += piece;
@@ -156,10 +190,14 @@ omen_status segment_verify(struct segment *segment, omen_error *error)
 {
     uint8_t pages[READ_BYTES];
     uint64_t total = segment_page_count(segment->facts.data_bytes);
-    for (uint64_t page = 0; page < total; page += READ_PAGES)
-        OMEN_TRY(
-            read_pages(segment, page, (uint32_t)size_min(READ_PAGES, total - page), pages, error));
-    return OMEN_OK;
+    struct data_file file;
+    OMEN_TRY(data_open(&file, segment, error));
+    omen_status status = OMEN_OK;
+    for (uint64_t page = 0; page < total && status == OMEN_OK; page += READ_PAGES)
+        status =
+            read_pages(&file, page, (uint32_t)size_min(READ_PAGES, total - page), pages, error);
+    data_close(&file);
+    return status;
 }
 
 /* --- columns of a group, for row_group_load --- */
@@ -167,6 +205,7 @@ omen_status segment_verify(struct segment *segment, omen_error *error)
 /* The codec's stream, and what it reads from. */
 struct column_stream {
     struct segment *segment; /* referenced */
+    struct data_file file;
     omen_engine_reader reader;
     struct ArrowSchema schema;
     struct ArrowArrayStream inner;
@@ -197,6 +236,7 @@ static void column_stream_free(struct column_stream *stream)
         stream->inner.release(&stream->inner);
     if (stream->schema.release != NULL)
         stream->schema.release(&stream->schema);
+    data_close(&stream->file);
     allocator_free(segment->allocator, stream, sizeof *stream);
     segment_release(segment);
 }
@@ -230,10 +270,15 @@ static omen_status source_read(struct row_group_source *source, uint32_t ordinal
     struct column_stream *stream = allocator_alloc_zeroed(segment->allocator, sizeof *stream);
     if (stream == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    omen_status status = data_open(&stream->file, segment, error);
+    if (status != OMEN_OK) {
+        allocator_free(segment->allocator, stream, sizeof *stream);
+        return status;
+    }
     stream->segment = segment_retain(segment);
     stream->reader = (omen_engine_reader){
-        .read = read_bytes, .context = segment, .length = segment->facts.data_bytes};
-    omen_status status = file_schema(segment, &stream->schema);
+        .read = read_bytes, .context = &stream->file, .length = segment->facts.data_bytes};
+    status = file_schema(segment, &stream->schema);
     if (status != OMEN_OK)
         error_set_default(error, status);
     else
@@ -349,7 +394,6 @@ static omen_status segment_make(const struct segment_options *options, struct sc
     segment->os = options->os;
     segment->codec = *find_codec(options, facts);
     segment->facts = *facts;
-    segment->file = -1;
     segment->schema = schema_retain(schema);
     atomic_init(&segment->references, 1);
     memcpy(segment->directory, options->directory, directory_bytes);
@@ -365,19 +409,13 @@ static omen_status segment_make(const struct segment_options *options, struct sc
     return OMEN_OK;
 }
 
-/* Opens the data file and sees that it is as long as it should be. */
-static omen_status open_data(struct segment *segment, omen_error *error)
+/* Sees that the data file is there and as long as it should be. */
+static omen_status look_for_data(const struct segment *segment, omen_error *error)
 {
-    char path[SEGMENT_PATH_BYTES_MAX];
-    uint64_t bytes;
-    segment_path(segment->directory, &segment->facts, SEGMENT_DATA, path);
-    OMEN_TRY(segment->os->file_open(segment->os, path, OS_OPEN_READ, &segment->file, error));
-    OMEN_TRY(segment->os->file_size(segment->os, segment->file, &bytes, error));
-    if (bytes == segment->facts.data_bytes)
-        return OMEN_OK;
-    return error_set(error, OMEN_CORRUPTED,
-                     "segment \"%.300s\" is damaged: it has %llu bytes, not %llu", path,
-                     (unsigned long long)bytes, (unsigned long long)segment->facts.data_bytes);
+    struct data_file file;
+    OMEN_TRY(data_open(&file, segment, error));
+    data_close(&file);
+    return OMEN_OK;
 }
 
 static omen_status open_groups(struct segment_opened *out, struct schema *schema,
@@ -414,7 +452,7 @@ omen_status segment_open(const struct segment_options *options, struct schema *s
     if (status == OMEN_OK)
         status = segment_make(options, schema, facts, &sidecar, &out->segment, error);
     if (status == OMEN_OK)
-        status = open_data(out->segment, error);
+        status = look_for_data(out->segment, error);
     if (status == OMEN_OK)
         status = open_groups(out, schema, &sidecar, error);
     if (status != OMEN_OK)
@@ -460,8 +498,6 @@ void segment_release(struct segment *segment)
         atomic_fetch_sub_explicit(&segment->references, 1, memory_order_acq_rel) != 1)
         return;
     char path[SEGMENT_PATH_BYTES_MAX];
-    if (segment->file >= 0)
-        segment->os->file_close(segment->os, segment->file);
     if (atomic_load_explicit(&segment->removing, memory_order_relaxed)) {
         segment_path(segment->directory, &segment->facts, SEGMENT_DATA, path);
         (void)!segment->os->file_remove(segment->os, path, NULL);

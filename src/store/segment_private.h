@@ -14,7 +14,6 @@ struct segment {
     struct segment_facts facts;
     atomic_uint references;
     atomic_bool removing;
-    int64_t file;
     uint64_t group_numbers[SEGMENT_GROUPS_MAX];
     uint32_t group_rows[SEGMENT_GROUPS_MAX];
     uint64_t *page_checksums;
