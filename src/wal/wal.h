@@ -10,10 +10,10 @@
  * all that was appended so far in one batch and syncs it once, while others append behind it; who
  * comes meanwhile waits for the next leader, which is one of them.
  *
- * What can go wrong. A full disk met by a write or a reservation is told to the caller and is over
- * once there is room. Any other failure of a write, and any failure of a sync, fails the log for
- * good: nothing is retried, nothing that was not durable before is ever acknowledged, and whoever
- * waits gets COMMIT_UNKNOWN with the reason.
+ * What can go wrong. A full disk met by a write or a reservation, and too little memory or too many
+ * open files, are told to the caller and are over once there is room. Any other failure of a write,
+ * and any failure of a sync, fails the log for good: nothing is retried, nothing that was not
+ * durable before is ever acknowledged, and whoever waits gets COMMIT_UNKNOWN with the reason.
  */
 #ifndef OMEN_WAL_WAL_H
 #define OMEN_WAL_WAL_H
@@ -96,14 +96,15 @@ OMEN_MUST_CHECK omen_status wal_verify(const struct wal_options *options,
 
 /* Makes sure of the disk room for a commit of `payload_bytes` (a little more does no harm). Comes
  * first in a commit. After an error nothing has happened and a later call may succeed.
- * Errors: DISK_FULL, OUT_OF_MEMORY; IO_ERROR with the reason where the log has failed. */
+ * Errors: DISK_FULL, OUT_OF_MEMORY, INSUFFICIENT_RESOURCES; IO_ERROR with the reason where the log
+ * has failed. */
 OMEN_MUST_CHECK omen_status wal_reserve(struct wal *wal, uint64_t payload_bytes, omen_error *error);
 
 /* Adds bytes to the commit under way, or begins one. `data` is copied; commits that outgrow the
  * log's buffer (256 KiB) are written as they come. After an error the commit is abandoned: nothing
  * of it will be replayed, and the next wal_append begins another.
  * Errors: after wal_reserve only where the file system broke its word or the log has failed
- * meanwhile: DISK_FULL, OUT_OF_MEMORY, IO_ERROR. */
+ * meanwhile: as wal_reserve. */
 OMEN_MUST_CHECK omen_status wal_append(struct wal *wal, const void *data, size_t length,
                                        omen_error *error);
 
@@ -116,13 +117,15 @@ void wal_abandon(struct wal *wal);
 
 /* Returns once everything up to `lsn` is durable and options->durable has been told. Any thread.
  * Errors: COMMIT_UNKNOWN with the reason. Either the log has failed for good (wal_failed), or the
- * disk is full: then the commit is kept, the next wal_sync or wal_reserve tries again to write it,
- * and where that succeeds it becomes durable after all. */
+ * disk is full or so: then the commit is kept, the next wal_sync or wal_reserve tries again to
+ * write it, and where that succeeds it becomes durable after all. */
 OMEN_MUST_CHECK omen_status wal_sync(struct wal *wal, uint64_t lsn, omen_error *error);
 
 /* Makes everything appended durable and gives the place behind it at which a later wal_recover can
  * start: no batch reaches over it, nothing of a commit given up lies behind it. The caller is the
- * one that appends, and has no commit under way. Errors: as wal_sync; `*lsn` is then unset. */
+ * one that appends, and has no commit under way. Errors: COMMIT_UNKNOWN where the log has failed;
+ * DISK_FULL, OUT_OF_MEMORY, INSUFFICIENT_RESOURCES where it has not and can be tried again; `*lsn`
+ * is then unset. */
 OMEN_MUST_CHECK omen_status wal_cut(struct wal *wal, uint64_t *lsn, omen_error *error);
 
 /* The end of the last commit. Any thread. */

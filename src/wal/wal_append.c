@@ -39,11 +39,13 @@ omen_status wal_add_file(struct wal *wal, omen_error *error)
     }
     struct wal_file *file = NULL;
     status = wal_file_make(&wal->folder, first_lsn, wal->capacity, proven_lsn, &file, &reason);
+    if (wal_is_passing(status)) /* it may have its name: nothing is there but zeros */
+        (void)wal->os->file_remove(wal->os, wal_folder_file_path(&wal->folder, first_lsn), NULL);
     mutex_lock(&wal->lock);
     if (status == OMEN_OK) {
         wal->last_file->next = file;
         wal->last_file = file;
-    } else if (status == OMEN_DISK_FULL || status == OMEN_OUT_OF_MEMORY) {
+    } else if (wal_is_passing(status)) {
         error_set(error, status, "%s", reason.message);
     } else {
         wal_fail(wal, &reason);
@@ -77,7 +79,7 @@ omen_status wal_reserve(struct wal *wal, uint64_t payload_bytes, omen_error *err
     if (wal->failed)
         status = wal_failure(wal, OMEN_IO_ERROR, error);
     else if (wal->pending != NULL && !wal->busy)
-        status = wal_flush(wal, error); /* the disk was full */
+        status = wal_flush(wal, error); /* the disk was full, say */
     /* Headers, padding, and what a batch loses that is taken before it is full. */
     uint64_t batches = payload_bytes / (WAL_BATCH_BYTES_MAX / 8) + 2;
     uint64_t needed = payload_bytes + batches * (HEADER + RECORD + WAL_ROOM_MIN) + END_ROOM;

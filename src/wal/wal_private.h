@@ -68,6 +68,15 @@ struct wal {
     omen_error failure;
 };
 
+/* Whether a failure to write, reserve or make a file is over once something is given back: disk
+ * room, memory, open files. What was to be written is still to be written. Never asked of a sync.
+ */
+static inline bool wal_is_passing(omen_status status)
+{
+    return status == OMEN_DISK_FULL || status == OMEN_OUT_OF_MEMORY ||
+           status == OMEN_INSUFFICIENT_RESOURCES;
+}
+
 /* --- wal_append.c --- */
 
 /* Where the next byte goes. Lock held. */
@@ -84,13 +93,13 @@ void wal_begin_batch(struct wal *wal);
 void wal_seal(struct wal *wal);
 
 /* Makes a new file at the end of the list. Neither lock held; one thread at a time.
- * Errors: DISK_FULL, OUT_OF_MEMORY; any other fails the log. */
+ * Errors: those that pass (wal_is_passing), and there is no file; any other fails the log. */
 omen_status wal_add_file(struct wal *wal, omen_error *error);
 
 /* --- wal_sync.c --- */
 
 /* Writes what was appended so far, without a sync. Lock held, and given up meanwhile. Errors:
- * DISK_FULL, and it stays pending; IO_ERROR where the log has failed, or does now. */
+ * those that pass, and it stays pending; IO_ERROR where the log has failed, or does now. */
 omen_status wal_flush(struct wal *wal, omen_error *error);
 
 /* The reason for which the log has failed, as an error. Lock held. */

@@ -53,6 +53,13 @@ static omen_status sync_file(struct wal *wal, omen_error *reason)
     return OMEN_OK;
 }
 
+/* The same, with a failure that never passes, whatever the system calls it. */
+static omen_status sync_finally(struct wal *wal, omen_error *reason)
+{
+    omen_status status = sync_file(wal, reason);
+    return wal_is_passing(status) ? OMEN_IO_ERROR : status;
+}
+
 /* Writes zeros where the next batches will come, once for many of them: the file system then only
  * overwrites, and their syncs have no metadata to write (decision 0013). Large batches would gain
  * nothing by being written twice. */
@@ -68,7 +75,7 @@ static omen_status zero_ahead(struct wal *wal, struct wal_file *file, uint64_t l
     for (uint64_t at = lsn; at < until;) {
         size_t chunk = size_min(sizeof zeros, until - at);
         omen_status status = wal_file_write(&wal->folder, file, at, zeros, chunk, reason);
-        if (status == OMEN_DISK_FULL)
+        if (wal_is_passing(status))
             return OMEN_OK; /* the batches themselves may still find room */
         if (status != OMEN_OK)
             return status;
@@ -84,10 +91,13 @@ static omen_status write_pending(struct wal *wal, omen_error *reason)
 {
     struct wal_buffer *batch = wal->pending;
     if (batch->file != wal->write_file) {
-        OMEN_TRY(sync_file(wal, reason));
+        OMEN_TRY(sync_finally(wal, reason));
         mutex_lock(&wal->lock);
+        int64_t done = wal->write_file->handle;
+        wal->write_file->handle = -1; /* however long the log is, few of its files are open */
         wal->write_file = batch->file;
         mutex_unlock(&wal->lock);
+        wal->os->file_close(wal->os, done);
     }
     struct wal_batch facts = {
         .lsn = batch->lsn,
@@ -151,7 +161,7 @@ omen_status wal_flush(struct wal *wal, omen_error *error)
     omen_error reason = {0};
     take_turn(wal, 0);
     omen_status status = write_out(wal, wal_position(wal), &reason);
-    if (status == OMEN_DISK_FULL)
+    if (wal_is_passing(status))
         error_set(error, status, "%s", reason.message);
     else if (status != OMEN_OK)
         wal_fail(wal, &reason);
@@ -161,7 +171,8 @@ omen_status wal_flush(struct wal *wal, omen_error *error)
     return status;
 }
 
-/* Makes durable what was appended so far. */
+/* Makes durable what was appended so far. Errors: those that pass, and the batch is kept; another
+ * has failed the log. */
 static omen_status lead(struct wal *wal, omen_error *error)
 {
     omen_error reason = {0};
@@ -170,7 +181,7 @@ static omen_status lead(struct wal *wal, omen_error *error)
     omen_status status = write_out(wal, led, &reason);
     if (status == OMEN_OK && !wal->failed) {
         mutex_unlock(&wal->lock);
-        status = sync_file(wal, &reason);
+        status = sync_finally(wal, &reason);
         if (status == OMEN_OK && wal->durable != NULL)
             wal->durable(wal->durable_context, wal->synced_lsn);
         mutex_lock(&wal->lock);
@@ -180,9 +191,8 @@ static omen_status lead(struct wal *wal, omen_error *error)
         if (wal->durable_lsn > led)
             condition_wake_all(&wal->turn[wal->parity ^ 1]);
     }
-    if (status == OMEN_DISK_FULL) {
-        status =
-            error_set(error, OMEN_COMMIT_UNKNOWN, "commit outcome unknown yet: %s", reason.message);
+    if (wal_is_passing(status)) {
+        error_set(error, status, "%s", reason.message);
         condition_wake_all(&wal->turn[wal->parity ^ 1]);
     } else if (status != OMEN_OK) {
         wal_fail(wal, &reason);
@@ -192,7 +202,8 @@ static omen_status lead(struct wal *wal, omen_error *error)
     return status;
 }
 
-omen_status wal_sync(struct wal *wal, uint64_t lsn, omen_error *error)
+/* wal_sync, but that what passes is told as what it is. */
+static omen_status sync_to(struct wal *wal, uint64_t lsn, omen_error *error)
 {
     omen_status status = OMEN_OK;
     mutex_lock(&wal->lock);
@@ -210,13 +221,24 @@ omen_status wal_sync(struct wal *wal, uint64_t lsn, omen_error *error)
     return status;
 }
 
+omen_status wal_sync(struct wal *wal, uint64_t lsn, omen_error *error)
+{
+    omen_error reason = {.message = ""};
+    omen_status status = sync_to(wal, lsn, &reason);
+    if (status == OMEN_OK)
+        return OMEN_OK;
+    if (!wal_is_passing(status))
+        return error_set(error, status, "%s", reason.message);
+    return error_set(error, OMEN_COMMIT_UNKNOWN, "commit outcome unknown yet: %s", reason.message);
+}
+
 omen_status wal_cut(struct wal *wal, uint64_t *lsn, omen_error *error)
 {
     mutex_lock(&wal->lock);
     OMEN_ASSERT(!wal->in_commit);
     uint64_t position = wal_position(wal);
     mutex_unlock(&wal->lock);
-    OMEN_TRY(wal_sync(wal, position, error));
+    OMEN_TRY(sync_to(wal, position, error));
     /* Behind `position` where the batch was padded to its file's end. Nobody else appends. */
     *lsn = wal_durable(wal);
     return OMEN_OK;

@@ -71,6 +71,16 @@ static void test_a_full_disk_met_by_a_sync_is_final(void **state)
     assert_int_equal(wal_reserve(test.wal, 10, NULL), OMEN_IO_ERROR);
 }
 
+static void test_too_little_memory_met_by_a_sync_is_final(void **state)
+{
+    log_create(&test);
+    log_commit(&test, 100);
+    assert_int_equal(log_append(&test, 100, 0, NULL), OMEN_OK);
+    plan(SIM_SYNC, 1, false, OMEN_OUT_OF_MEMORY);
+    assert_int_equal(wal_sync(test.wal, wal_end(test.wal), NULL), OMEN_COMMIT_UNKNOWN);
+    assert_int_equal(wal_reserve(test.wal, 10, NULL), OMEN_IO_ERROR);
+}
+
 static void test_a_failed_write_is_final(void **state)
 {
     log_create(&test);
@@ -117,6 +127,80 @@ static void test_a_reservation_meets_a_full_disk_and_resumes(void **state)
     log_commit(&test, 1000);
     log_crash(&test, SIM_DROP, 1);
     recover_exactly(count + 1);
+}
+
+/* Fills the file that there is, so that the next reservation makes another. */
+static void fill_file(void)
+{
+    size_t files = log_file_count(&test);
+    while (log_file_count(&test) == files) {
+        assert_int_equal(wal_reserve(test.wal, 1000, NULL), OMEN_OK);
+        if (log_file_count(&test) == files)
+            log_commit(&test, 1000);
+    }
+}
+
+/* What the system is short of for a moment: the commit is refused, and nothing has happened. */
+static void test_a_file_that_cannot_be_made_now_is_made_later(void **state)
+{
+    static const omen_status shortages[] = {OMEN_DISK_FULL, OMEN_OUT_OF_MEMORY,
+                                            OMEN_INSUFFICIENT_RESOURCES};
+    static const struct {
+        enum sim_call call;
+        enum sim_kind kind;
+    } places[] = {{SIM_CREATE, SIM_LOG},
+                  {SIM_RESERVE, SIM_LOG},
+                  {SIM_WRITE, SIM_LOG},
+                  {SIM_DIRECTORY_SYNC, SIM_LOG_FOLDER}};
+    omen_error error = {0};
+    log_create(&test);
+    log_commit(&test, 100);
+    for (size_t i = 0; i < 12; i++) {
+        fill_file();
+        log_commit(&test, LOG_FILE_BYTES / 2);
+        size_t count = test.count;
+        sim_disk_fail(test.disk, &(struct sim_fault){.call = places[i / 3].call,
+                                                     .kind = places[i / 3].kind,
+                                                     .nth = 1,
+                                                     .status = shortages[i % 3]});
+        assert_int_equal(log_append(&test, LOG_FILE_BYTES, 0, &error), shortages[i % 3]);
+        assert_int_equal(wal_failed(test.wal, NULL), OMEN_OK);
+        assert_int_equal(test.count, count);
+        sim_disk_mend(test.disk);
+        log_commit(&test, LOG_FILE_BYTES);
+        assert_int_equal(test.count, count + 1);
+    }
+    size_t count = test.count;
+    log_crash(&test, SIM_DROP, 1);
+    recover_exactly(count);
+}
+
+/* However long the log grows, few of its files are open. */
+static void test_a_long_log_keeps_few_files_open(void **state)
+{
+    log_create(&test);
+    for (int i = 0; i < 100; i++)
+        log_commit(&test, LOG_FILE_BYTES / 2);
+    assert_true(log_file_count(&test) > 40);
+    assert_true(sim_disk_open_count(test.disk) < 4);
+    assert_int_equal(wal_release(test.wal, wal_durable(test.wal), NULL), OMEN_OK);
+    log_commit(&test, LOG_FILE_BYTES);
+    assert_true(log_file_count(&test) < 5);
+    test.first = test.count;
+}
+
+static void test_a_cut_tells_a_full_disk_as_what_it_is(void **state)
+{
+    omen_error error = {0};
+    uint64_t lsn;
+    log_create(&test);
+    log_commit(&test, 100);
+    assert_int_equal(log_append(&test, 100, 0, NULL), OMEN_OK);
+    plan(SIM_WRITE, 1, false, OMEN_DISK_FULL);
+    assert_int_equal(wal_cut(test.wal, &lsn, &error), OMEN_DISK_FULL);
+    assert_string_equal(error.sqlstate, "53100");
+    assert_int_equal(wal_cut(test.wal, &lsn, &error), OMEN_OK);
+    assert_int_equal(lsn, wal_durable(test.wal));
 }
 
 static void test_a_commit_too_large_for_the_disk_gives_its_files_back(void **state)
@@ -323,7 +407,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_failed_sync_is_never_retried_nor_acknowledged, begin,
                                         end),
         cmocka_unit_test_setup_teardown(test_a_full_disk_met_by_a_sync_is_final, begin, end),
+        cmocka_unit_test_setup_teardown(test_too_little_memory_met_by_a_sync_is_final, begin, end),
         cmocka_unit_test_setup_teardown(test_a_failed_write_is_final, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_file_that_cannot_be_made_now_is_made_later, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(test_a_long_log_keeps_few_files_open, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_cut_tells_a_full_disk_as_what_it_is, begin, end),
         cmocka_unit_test_setup_teardown(test_a_failed_write_of_a_large_commit_is_final, begin, end),
         cmocka_unit_test_setup_teardown(test_a_reservation_meets_a_full_disk_and_resumes, begin,
                                         end),
