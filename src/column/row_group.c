@@ -86,7 +86,7 @@ static omen_status make_lifetimes(struct row_group *group)
     group->begins = (struct begin_summary *)block;
     group->begin = (atomic_uint_fast64_t *)(block + summary_bytes);
     group->previous = (atomic_uint_fast64_t *)(block + summary_bytes + stamp_bytes);
-    struct row_ends *ends = row_ends_make(group->allocator, group->capacity, false);
+    struct row_ends *ends = row_ends_make(group->allocator, group->capacity, ENDS_STAMPED);
     if (ends == NULL)
         return OMEN_OUT_OF_MEMORY;
     atomic_store_explicit(&group->ends, ends, memory_order_relaxed);

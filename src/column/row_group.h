@@ -215,6 +215,14 @@ void row_group_set_previous(struct row_group *group, uint32_t slot, uint64_t row
  * Readers may be at work. Errors: OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status row_group_prepare_ends(struct row_group *group);
 
+/* Whether the group is frozen and keeps an end per slot. */
+bool row_group_has_stamps(const struct row_group *group);
+
+/* Frees the ends per slot of such a group; which slots have ended remains (R5.2). No snapshot is,
+ * or ever will be, below one of them. Nobody may get hold of the group meanwhile, nor stamp; where
+ * anybody else holds a reference nothing happens. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status row_group_fold_ends(struct row_group *group);
+
 /* Stamps; part of applying a commit, cannot fail. The timestamp exceeds every registered
  * snapshot, so readers see no change until it is published. */
 void row_group_stamp_begin(struct row_group *group, uint32_t first, uint32_t count,

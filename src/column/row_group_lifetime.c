@@ -32,6 +32,9 @@ bool row_group_has_begun(const struct row_group *group, uint32_t slot)
         return row_group_begin(group, slot) != TIMESTAMP_PENDING;
     if (group->origin != NULL)
         return group->origin->begun == NULL || bit_get(group->origin->begun, slot);
+    const struct row_ends *ends = group_ends(group);
+    if (ends != NULL && ends->end == NULL)
+        return ends->begun == NULL || bit_get(ends->begun, slot);
     return row_group_end(group, slot) != 1; /* what row_group_copy_ends buries it with */
 }
 
@@ -110,20 +113,23 @@ void row_group_stamp_begin(struct row_group *group, uint32_t first, uint32_t cou
 
 /* --- ends --- */
 
-struct row_ends *row_ends_make(struct allocator *allocator, uint32_t rows, bool folded)
+struct row_ends *row_ends_make(struct allocator *allocator, uint32_t rows, enum ends_form form)
 {
     size_t head = sizeof(struct row_ends) + vectors_for(rows) * sizeof(struct end_summary);
     head = (head + ALLOCATOR_ALIGNMENT - 1) / ALLOCATOR_ALIGNMENT * ALLOCATOR_ALIGNMENT;
-    size_t stamps = folded ? 0 : rows * sizeof(atomic_uint_fast64_t);
-    size_t bytes = head + bitmap_bytes(rows) + stamps;
+    size_t bits = bitmap_bytes(rows);
+    size_t cleared = head + bits + (form == ENDS_FOLDED_BEGUN ? bits : 0);
+    size_t bytes = cleared + (form == ENDS_STAMPED ? rows * sizeof(atomic_uint_fast64_t) : 0);
     struct row_ends *ends = allocator_alloc(allocator, bytes);
     if (ends == NULL)
         return NULL;
-    memset(ends, 0, head + bitmap_bytes(rows));
+    memset(ends, 0, cleared);
     ends->bytes = bytes;
     ends->bits = (atomic_uint_fast64_t *)((uint8_t *)ends + head);
-    if (!folded)
-        ends->end = (atomic_uint_fast64_t *)((uint8_t *)ends + head + bitmap_bytes(rows));
+    if (form == ENDS_STAMPED)
+        ends->end = (atomic_uint_fast64_t *)((uint8_t *)ends + cleared);
+    if (form == ENDS_FOLDED_BEGUN)
+        ends->begun = (uint64_t *)(void *)((uint8_t *)ends + head + bits);
     return ends;
 }
 
@@ -136,20 +142,25 @@ void row_ends_free(struct allocator *allocator, struct row_ends *ends)
     }
 }
 
-/* The same ends with a stamp per slot; `folded` stays readable behind it. */
-static void unfold(struct row_ends *ends, struct row_ends *folded, uint32_t rows)
+/* Which slots of `from` have ended, and the summaries, into another form. */
+static void copy_ended(const struct row_ends *from, uint32_t rows, struct row_ends *to)
 {
-    ends->folded = folded;
-    atomic_init(&ends->count, atomic_load_explicit(&folded->count, memory_order_relaxed));
+    atomic_init(&to->count, atomic_load_explicit(&from->count, memory_order_relaxed));
     for (uint32_t word = 0; word < bit_words(rows); word++)
-        atomic_init(&ends->bits[word],
-                    atomic_load_explicit(&folded->bits[word], memory_order_relaxed));
+        atomic_init(&to->bits[word], atomic_load_explicit(&from->bits[word], memory_order_relaxed));
     for (uint32_t v = 0; v < vectors_for(rows); v++) {
-        const struct end_summary *from = &folded->vectors[v];
-        atomic_init(&ends->vectors[v].max, atomic_load_explicit(&from->max, memory_order_relaxed));
-        atomic_init(&ends->vectors[v].count,
-                    atomic_load_explicit(&from->count, memory_order_relaxed));
+        const struct end_summary *summary = &from->vectors[v];
+        atomic_init(&to->vectors[v].max, atomic_load_explicit(&summary->max, memory_order_relaxed));
+        atomic_init(&to->vectors[v].count,
+                    atomic_load_explicit(&summary->count, memory_order_relaxed));
     }
+}
+
+/* The end of a slot; of one that never began, and that no origin knows, what it is buried with. */
+static uint64_t unfolded_end(const struct row_group *group, uint32_t slot)
+{
+    return group->origin == NULL && !row_group_has_begun(group, slot) ? 1
+                                                                      : row_group_end(group, slot);
 }
 
 omen_status row_group_prepare_ends(struct row_group *group)
@@ -158,15 +169,68 @@ omen_status row_group_prepare_ends(struct row_group *group)
     if (before != NULL && before->end != NULL)
         return OMEN_OK;
     uint32_t rows = rows_published(group);
-    struct row_ends *ends = row_ends_make(group->allocator, rows, false);
+    struct row_ends *ends = row_ends_make(group->allocator, rows, ENDS_STAMPED);
     if (ends == NULL)
         return OMEN_OUT_OF_MEMORY;
     for (uint32_t slot = 0; slot < rows; slot++)
-        atomic_init(&ends->end[slot], row_group_end(group, slot));
-    if (before != NULL)
-        unfold(ends, before, rows);
+        atomic_init(&ends->end[slot], unfolded_end(group, slot));
+    if (before != NULL) {
+        copy_ended(before, rows, ends);
+        ends->folded = before; /* readers may still look at it */
+    }
     /* Release pairs with the acquire in group_ends. */
     atomic_store_explicit(&group->ends, ends, memory_order_release);
+    return OMEN_OK;
+}
+
+/* Whether slots of a frozen group have not begun, and only their ends say so. */
+static bool has_buried(const struct row_group *group, const struct row_ends *ends)
+{
+    uint32_t rows = rows_published(group);
+    for (uint32_t slot = 0; slot < rows && group->origin == NULL; slot++)
+        if (atomic_load_explicit(&ends->end[slot], memory_order_relaxed) == 1)
+            return true;
+    return false;
+}
+
+/* What the stamps say, into the folded form made for it. */
+static void fold(const struct row_group *group, const struct row_ends *ends,
+                 struct row_ends *folded)
+{
+    uint32_t rows = rows_published(group);
+    copy_ended(ends, rows, folded);
+    for (uint32_t v = 0; v < vectors_for(rows); v++)
+        folded->ended_at = size_max(
+            folded->ended_at, atomic_load_explicit(&ends->vectors[v].max, memory_order_relaxed));
+    for (uint32_t v = 0; v < vectors_for(rows); v++)
+        atomic_init(&folded->vectors[v].max, folded->ended_at);
+    for (uint32_t slot = 0; slot < rows && folded->begun != NULL; slot++)
+        if (row_group_has_begun(group, slot))
+            bit_set(folded->begun, slot);
+}
+
+bool row_group_has_stamps(const struct row_group *group)
+{
+    const struct row_ends *ends = group_ends(group);
+    return group_is_frozen(group) && ends != NULL && ends->end != NULL;
+}
+
+omen_status row_group_fold_ends(struct row_group *group)
+{
+    OMEN_ASSERT(row_group_has_stamps(group));
+    /* Acquire pairs with the release in row_group_release: what others read, they have read. */
+    if (atomic_load_explicit(&group->references, memory_order_acquire) != 1)
+        return OMEN_OK;
+    struct row_ends *ends = group_ends(group), *folded = NULL;
+    if (atomic_load_explicit(&ends->count, memory_order_relaxed) > 0) {
+        folded = row_ends_make(group->allocator, rows_published(group),
+                               has_buried(group, ends) ? ENDS_FOLDED_BEGUN : ENDS_FOLDED);
+        if (folded == NULL)
+            return OMEN_OUT_OF_MEMORY;
+        fold(group, ends, folded);
+    }
+    atomic_store_explicit(&group->ends, folded, memory_order_release);
+    row_ends_free(group->allocator, ends);
     return OMEN_OK;
 }
 

@@ -84,7 +84,7 @@ static omen_status fold_ends(struct row_group *group, const struct row_group_fac
     if (facts->ended == NULL && facts->begun == NULL)
         return OMEN_OK;
     uint32_t rows = facts->row_count;
-    struct row_ends *ends = row_ends_make(group->allocator, rows, true);
+    struct row_ends *ends = row_ends_make(group->allocator, rows, ENDS_FOLDED);
     if (ends == NULL)
         return OMEN_OUT_OF_MEMORY;
     ends->ended_at = facts->ended_at;

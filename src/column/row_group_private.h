@@ -109,6 +109,7 @@ struct row_ends {
     size_t bytes;
     struct row_ends *folded; /* what this one was made from: readers may still look at it */
     uint64_t ended_at;
+    uint64_t *begun; /* folded: slots that ever began; NULL: all, or the origin knows */
     atomic_uint count;
     atomic_uint_fast64_t *bits; /* slots with an end */
     atomic_uint_fast64_t *end;  /* NULL: folded */
@@ -313,8 +314,10 @@ void column_free(struct row_group *group, struct column *column);
 OMEN_MUST_CHECK omen_status column_freeze(const struct column *source, const uint64_t *begun,
                                           struct row_group *group, struct column *target);
 
-/* A row_ends of `rows` slots, none ended, full or folded; NULL where memory is out. */
-struct row_ends *row_ends_make(struct allocator *allocator, uint32_t rows, bool folded);
+/* A row_ends of `rows` slots, none ended; NULL where memory is out. STAMPED: the stamps are to be
+ * set. FOLDED_BEGUN: with a bitmap of slots that have begun, empty. */
+enum ends_form { ENDS_STAMPED, ENDS_FOLDED, ENDS_FOLDED_BEGUN };
+struct row_ends *row_ends_make(struct allocator *allocator, uint32_t rows, enum ends_form form);
 void row_ends_free(struct allocator *allocator, struct row_ends *ends); /* NULL does nothing */
 
 /* Frees the origin of a group. NULL does nothing. */

@@ -121,9 +121,10 @@ omen_status database_maintain(struct database *database, uint64_t rows_max, bool
     struct maintain_report report = {0};
     omen_status status = OMEN_OK;
     uint64_t share = rows_max == 0 ? MAINTAIN_ROWS_DEFAULT : rows_max;
-    for (size_t i = 0; i < count && status == OMEN_OK; i++) {
+    for (size_t i = 0; i < count; i++) {
         report.more = false;
-        status = table_maintain(tables[i], share, &report);
+        omen_status outcome = table_maintain(tables[i], share, &report);
+        status = status == OMEN_OK ? outcome : status; /* one table does not hold up the others */
         *more = *more || report.more;
     }
     catalog_list_release(database->catalog, tables, count);

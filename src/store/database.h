@@ -91,7 +91,8 @@ OMEN_MUST_CHECK omen_status database_create_table(struct database *database, con
  * In memory: nothing. Errors: as storage_checkpoint. */
 OMEN_MUST_CHECK omen_status database_checkpoint(struct database *database, omen_error *error);
 
-/* A bounded step of maintenance over all tables, `rows_max` rows at most. */
+/* A bounded step of maintenance over all tables, `rows_max` rows of each at most. Errors: the first
+ * that a table has (table_maintain); the others are maintained all the same. */
 OMEN_MUST_CHECK omen_status database_maintain(struct database *database, uint64_t rows_max,
                                               bool *more);
 

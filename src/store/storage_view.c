@@ -31,7 +31,8 @@
     X(groups_open, BIGINT)                                                                         \
     X(groups_sealed, BIGINT)                                                                       \
     X(groups_frozen, BIGINT)                                                                       \
-    X(groups_pinned, BIGINT) /* compacted, and kept for readers or the index */                    \
+    X(groups_pinned, BIGINT)  /* compacted, and kept for readers or the index */                   \
+    X(groups_damaged, BIGINT) /* that maintenance could not read, the last time it tried */        \
     X(memory_bytes, BIGINT)
 
 enum view_column {
@@ -81,6 +82,7 @@ static omen_status put_tables(struct database *database, omen_value *values)
         sum.groups_sealed += stats.groups_sealed;
         sum.groups_frozen += stats.groups_frozen;
         sum.groups_retired += stats.groups_retired;
+        sum.groups_damaged += stats.groups_damaged;
     }
     catalog_list_release(database->catalog, tables, count);
     put_number(values, VIEW_row_count, sum.rows_estimate);
@@ -89,6 +91,7 @@ static omen_status put_tables(struct database *database, omen_value *values)
     put_number(values, VIEW_groups_sealed, sum.groups_sealed);
     put_number(values, VIEW_groups_frozen, sum.groups_frozen);
     put_number(values, VIEW_groups_pinned, sum.groups_retired);
+    put_number(values, VIEW_groups_damaged, sum.groups_damaged);
     return OMEN_OK;
 }
 

@@ -283,6 +283,7 @@ void table_stats_of(struct table *table, struct table_stats *out)
     out->index_bytes = index_stats.bytes;
     out->bytes += index_stats.bytes + sizeof *table;
     out->rows_estimate = table_row_count_estimate(table);
+    out->groups_damaged = atomic_load_explicit(&table->groups_damaged, memory_order_relaxed);
     out->point_reads = atomic_load_explicit(&table->point_reads, memory_order_relaxed);
     out->scans = atomic_load_explicit(&table->scans, memory_order_relaxed);
     out->index_scans = atomic_load_explicit(&table->index_scans, memory_order_relaxed);

@@ -222,9 +222,9 @@ void table_seal_open(struct table *table);
 /* One bounded step: erases index entries of rows deleted before the watermark, freezes sealed
  * groups, compacts groups with too many dead rows, repoints the index, drops dead groups. At most
  * about `rows_max` rows are touched. Takes the writer lock. Adds to `report` (may be NULL).
- * Errors: OUT_OF_MEMORY, and then nothing is lost: the step can be tried again; CORRUPTED or
- * IO_ERROR where the columns of some group could not be read, when everything else has been done.
- */
+ * Errors: OUT_OF_MEMORY, and then nothing is lost: the step can be tried again; CORRUPTED, IO_ERROR
+ * and the like, once, where it turns out that the columns of a group cannot be read. The group is
+ * then left alone for a while, and all others are maintained as ever: the next step goes on. */
 OMEN_MUST_CHECK omen_status table_maintain(struct table *table, uint64_t rows_max,
                                            struct maintain_report *report);
 
@@ -232,6 +232,7 @@ OMEN_MUST_CHECK omen_status table_maintain(struct table *table, uint64_t rows_ma
 
 struct table_stats {
     uint64_t groups_open, groups_sealed, groups_frozen, groups_retired;
+    uint64_t groups_damaged; /* that maintenance could not read */
     uint64_t rows_estimate, dead_rows;
     uint64_t column_bytes, lifetime_bytes, index_bytes, bytes;
     /* Since creation; relaxed counters. Point reads by a reader's slot are sampled. */

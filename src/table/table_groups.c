@@ -76,6 +76,7 @@ void group_entry_destroy(struct table *table, struct group_entry *entry)
     if (entry == NULL)
         return;
     row_group_release(entry->group);
+    deleted_keys_destroy(&entry->stalled, table->allocator);
     if (entry->map != NULL)
         allocator_free(table->allocator, entry->map, sizeof *entry->map);
     allocator_free(table->allocator, entry, sizeof *entry);

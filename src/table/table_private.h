@@ -36,40 +36,6 @@ enum {
     GROUP_NUMBER_NONE = 0,    /* of a private group that will never be attached */
 };
 
-/* --- compacted groups --- */
-
-/* Where the rows of a compacted group went: those of `copied` lie, in slot order, from
- * `target_first` on in group `target`. rank[w] counts the bits before word w. */
-struct slot_map {
-    uint64_t target;
-    uint32_t target_first;
-    uint64_t copied[ROW_GROUP_ROWS / 64];
-    uint16_t rank[ROW_GROUP_ROWS / 64];
-};
-
-/* One group of the table. Fields change only under the writer lock; those marked * also only
- * under `lock` held for writing, because readers look at them. */
-struct group_entry {
-    struct row_group *group; /* * present form; grown and frozen forms replace it */
-    uint64_t number;
-    uint64_t valid_from;  /* * views at a snapshot in [valid_from, valid_until) capture it */
-    uint64_t valid_until; /* * TIMESTAMP_INFINITY until compacted */
-    struct slot_map *map; /* where the rows went; NULL until compacted */
-    uint32_t repointed;   /* slots of a compacted group whose entries have been repointed */
-    uint32_t unlinked;    /* slots of an unreadable group that no chain leads to any more */
-    uint32_t erasures;    /* queued deleted keys whose row lies here */
-    uint64_t last_end;    /* newest end stamped here */
-    uint64_t counted_at;  /* watermark at which `reclaimable` was counted */
-    uint32_t reclaimable; /* dead rows that nobody can read any more */
-    bool unreadable;      /* its columns could not be read in this step of maintenance */
-    struct group_entry *next, *previous; /* * */
-};
-
-struct directory_chunk {
-    uint32_t used;
-    struct group_entry *entries[DIRECTORY_CHUNK_ENTRIES];
-};
-
 /* --- deleted keys --- */
 
 struct deleted_key {
@@ -97,6 +63,44 @@ const struct deleted_key *deleted_keys_peek(const struct deleted_keys *queue); /
 void deleted_keys_pop(struct deleted_keys *queue, struct allocator *allocator);
 void deleted_keys_destroy(struct deleted_keys *queue, struct allocator *allocator);
 
+/* --- compacted groups --- */
+
+/* Where the rows of a compacted group went: those of `copied` lie, in slot order, from
+ * `target_first` on in group `target`. rank[w] counts the bits before word w. */
+struct slot_map {
+    uint64_t target;
+    uint32_t target_first;
+    uint64_t copied[ROW_GROUP_ROWS / 64];
+    uint16_t rank[ROW_GROUP_ROWS / 64];
+};
+
+/* One group of the table. Fields change only under the writer lock; those marked * also only
+ * under `lock` held for writing, because readers look at them. */
+struct group_entry {
+    struct row_group *group; /* * present form; grown and frozen forms replace it */
+    uint64_t number;
+    uint64_t valid_from;         /* * views at a snapshot in [valid_from, valid_until) capture it */
+    uint64_t valid_until;        /* * TIMESTAMP_INFINITY until compacted */
+    struct slot_map *map;        /* where the rows went; NULL until compacted */
+    uint32_t repointed;          /* slots of a compacted group whose entries have been repointed */
+    uint32_t unlinked;           /* slots of an unreadable group that no chain leads to any more */
+    uint32_t erasures;           /* queued deleted keys whose row lies here */
+    uint64_t last_end;           /* newest end stamped here */
+    uint64_t counted_at;         /* watermark at which `reclaimable` was counted */
+    uint32_t reclaimable;        /* dead rows that nobody can read any more */
+    uint32_t retry_in;           /* steps of maintenance that its columns are not tried for; then */
+    uint32_t retry_wait;         /* how many it was the last time; 0: they could be read */
+    struct deleted_keys stalled; /* deleted keys of its rows whose entries wait for that */
+    uint64_t quiet_end;          /* `last_end` when it was last looked at, */
+    uint32_t quiet_steps;        /* and for how many steps it has been that */
+    struct group_entry *next, *previous; /* * */
+};
+
+struct directory_chunk {
+    uint32_t used;
+    struct group_entry *entries[DIRECTORY_CHUNK_ENTRIES];
+};
+
 /* --- the table --- */
 
 struct table {
@@ -123,6 +127,7 @@ struct table {
     _Atomic uint64_t group_number_next;
     _Atomic int64_t hidden_key_next;
     _Atomic uint64_t rows;
+    _Atomic uint64_t groups_damaged; /* relaxed: groups that maintenance could not read */
     _Atomic uint64_t point_reads, scans, index_scans; /* relaxed */
 };
 

@@ -142,25 +142,19 @@ static omen_status check_entries(struct check *check, uint64_t *live, uint64_t *
     return OMEN_OK;
 }
 
-/* Queued keys are counted by their groups, in commit order. */
-static omen_status check_deleted(struct check *check)
+static omen_status check_queue(struct check *check, const struct deleted_keys *queue)
 {
-    struct table *table = check->table;
-    uint64_t counted = 0, before = 0;
-    for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next)
-        counted += entry->erasures;
-    if (counted != table->deleted.count)
-        FAIL(check, "%" PRIu64 " deleted keys counted by groups, %zu queued", counted,
-             table->deleted.count);
-    const struct deleted_chunk *chunk = table->deleted.head;
-    size_t position = table->deleted.first;
-    for (size_t i = 0; i < table->deleted.count; i++, position++) {
+    uint64_t before = 0;
+    const struct deleted_chunk *chunk = queue->head;
+    size_t position = queue->first;
+    for (size_t i = 0; i < queue->count; i++, position++) {
         if (position == sizeof chunk->keys / sizeof chunk->keys[0]) {
             chunk = chunk->next;
             position = 0;
         }
         const struct deleted_key *deleted = &chunk->keys[position];
-        const struct group_entry *entry = directory_find(table, row_id_group(deleted->row_id));
+        const struct group_entry *entry =
+            directory_find(check->table, row_id_group(deleted->row_id));
         if (entry == NULL || deleted->end < before ||
             row_group_end(entry->group, row_id_slot(deleted->row_id)) != deleted->end)
             FAIL(check, "a queued deleted key does not match its row");
@@ -169,10 +163,27 @@ static omen_status check_deleted(struct check *check)
     return OMEN_OK;
 }
 
+/* Queued keys are counted by their groups, in commit order; gives how many there are. */
+static omen_status check_deleted(struct check *check, uint64_t *queued)
+{
+    struct table *table = check->table;
+    uint64_t counted = 0;
+    *queued = table->deleted.count;
+    for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next) {
+        counted += entry->erasures;
+        *queued += entry->stalled.count;
+        OMEN_TRY(check_queue(check, &entry->stalled));
+    }
+    if (counted != *queued)
+        FAIL(check, "%" PRIu64 " deleted keys counted by groups, %" PRIu64 " queued", counted,
+             *queued);
+    return check_queue(check, &table->deleted);
+}
+
 static omen_status check_all(struct check *check)
 {
     struct table *table = check->table;
-    uint64_t live_rows = 0, live_entries = 0, ended_entries = 0;
+    uint64_t live_rows = 0, live_entries = 0, ended_entries = 0, queued;
     OMEN_TRY(check_list(check));
     OMEN_TRY(index_validate(table->index, check->error));
     for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next) {
@@ -185,10 +196,11 @@ static omen_status check_all(struct check *check)
     if (live_rows != live_entries || live_rows != table_row_count_estimate(table))
         FAIL(check, "%" PRIu64 " live rows, %" PRIu64 " live entries, %" PRIu64 " counted",
              live_rows, live_entries, table_row_count_estimate(table));
-    if (ended_entries > table->deleted.count)
-        FAIL(check, "%" PRIu64 " entries of ended rows, but %zu deleted keys queued", ended_entries,
-             table->deleted.count);
-    return check_deleted(check);
+    OMEN_TRY(check_deleted(check, &queued));
+    if (ended_entries > queued)
+        FAIL(check, "%" PRIu64 " entries of ended rows, but %" PRIu64 " deleted keys queued",
+             ended_entries, queued);
+    return OMEN_OK;
 }
 
 omen_status table_validate(struct table *table, omen_error *error)

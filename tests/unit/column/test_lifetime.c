@@ -151,11 +151,92 @@ static void test_ends_of_a_frozen_group(void **state)
     assert_int_equal(allocator.bytes_used, 0);
 }
 
+/* Once nobody can be below an end the stamps go: which slots have ended, and which never began, is
+ * known as before, and stamps come back with the next end. */
+static void test_r5_2_folded_ends(void **state)
+{
+    struct allocator allocator;
+    struct row_group *frozen;
+    static struct model model;
+    enum { LAST = 40 };
+    allocator_init(&allocator, 0);
+    const struct column_definition columns[] = {{"id", {.id = OMEN_TYPE_BIGINT}, false, NULL}};
+    const uint32_t key = 0;
+    struct schema *schema;
+    assert_ok(schema_create(&allocator, columns, 1, &key, 1, &schema, NULL));
+    for (int unbegun = 0; unbegun < 2; unbegun++) {
+        struct row_group *group = make(&allocator, schema);
+        for (uint32_t slot = 0; slot < ROWS; slot++) {
+            bool begins = unbegun == 0 || slot % 700 != 3;
+            model.begin[slot] = begins ? 2 : 0;
+            model.end[slot] = UINT64_MAX;
+            if (begins)
+                row_group_stamp_begin(group, slot, 1, 2);
+        }
+        row_group_seal(group);
+        assert_ok(row_group_freeze(group, 2, &frozen));
+        row_group_release(group);
+        assert_int_equal(row_group_has_stamps(frozen), unbegun);
+        for (int round = 0; round < 3; round++) {
+            uint64_t last = (uint64_t)(LAST + 20 * round);
+            assert_ok(row_group_prepare_ends(frozen));
+            for (uint32_t slot = (uint32_t)round; slot < ROWS; slot += 977) {
+                if (model.begin[slot] == 0 || model.end[slot] != UINT64_MAX)
+                    continue;
+                model.end[slot] = last - slot % 7;
+                row_group_stamp_end(frozen, slot, model.end[slot]);
+            }
+            check(frozen, &model, ROWS, last - 3);
+            uint32_t ended = row_group_ended_count(frozen);
+            size_t bytes = row_group_bytes(frozen);
+            struct row_group *held = row_group_retain(frozen);
+            assert_ok(row_group_fold_ends(frozen)); /* somebody may be reading them */
+            assert_true(row_group_has_stamps(frozen));
+            row_group_release(held);
+            assert_ok(row_group_fold_ends(frozen));
+            assert_false(row_group_has_stamps(frozen));
+            assert_true(row_group_bytes(frozen) + ROWS * 8 - 2048 <= bytes);
+            assert_int_equal(row_group_ended_count(frozen), ended);
+            check(frozen, &model, ROWS, last);
+            check(frozen, &model, ROWS, last + 10);
+            assert_ok(row_group_validate(frozen, NULL));
+            for (uint32_t slot = 0; slot < ROWS; slot++)
+                assert_int_equal(row_group_has_begun(frozen, slot), model.begin[slot] != 0);
+        }
+        row_group_release(frozen);
+    }
+    schema_release(schema);
+    assert_int_equal(allocator.bytes_used, 0);
+}
+
+/* Ends that were prepared for a commit that failed go altogether. */
+static void test_r5_2_prepared_and_unused(void **state)
+{
+    struct allocator allocator;
+    struct row_group *frozen;
+    allocator_init(&allocator, 0);
+    struct schema *schema = all_types_schema(&allocator);
+    struct row_group *group;
+    assert_ok(row_group_create(&allocator, schema, 1, 10, &group));
+    row_group_seal(group);
+    assert_ok(row_group_freeze(group, 2, &frozen));
+    size_t bytes = row_group_bytes(frozen);
+    assert_ok(row_group_prepare_ends(frozen));
+    assert_ok(row_group_fold_ends(frozen));
+    assert_int_equal(row_group_bytes(frozen), bytes);
+    row_group_release(group);
+    row_group_release(frozen);
+    schema_release(schema);
+    assert_int_equal(allocator.bytes_used, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_model),
         cmocka_unit_test(test_ends_of_a_frozen_group),
+        cmocka_unit_test(test_r5_2_folded_ends),
+        cmocka_unit_test(test_r5_2_prepared_and_unused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

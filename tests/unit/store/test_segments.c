@@ -321,6 +321,68 @@ static void test_files_stay_while_anybody_may_read_them(void **state)
 
 /* --- damage --- */
 
+/* Flips a bit in every page of a segment's data, or flips them back. */
+static void flip_pages(struct fixture *fixture, size_t segment)
+{
+    for (uint64_t byte = 100; byte < fixture->facts[segment].data_bytes; byte += 4096)
+        fixture_flip(fixture, segment, SEGMENT_DATA, byte, 0x40);
+}
+
+static void delete_third(struct model *model, int32_t first, int32_t count)
+{
+    struct test_txn txn;
+    assert_int_equal(test_txn_begin(model, &txn), OMEN_OK);
+    for (int32_t kid = first; kid < first + count; kid += 3)
+        assert_int_equal(test_txn_delete(&txn, kid), OMEN_OK);
+    assert_int_equal(test_txn_commit(&txn, NULL), OMEN_OK);
+}
+
+/* A group whose columns cannot be read is told of once and left as it is; keys of the others are
+ * erased, and they are compacted. Once its disk works again it is maintained too. */
+static void test_a_damaged_group_does_not_hold_up_the_others(void **state)
+{
+    (void)state;
+    enum { ROWS = 18000, GROUPS = 3 }; /* too many to be merged with a neighbour */
+    struct fixture fixture;
+    struct model *model = &fixture.model;
+    struct maintain_report report = {.more = true};
+    struct table_stats stats;
+    int told = 0;
+    fixture_make(&fixture, KEY_BIGINT);
+    fixture.groups_per_segment = 1;
+    for (int32_t i = 0; i < GROUPS; i++) {
+        model_insert(model, i * ROWS, ROWS);
+        table_seal_open(model->table);
+    }
+    fixture_reopen(&fixture);
+    assert_int_equal(fixture.segment_count, GROUPS);
+    flip_pages(&fixture, 0);
+    for (int32_t i = 0; i < GROUPS; i++)
+        delete_third(model, i * ROWS, ROWS);
+    for (int step = 0; step < 20; step++) {
+        omen_status status = table_maintain(model->table, 100000, &report);
+        told += status != OMEN_OK;
+        assert_true(status == OMEN_OK || status == OMEN_CORRUPTED);
+    }
+    assert_int_equal(told, 1);
+    assert_false(report.more);
+    assert_int_equal(report.entries_erased, (GROUPS - 1) * ROWS / 3);
+    assert_int_equal(report.groups_compacted, GROUPS - 1);
+    assert_int_equal(report.groups_dropped, GROUPS - 1);
+    table_stats_of(model->table, &stats);
+    assert_int_equal(stats.groups_damaged, 1);
+    model_insert(model, 0, 1); /* a deleted key of the damaged group */
+    flip_pages(&fixture, 0);
+    for (int step = 0; step < 100; step++)
+        assert_int_equal(table_maintain(model->table, 100000, &report), OMEN_OK);
+    assert_int_equal(report.entries_erased, GROUPS * ROWS / 3 - 1);
+    assert_int_equal(report.groups_compacted, GROUPS);
+    table_stats_of(model->table, &stats);
+    assert_int_equal(stats.groups_damaged, 0);
+    check_all(model, GROUPS * ROWS);
+    fixture_destroy(&fixture);
+}
+
 static void test_r8_5_damage_fails_what_needs_it_and_nothing_else(void **state)
 {
     (void)state;
@@ -608,6 +670,7 @@ int main(void)
         cmocka_unit_test(test_r5_6_hidden_keys_are_stored_and_bounded),
         cmocka_unit_test(test_r8_6_segments_hold_dead_rows),
         cmocka_unit_test(test_files_stay_while_anybody_may_read_them),
+        cmocka_unit_test(test_a_damaged_group_does_not_hold_up_the_others),
         cmocka_unit_test(test_r8_5_damage_fails_what_needs_it_and_nothing_else),
         cmocka_unit_test(test_any_flipped_bit_gives_the_right_rows_or_an_error),
         cmocka_unit_test(test_files_that_are_missing_short_or_swapped_are_refused),

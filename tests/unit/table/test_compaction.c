@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/bits.h"
 #include "support.h"
 #include "table/table_private.h"
 
@@ -221,6 +222,70 @@ static void test_r5_3_first_deletes_in_frozen_sources(void **state)
     check_all(&model, 700);
     maintain_fully(&model, &report);
     check_all(&model, 700);
+    model_close(&model);
+}
+
+/* Ends of a frozen group are stamps until every reader is beyond them and nothing has come for some
+ * steps; then the stamps' memory comes back, in an open table. */
+static void test_r5_2_ends_fold_beneath_the_oldest_reader(void **state)
+{
+    struct model model;
+    model_open(&model, KEY_BIGINT);
+    model_insert(&model, 0, 20000);
+    table_seal_open(model.table);
+    maintain_fully(&model, NULL);
+    size_t before = stats_of(&model).lifetime_bytes;
+    struct old_reader reader = reader_open(&model);
+    for (int32_t kid = 0; kid < 20000; kid += 100)
+        model_delete(&model, kid);
+    for (int step = 0; step < 20; step++)
+        maintain_fully(&model, NULL);
+    assert_true(stats_of(&model).lifetime_bytes >= before + 20000 * 8);
+    reader_check(&model, &reader, 200);
+    reader_close(&reader);
+    /* A reader that sees the ends, but holds the group: it is not folded beneath it. */
+    reader = reader_open(&model);
+    for (int step = 0; step < 20; step++)
+        maintain_fully(&model, NULL);
+    assert_true(stats_of(&model).lifetime_bytes >= before + 20000 * 8);
+    reader_check(&model, &reader, 200);
+    reader_close(&reader);
+    for (int step = 0; step < 20; step++)
+        maintain_fully(&model, NULL);
+    assert_true(stats_of(&model).lifetime_bytes <= before + 20000 / 8 * 2);
+    check_all(&model, 20000);
+    model_delete(&model, 1);
+    model_update(&model, 2, 2);
+    check_all(&model, 20000);
+    model_close(&model);
+}
+
+/* A table that is changed for ever takes as much memory after many rounds as after a few. */
+static void test_r5_2_memory_of_a_churned_table_stays_flat(void **state)
+{
+    enum { ROUNDS = 60, SETTLED = 20, KIDS = 30000 };
+    struct model model;
+    size_t bytes = 0, most = 0;
+    model_open(&model, KEY_BIGINT);
+    model_insert(&model, 0, KIDS);
+    table_seal_open(model.table);
+    for (int round = 0; round < ROUNDS; round++) {
+        struct test_txn txn;
+        assert_int_equal(test_txn_begin(&model, &txn), OMEN_OK);
+        for (int32_t kid = round % 50; kid < KIDS; kid += 50)
+            assert_int_equal(test_txn_update(&txn, kid, kid, 2), OMEN_OK);
+        assert_int_equal(test_txn_commit(&txn, NULL), OMEN_OK);
+        table_seal_open(model.table);
+        for (int step = 0; step < 10; step++)
+            maintain_fully(&model, NULL);
+        if (round < SETTLED)
+            bytes = size_max(bytes, model.allocator.bytes_used);
+        else
+            most = size_max(most, model.allocator.bytes_used);
+    }
+    assert_in_range(most, 1, bytes + bytes / 20);
+    assert_in_range(stats_of(&model).lifetime_bytes, 1, KIDS * 4);
+    check_all(&model, KIDS);
     model_close(&model);
 }
 
@@ -520,6 +585,8 @@ int main(void)
         cmocka_unit_test(test_r5_3_changes_before_repointing),
         cmocka_unit_test(test_r5_3_first_deletes_before_repointing),
         cmocka_unit_test(test_r5_3_first_deletes_in_frozen_sources),
+        cmocka_unit_test(test_r5_2_ends_fold_beneath_the_oldest_reader),
+        cmocka_unit_test(test_r5_2_memory_of_a_churned_table_stays_flat),
         cmocka_unit_test(test_r5_3_an_old_reader_blocks_only_while_it_lives),
         cmocka_unit_test(test_r5_3_dead_groups_are_dropped),
         cmocka_unit_test(test_r5_3_superseded_groups_wait_for_readers),
