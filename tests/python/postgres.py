@@ -44,10 +44,14 @@ def missing():
 
 
 class Server:
-    """A server in a temporary folder. Use as a context manager."""
+    """A server in a temporary folder. Use as a context manager.
 
-    def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="omen-oracle-")
+    `settings` go before those of the oracle; the folder is made in `parent`, where the server's
+    user must be able to get to.
+    """
+
+    def __init__(self, settings=None, parent=None):
+        self.folder = tempfile.mkdtemp(prefix="omen-oracle-", dir=parent)
         self.user = {}
         if os.getuid() == 0:
             names = [entry.pw_name for entry in pwd.getpwall()]
@@ -62,7 +66,7 @@ class Server:
                             "--encoding=UTF8", "--locale=C", "--no-sync"], check=True, cwd=self.folder,
                            stdout=subprocess.DEVNULL, env=environment, **self.user)
             command = [os.path.join(programs, "postgres"), "-D", data, "-k", self.folder]
-            for name, value in SETTINGS.items():
+            for name, value in {**SETTINGS, **(settings or {})}.items():
                 command += ["-c", f"{name}={value}"]
             self.process = subprocess.Popen(command, cwd=self.folder, env=environment,
                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
