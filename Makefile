@@ -13,6 +13,7 @@
 #   make differential SECONDS=600 [SEED=N]  random statements, compared with PostgreSQL 15
 #   make slt PATHS=folder            sqllogictest files over each route
 #   make figures [T=index.lookup] [ROWS=N]   figures beside their peers
+#   make install [PREFIX=/usr/local] [DESTDIR=..]    library, engine, headers, shell, pkg-config file
 #   make bench        every benchmark program, JSON on standard output
 #   make lint         sizes, layers, forbidden calls, formatting, the other compiler
 
@@ -24,7 +25,7 @@ BUILD ?= build
 SECONDS ?= 60
 MESON_TEST = meson test --no-rebuild --print-errorlogs $(if $(T),--suite $(T))
 
-.PHONY: all core engine setup demo check test asan ubsan tsan fuzz crash crash-flips crash-planted differential slt figures bench lint clean
+.PHONY: all core engine setup demo check test asan ubsan tsan fuzz crash crash-flips crash-planted differential slt figures bench install lint clean
 .DEFAULT_GOAL := all
 
 all: core engine
@@ -77,6 +78,12 @@ slt: all
 
 figures: all
 	@tools/figures $(BUILD) $(T)
+
+install: all
+	@meson configure $(BUILD) $(if $(PREFIX),-Dprefix=$(abspath $(PREFIX)))
+	@ninja -C $(BUILD) --quiet
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --quiet
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
 
 bench: all
 	@tools/figures $(BUILD) --json $(T)

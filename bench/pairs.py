@@ -28,6 +28,39 @@ def seconds(function):
     return time.perf_counter() - start
 
 
+def verdict_of(low, high, target):
+    """What an interval of ratios says of a target."""
+    return "met" if high <= target else "missed" if low > target else "undecided"
+
+
+class Pairs:
+    """The seconds that both sides took in turn."""
+
+    def __init__(self, mine, theirs):
+        self.mine, self.theirs = mine, theirs
+        self.ratios = [a / b for a, b in zip(mine, theirs)]
+
+    def show(self, name, peer_name, target, planned=""):
+        """Prints the figure's line; True where the target is met."""
+        low, high = interval(self.ratios)
+        verdict = verdict_of(low, high, target)
+        print(f"{name} ours={statistics.median(self.mine) * 1e3:.2f}ms{planned} "
+              f"peer={statistics.median(self.theirs) * 1e3:.2f}ms({peer_name}) "
+              f"ratio={statistics.median(self.ratios):.2f} "
+              f"[{low:.2f},{high:.2f}] target<={target:.2f} {verdict}", flush=True)
+        return verdict == "met"
+
+
+def timed_pairs(ours, peer, pairs=11):
+    """Times both functions in turn, after a run of each that does not count."""
+    ours(), peer()
+    mine, theirs = [], []
+    for pair in range(pairs):
+        for side in ((ours, mine), (peer, theirs))[:: 1 if pair % 2 == 0 else -1]:
+            side[1].append(seconds(side[0]))
+    return Pairs(mine, theirs)
+
+
 def figure(name, ours, peer, peer_name, target, pairs=11, planning=None):
     """Times both functions in turn and prints the figure's line; True where the target is met.
 
@@ -38,19 +71,8 @@ def figure(name, ours, peer, peer_name, target, pairs=11, planning=None):
         print(f"{name} ours={seconds(ours) * 1e3:.2f}ms peer=missing({peer_name}) "
               f"target<={target:.2f} undecided", flush=True)
         return False
-    ours(), peer()
-    mine, theirs = [], []
-    for pair in range(pairs):
-        for side in ((ours, mine), (peer, theirs))[:: 1 if pair % 2 == 0 else -1]:
-            side[1].append(seconds(side[0]))
-    ratios = [a / b for a, b in zip(mine, theirs)]
-    low, high = interval(ratios)
-    ratio = statistics.median(ratios)
+    measured = timed_pairs(ours, peer, pairs)
     planned = ""
     if planning is not None:
         planned = f" planning={statistics.median(seconds(planning) for _ in range(pairs)) * 1e3:.2f}ms"
-    verdict = "met" if high <= target else "missed" if low > target else "undecided"
-    print(f"{name} ours={statistics.median(mine) * 1e3:.2f}ms{planned} "
-          f"peer={statistics.median(theirs) * 1e3:.2f}ms({peer_name}) ratio={ratio:.2f} "
-          f"[{low:.2f},{high:.2f}] target<={target:.2f} {verdict}", flush=True)
-    return verdict == "met"
+    return measured.show(name, peer_name, target, planned)

@@ -1,7 +1,7 @@
 /* quickstart.c - OmenDB from C in one page: a table, a row by its key, an aggregate over the same
  * rows through the same connection.
  *
- *   cc quickstart.c -lomendb && OMENDB_ENGINE=.../libomendb_engine.so ./a.out
+ *   cc quickstart.c $(pkg-config --cflags --libs omendb) && ./a.out
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -283,6 +283,8 @@ typedef struct omen_counters {
     uint64_t groups_pruned;      /* row groups those skipped by zone map */
     uint64_t route_core;         /* queries the core answered that read no table */
     uint64_t route_fallbacks;    /* statements that the route set by omen.route could not answer */
+    uint64_t engine_scan_parts;  /* parts, read in parallel, of those scans that gave rows */
+    uint64_t spilled_bytes;      /* the engine wrote for sorts and joins of all connections */
 } omen_counters;
 OMEN_EXPORT void omen_counters_of(const omen_connection *connection, omen_counters *out);
 

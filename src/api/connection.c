@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/api_private.h"
+#include "query/engine.h"
 #include "store/verify.h"
 #include "wal/wal.h"
 
@@ -187,6 +188,8 @@ void omen_counters_of(const omen_connection *connection, omen_counters *out)
     if (connection == NULL || out == NULL)
         return;
     const struct session *session = (const struct session *)connection;
+    omen_engine_counters engine;
+    engine_counters_of(session->database, &engine);
     const omen_counters counters = {
         .route_index = read_counter(&session->route_index),
         .route_engine = read_counter(&session->route_engine),
@@ -195,6 +198,8 @@ void omen_counters_of(const omen_connection *connection, omen_counters *out)
         .groups_pruned = read_counter(&session->groups_pruned),
         .route_core = read_counter(&session->route_core),
         .route_fallbacks = read_counter(&session->route_fallbacks),
+        .engine_scan_parts = read_counter(&session->engine_scan_parts),
+        .spilled_bytes = engine.spilled_bytes,
     };
     copy_known(out, out->struct_bytes, &counters, sizeof counters);
 }

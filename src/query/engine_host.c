@@ -140,10 +140,11 @@ static omen_status capture_table(omen_engine_statement *statement,
     captured->session = session_retain(statement->session);
     captured->row_count = table_view_row_count(captured->view, &captured->row_count_exact);
     captured->row_ids = relation->row_ids;
+    captured->by_key = !schema->key_hidden && !statement->session->settings.no_index_scans;
     captured->info = (omen_engine_table_info){
         .name = captured->name,
-        .key_columns = schema->key_hidden ? NULL : schema->key_columns,
-        .key_column_count = schema->key_hidden ? 0 : schema->key_count,
+        .key_columns = captured->by_key ? schema->key_columns : NULL,
+        .key_column_count = captured->by_key ? schema->key_count : 0,
         .identity = table_identity(relation->table),
     };
     *out = captured;

@@ -37,6 +37,7 @@ struct omen_engine_table {
     struct table_view *view;
     uint64_t row_count;
     bool row_count_exact;
+    bool by_key;  /* a scan that fixes the whole key is answered by the index */
     bool row_ids; /* shows ROW_ID_COLUMN behind its own */
     omen_engine_table_info info;
     omen_engine_table *next; /* of the statement's list */

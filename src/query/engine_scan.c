@@ -12,6 +12,7 @@ struct omen_engine_cursor {
     omen_engine_table *table; /* retained */
     struct scan *scan;
     uint64_t groups_counted; /* pruned groups already added to the session's counter */
+    bool has_given;          /* a batch, which counted this part of the scan */
 };
 
 /* --- predicates --- */
@@ -118,7 +119,7 @@ static omen_status open_scan(omen_engine_table *table, const omen_engine_scan *s
         .limit = scan->limit,
         .partition = scan->partition,
         .partition_count = scan->partition_count,
-        .key_lookup = true,
+        .key_lookup = table->by_key,
     };
     return table_scan_open(table->view, &spec, out, error);
 }
@@ -163,8 +164,11 @@ omen_status engine_scan_next(omen_engine_cursor *cursor, struct ArrowArray *out,
 {
     omen_status status = table_scan_next(cursor->scan, out);
     count_pruned(cursor);
-    if (status == OMEN_OK)
+    if (status == OMEN_OK) {
+        session_count(&cursor->table->session->engine_scan_parts, !cursor->has_given);
+        cursor->has_given = true;
         return OMEN_OK;
+    }
     memset(out, 0, sizeof *out);
     return status == OMEN_END_OF_DATA ? status : table_scan_error(cursor->scan, status, error);
 }

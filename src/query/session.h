@@ -25,7 +25,7 @@ struct session {
     /* Statistics: relaxed. Routes taken by the core are counted by the connection's thread alone,
      * the others by any thread of the engine. */
     atomic_uint_fast64_t route_index, route_engine, route_core, route_fallbacks;
-    atomic_uint_fast64_t engine_index_scans, engine_scans, groups_pruned;
+    atomic_uint_fast64_t engine_index_scans, engine_scans, engine_scan_parts, groups_pruned;
 };
 
 /* A session with one reference. Errors: OUT_OF_MEMORY. */

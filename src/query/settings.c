@@ -14,6 +14,7 @@ enum setting_kind {
     SETTING_ROUTE,
     SETTING_STRICT,
     SETTING_COMMIT,
+    SETTING_INDEX_SCANS,
     SETTING_TIMEOUT,
     SETTING_CHECKPOINT_BYTES, /* these two are the database's */
     SETTING_CHECKPOINT_TIME,
@@ -38,6 +39,8 @@ static const struct setting known_settings[] = {
      "Isolation of new transactions."},
     {"default_transaction_read_only", SETTING_FIXED, "off|false|no|0",
      "Whether new transactions only read."},
+    {"enable_indexscan", SETTING_INDEX_SCANS, "",
+     "Whether the engine's scans that fix a whole key are answered by the index."},
     {"escape_string_warning", SETTING_IGNORED, "on", "Has no effect."},
     {"extra_float_digits", SETTING_FIXED, "1|2|3|0",
      "Floats are always shown with the fewest exact digits."},
@@ -134,6 +137,17 @@ static bool read_boolean(const char *value, bool *out)
     return *out || strncasecmp(value, "false", length) == 0 ||
            strncasecmp(value, "no", length) == 0 || strcasecmp(value, "off") == 0 ||
            strcasecmp(value, "of") == 0 || strcmp(value, "0") == 0;
+}
+
+/* `value` NULL: the default. */
+static omen_status read_switch(const struct setting *setting, const char *value, bool usual,
+                               bool *out, omen_error *error)
+{
+    *out = usual;
+    if (value == NULL || read_boolean(value, out))
+        return OMEN_OK;
+    return error_set(error, OMEN_INVALID_ARGUMENT, "parameter \"%s\" requires a Boolean value",
+                     setting->name);
 }
 
 /* A number, of milliseconds or of the unit behind it. */
@@ -314,11 +328,14 @@ omen_status settings_set(struct settings *settings, const char *name, const char
             OMEN_TRY(read_route(setting, value, &changed.route, error));
         break;
     case SETTING_STRICT:
-        changed.route_strict = false;
-        if (value != NULL && !read_boolean(value, &changed.route_strict))
-            return error_set(error, OMEN_INVALID_ARGUMENT,
-                             "parameter \"%s\" requires a Boolean value", setting->name);
+        OMEN_TRY(read_switch(setting, value, false, &changed.route_strict, error));
         break;
+    case SETTING_INDEX_SCANS: {
+        bool used;
+        OMEN_TRY(read_switch(setting, value, true, &used, error));
+        changed.no_index_scans = !used;
+        break;
+    }
     case SETTING_COMMIT:
         OMEN_TRY(read_commit(setting, value, &changed.relaxed_commit, error));
         break;
@@ -350,6 +367,9 @@ omen_status settings_show(const struct settings *settings, const char *name,
         break;
     case SETTING_STRICT:
         snprintf(value, SETTING_VALUE_BYTES, "%s", settings->route_strict ? "on" : "off");
+        break;
+    case SETTING_INDEX_SCANS:
+        snprintf(value, SETTING_VALUE_BYTES, "%s", settings->no_index_scans ? "off" : "on");
         break;
     case SETTING_COMMIT:
         snprintf(value, SETTING_VALUE_BYTES, "%s", settings->relaxed_commit ? "off" : "on");

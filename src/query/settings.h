@@ -26,6 +26,7 @@ struct settings {
     enum route_choice route;
     bool route_strict;
     bool relaxed_commit; /* synchronous_commit = off */
+    bool no_index_scans; /* enable_indexscan = off */
     uint64_t timeout_ms; /* of each statement; 0 = none */
     char application_name[SETTING_TEXT_BYTES];
 };

@@ -36,7 +36,8 @@ class Counters(ctypes.Structure):
     _fields_ = [("struct_bytes", ctypes.c_uint32), ("route_index", ctypes.c_uint64),
                 ("route_engine", ctypes.c_uint64), ("engine_index_scans", ctypes.c_uint64),
                 ("engine_scans", ctypes.c_uint64), ("groups_pruned", ctypes.c_uint64),
-                ("route_core", ctypes.c_uint64), ("route_fallbacks", ctypes.c_uint64)]
+                ("route_core", ctypes.c_uint64), ("route_fallbacks", ctypes.c_uint64),
+                ("engine_scan_parts", ctypes.c_uint64), ("spilled_bytes", ctypes.c_uint64)]
 
 
 class Type(ctypes.Structure):

@@ -55,6 +55,71 @@ static void test_index_inside_plans(void **state)
     fixture_close(&fixture);
 }
 
+/* The same answers come by reading, once the engine's scans may not use the index. */
+static void test_index_switched_off(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    static const char sql[] = "SELECT count(*), sum(g) FROM t WHERE id IN (5, 7, 5, 700)";
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
+    insert_rows(c, "t", 0, 100);
+    expect_scans(c, sql, "2|12\n", 1, 0);
+    expect(c, "SET enable_indexscan = off", "");
+    expect_scans(c, sql, "2|12\n", 0, 1);
+    expect_scans(c, "SELECT a.name FROM t a JOIN t b ON a.id = b.g WHERE b.id = 42", "row 2\n", 0, 2);
+    expect(c, "RESET enable_indexscan", "");
+    expect_scans(c, sql, "2|12\n", 1, 0);
+    fixture_close(&fixture);
+}
+
+/* --- threads and memory --- */
+
+/* Two row groups are read by two partitions, each of which gives rows; few rows by one. */
+static void test_parallel_parts(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
+    insert_rows(c, "t", 0, 1000);
+    omen_counters start = counters_of(c);
+    expect(c, "SELECT count(*) FROM t WHERE g = 3", "100\n");
+    assert_int_equal(counters_of(c).engine_scan_parts - start.engine_scan_parts, 1);
+    insert_rows(c, "t", 1000, 2 * 65536 - 1000);
+    start = counters_of(c);
+    expect(c, "SELECT count(*), min(name), max(name) FROM t WHERE g = 3",
+           "13107|row 100003|row 99993\n");
+    omen_counters now = counters_of(c);
+    assert_int_equal(now.engine_scans - start.engine_scans, 1);
+    assert_int_equal(now.engine_scan_parts - start.engine_scan_parts, 2);
+    fixture_close(&fixture);
+}
+
+/* A sort and a grouping beyond the memory they may have go to disk, and answer the same. */
+static void test_spilling(void **state)
+{
+    enum { ROWS = 2000000 };
+    omen_options options;
+    omen_options_init(&options);
+    options.engine_path = engine_path;
+    options.engine_thread_count = 2;
+    options.engine_memory_bytes_max = 16 << 20;
+    struct fixture fixture = fixture_open_with(&options);
+    omen_connection *c = fixture.connection;
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
+    insert_rows(c, "t", 0, ROWS);
+    assert_int_equal(counters_of(c).spilled_bytes, 0);
+    expect(c, "SELECT v FROM (SELECT id * 7919 % 2000003 AS v FROM t) x ORDER BY v DESC "
+              "OFFSET 1999999", "0\n");
+    uint64_t sorted = counters_of(c).spilled_bytes;
+    assert_true(sorted > 0);
+    expect(c, "SELECT count(*), sum(n) FROM (SELECT name, count(*) AS n FROM t WHERE id < 200000 GROUP BY name) x",
+           "200000|200000\n");
+    assert_true(counters_of(c).spilled_bytes > sorted);
+    fixture_close(&fixture);
+}
+
+/* --- buffers --- */
+
 struct buffers {
     struct ArrowArrayStream stream;
     struct ArrowArray batches[64];
@@ -420,7 +485,8 @@ int main(void)
         cmocka_unit_test(test_exact_statistics),      cmocka_unit_test(test_pruned_groups),
         cmocka_unit_test(test_one_stream_one_moment), cmocka_unit_test(test_aggregate_one_moment),
         cmocka_unit_test(test_interrupt),             cmocka_unit_test(test_interrupt_latency),
-        cmocka_unit_test(test_pushed_constants),
+        cmocka_unit_test(test_pushed_constants),      cmocka_unit_test(test_index_switched_off),
+        cmocka_unit_test(test_parallel_parts),        cmocka_unit_test(test_spilling),
     };
     engine_path = getenv("OMENDB_ENGINE");
     if (engine_path == NULL || engine_path[0] == '\0')

@@ -17,6 +17,12 @@ static void test_our_settings(void **state)
     expect(c, "SET omen.route TO DEFAULT", "");
     expect(c, "SHOW omen.route", "auto\n");
     expect(c, "SET omen.route = 'somewhere'", "ERROR 22023");
+    expect(c, "SHOW enable_indexscan", "on\n");
+    expect(c, "SET enable_indexscan = off", "");
+    expect(c, "SHOW enable_indexscan", "off\n");
+    expect(c, "SET enable_indexscan = perhaps", "ERROR 22023");
+    expect(c, "RESET enable_indexscan", "");
+    expect(c, "SHOW enable_indexscan", "on\n");
     expect(c, "SET omen.route_strict = on", "");
     expect(c, "SHOW omen.route_strict", "on\n");
     expect(c, "SET omen.route_strict = maybe", "ERROR 22023");
