@@ -143,8 +143,7 @@ static bool choose_compaction(struct step *step, struct rewrite *rewrite)
     rewrite_add(rewrite, best);
     for (struct group_entry *entry = best->next;
          entry != NULL && rewrite->source_count < REWRITE_SOURCES_MAX; entry = entry->next) {
-        if (!compactible(step, entry) ||
-            live + live_rows(entry) > ROW_GROUP_ROWS ||
+        if (!compactible(step, entry) || live + live_rows(entry) > ROW_GROUP_ROWS ||
             bytes + row_group_column_bytes(entry->group) > MERGED_BYTES_MAX ||
             !(is_small(entry) || worth_compacting(entry, step->watermark)))
             break;

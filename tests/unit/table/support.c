@@ -333,6 +333,18 @@ static void txn_end(struct test_txn *txn)
     *txn = (struct test_txn){0};
 }
 
+/* The model follows what was committed. */
+static void txn_follow(struct test_txn *txn, uint64_t timestamp)
+{
+    struct model *model = txn->model;
+    for (size_t i = 0; i < txn->count; i++)
+        if (txn->changes[i].old_kid >= 0)
+            model_live(model, txn->changes[i].old_kid)->end = timestamp;
+    for (size_t i = 0; i < txn->count; i++)
+        if (txn->changes[i].new_kid >= 0)
+            model_begin_version(model, &txn->changes[i], timestamp);
+}
+
 omen_status test_txn_commit(struct test_txn *txn, omen_error *error)
 {
     struct model *model = txn->model;
@@ -349,15 +361,39 @@ omen_status test_txn_commit(struct test_txn *txn, omen_error *error)
     if (status == OMEN_OK) {
         uint64_t timestamp = txn_published(model->manager);
         assert_int_equal(timestamp, before + 1);
-        for (size_t i = 0; i < txn->count; i++)
-            if (txn->changes[i].old_kid >= 0)
-                model_live(model, txn->changes[i].old_kid)->end = timestamp;
-        for (size_t i = 0; i < txn->count; i++)
-            if (txn->changes[i].new_kid >= 0)
-                model_begin_version(model, &txn->changes[i], timestamp);
+        txn_follow(txn, timestamp);
     }
     txn_end(txn);
     return status;
+}
+
+omen_status test_txn_launch(struct test_txn *txn, enum txn_durability durability,
+                            struct txn_ticket *ticket)
+{
+    omen_error error = {0};
+    omen_status expected = txn_expected(txn);
+    omen_status status = write_set_commit_locked(txn->set, durability, ticket, &error);
+    if (status != expected)
+        fail_msg("commit gave %d, the model %d: %s", status, expected, error.message);
+    if (status == OMEN_OK)
+        txn_follow(txn, ticket->timestamp);
+    txn_end(txn);
+    return status;
+}
+
+void model_forget(struct model *model, uint64_t timestamp)
+{
+    for (int32_t kid = 0; kid < model->kid_capacity; kid++) {
+        int64_t *newest = &model->newest[kid];
+        while (*newest != 0 && model->versions[*newest].begin > timestamp) {
+            struct version *lost = &model->versions[*newest];
+            *newest = lost->older;
+            *lost = (struct version){0};
+        }
+        struct version *last = *newest == 0 ? NULL : &model->versions[*newest];
+        if (last != NULL && last->end > timestamp)
+            last->end = UINT64_MAX;
+    }
 }
 
 void test_txn_rollback(struct test_txn *txn)

@@ -88,6 +88,9 @@ struct version *model_at(struct model *model, int32_t kid, uint64_t snapshot);
 uint64_t model_count(const struct model *model, uint64_t snapshot);
 int32_t model_hidden_next(const struct model *model);
 
+/* What was committed later never happened: after a power cut. */
+void model_forget(struct model *model, uint64_t timestamp);
+
 /* --- a transaction --- */
 
 struct test_change {
@@ -114,6 +117,10 @@ omen_status test_txn_delete(struct test_txn *txn, int32_t kid);
 /* Commits and checks the outcome against the model, which follows. Ends the transaction unless
  * memory ran out: then it can be committed again, or rolled back. */
 omen_status test_txn_commit(struct test_txn *txn, omen_error *error);
+/* Commits as far as the pipeline goes without waiting: with a log it is then in flight. The model
+ * follows at once; txn_wait waits for the ticket. */
+omen_status test_txn_launch(struct test_txn *txn, enum txn_durability durability,
+                            struct txn_ticket *ticket);
 void test_txn_rollback(struct test_txn *txn);
 
 /* --- one-statement transactions that must succeed --- */
