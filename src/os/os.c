@@ -128,6 +128,7 @@ const struct os os_real = {
     .file_reserve = real_file_reserve,
     .file_truncate = real_file_truncate,
     .file_size = real_file_size,
+    .file_identity = real_file_identity,
     .file_close = real_file_close,
     .file_rename = real_file_rename,
     .file_remove = real_file_remove,

@@ -6,6 +6,7 @@
 #ifndef OMEN_OS_OS_H
 #define OMEN_OS_OS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,14 @@ enum os_open {
     OS_OPEN_READ,       /* regular files and pipes, never directories */
     OS_OPEN_WRITE,      /* an existing regular file, to read and write */
     OS_OPEN_CREATE_NEW, /* to read and write; fails where the name is taken. Mode 0600 */
+};
+
+/* Which file it is and whether it has changed: equal where nobody wrote to it in between. */
+struct os_identity {
+    uint64_t device, number;
+    uint64_t bytes;
+    int64_t modified_ns, changed_ns; /* its content; its content or attributes */
+    bool is_regular;                 /* no pipe, device or directory */
 };
 
 struct os {
@@ -59,6 +68,10 @@ struct os {
                                  omen_error *error);
     /* The file's length in bytes now; 0 for pipes. Errors: IO_ERROR. */
     omen_status (*file_size)(const struct os *os, int64_t file, uint64_t *bytes, omen_error *error);
+    /* What has the name `path` now, or, where that is NULL, the open file.
+     * Errors: FILE_NOT_FOUND, INSUFFICIENT_PRIVILEGE, IO_ERROR. */
+    omen_status (*file_identity)(const struct os *os, const char *path, int64_t file,
+                                 struct os_identity *out, omen_error *error);
     void (*file_close)(const struct os *os, int64_t file);
 
     /* Gives the file another name in the same file system, replacing what has it. Durable only

@@ -188,6 +188,29 @@ omen_status real_file_size(const struct os *os, int64_t file, uint64_t *bytes, o
     return OMEN_OK;
 }
 
+static int64_t nanoseconds_of(const struct timespec *time)
+{
+    return time->tv_sec * INT64_C(1000000000) + time->tv_nsec;
+}
+
+omen_status real_file_identity(const struct os *os, const char *path, int64_t file,
+                               struct os_identity *out, omen_error *error)
+{
+    struct stat facts;
+    *out = (struct os_identity){.bytes = 0};
+    if ((path != NULL ? stat(path, &facts) : fstat((int)file, &facts)) != 0)
+        return fail(error, "look at file", path, errno);
+    *out = (struct os_identity){
+        .device = facts.st_dev,
+        .number = facts.st_ino,
+        .bytes = (uint64_t)facts.st_size,
+        .modified_ns = nanoseconds_of(&facts.st_mtim),
+        .changed_ns = nanoseconds_of(&facts.st_ctim),
+        .is_regular = S_ISREG(facts.st_mode),
+    };
+    return OMEN_OK;
+}
+
 void real_file_close(const struct os *os, int64_t file)
 {
     close((int)file);

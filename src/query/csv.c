@@ -70,6 +70,11 @@ uint64_t csv_line(const struct csv_reader *reader)
     return reader->line_last;
 }
 
+bool csv_at_end(const struct csv_reader *reader)
+{
+    return reader->at_end && reader->position == reader->filled;
+}
+
 /* Reads on, moving the record to the buffer's start and growing the buffer where it is full. */
 static omen_status refill(struct csv_reader *reader, omen_error *error)
 {
@@ -243,7 +248,7 @@ omen_status csv_next(struct csv_reader *reader, const struct csv_field **fields,
     if (status != OMEN_OK)
         return status;
     char *record = reader->buffer + reader->start;
-    if (length == 2 && memcmp(record, "\\.", 2) == 0) {
+    if (length == 2 && memcmp(record, "\\.", 2) == 0 && !reader->options.no_end_mark) {
         reader->finished = true;
         return OMEN_END_OF_DATA;
     }
@@ -251,4 +256,19 @@ omen_status csv_next(struct csv_reader *reader, const struct csv_field **fields,
     *fields = reader->fields;
     *count = reader->field_count;
     return OMEN_OK;
+}
+
+omen_status csv_locate(const struct csv_reader *reader, const char *path, const char *column,
+                       omen_status status, const omen_error *failure, omen_error *error)
+{
+    unsigned long long line = csv_line(reader);
+    size_t length = strlen(path);
+    /* The end of a long path tells more than its beginning. */
+    while (length > 120 || (length < strlen(path) && ((unsigned char)*path & 0xC0) == 0x80))
+        path++, length--;
+    if (column == NULL)
+        return error_set(error, status, "%.220s (file \"%s\", line %llu)", failure->message, path,
+                         line);
+    return error_set(error, status, "%.220s (file \"%s\", line %llu, column %.63s)",
+                     failure->message, path, line, column);
 }

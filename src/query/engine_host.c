@@ -20,7 +20,8 @@ struct omen_engine_statement {
 
 struct schema *engine_table_columns(const omen_engine_table *table)
 {
-    return table_schema(table_view_table(table->view));
+    return table->file != NULL ? file_schema(table->file)
+                               : table_schema(table_view_table(table->view));
 }
 
 /* --- statements --- */
@@ -56,6 +57,7 @@ void engine_table_release(omen_engine_table *table)
     struct session *session = table->session;
     struct allocator *allocator = session->database->allocator;
     table_view_release(table->view);
+    file_release(table->file);
     allocator_free(allocator, table->column_names,
                    (table->column_count + 1) * sizeof *table->column_names);
     allocator_free(allocator, table, sizeof *table);
@@ -91,7 +93,7 @@ static omen_status view_of(omen_engine_statement *statement, struct table *table
                            struct table_view **out)
 {
     for (const omen_engine_table *other = statement->tables; other != NULL; other = other->next)
-        if (table_view_table(other->view) == table) {
+        if (other->view != NULL && table_view_table(other->view) == table) {
             *out = table_view_retain(other->view);
             return OMEN_OK;
         }
@@ -120,6 +122,8 @@ static omen_status capture_table(omen_engine_statement *statement,
                                  omen_error *error)
 {
     struct allocator *allocator = statement->session->database->allocator;
+    if (relation->file != NULL) /* its row count may be an answer by itself */
+        OMEN_TRY(file_check_unchanged(relation->file, error));
     omen_engine_table *captured = allocator_alloc_zeroed(allocator, sizeof *captured);
     omen_status status = OMEN_OUT_OF_MEMORY;
     const struct schema *schema = table_schema(relation->table);
@@ -127,8 +131,14 @@ static omen_status capture_table(omen_engine_statement *statement,
         snprintf(captured->name, sizeof captured->name, "%s", relation->name);
         status = name_columns(captured, schema, allocator);
     }
-    if (status == OMEN_OK)
+    if (status == OMEN_OK && relation->file != NULL) {
+        captured->file = file_retain(relation->file);
+        captured->row_count = file_row_count(relation->file, &captured->row_count_exact);
+    } else if (status == OMEN_OK) {
         status = view_of(statement, relation->table, &captured->view);
+        if (status == OMEN_OK)
+            captured->row_count = table_view_row_count(captured->view, &captured->row_count_exact);
+    }
     if (status != OMEN_OK) {
         if (captured != NULL)
             allocator_free(allocator, captured->column_names,
@@ -138,7 +148,6 @@ static omen_status capture_table(omen_engine_statement *statement,
     }
     atomic_init(&captured->references, 1);
     captured->session = session_retain(statement->session);
-    captured->row_count = table_view_row_count(captured->view, &captured->row_count_exact);
     captured->row_ids = relation->row_ids;
     captured->by_key = !schema->key_hidden && !statement->session->settings.no_index_scans;
     captured->info = (omen_engine_table_info){
@@ -248,7 +257,7 @@ static void host_column_statistics(const omen_engine_table *table, uint32_t colu
 {
     struct column_summary summary;
     *out = (omen_engine_column_statistics){.exact = false};
-    if (column >= engine_table_columns(table)->column_count)
+    if (table->file != NULL || column >= engine_table_columns(table)->column_count)
         return;
     table_view_column(table->view, column, &summary);
     *out = (omen_engine_column_statistics){

@@ -13,6 +13,7 @@
 
 #include "base/status.h"
 #include "omendb_engine.h"
+#include "query/file.h"
 #include "query/session.h"
 #include "sql/engine_text.h"
 #include "table/table.h"
@@ -34,7 +35,8 @@ enum { ENGINE_NAME_BYTES = SCHEMA_NAME_BYTES_MAX + 12 }; /* "table.4294967295" *
 struct omen_engine_table {
     atomic_uint references;
     struct session *session; /* retained */
-    struct table_view *view;
+    struct table_view *view; /* NULL: */
+    struct table_file *file; /* the rows are this file's */
     uint64_t row_count;
     bool row_count_exact;
     bool by_key;  /* a scan that fixes the whole key is answered by the index */

@@ -10,9 +10,10 @@
 
 struct omen_engine_cursor {
     omen_engine_table *table; /* retained */
-    struct scan *scan;
-    uint64_t groups_counted; /* pruned groups already added to the session's counter */
-    bool has_given;          /* a batch, which counted this part of the scan */
+    struct scan *scan;        /* NULL: */
+    struct file_cursor *file; /* of a table whose rows are a file's */
+    uint64_t groups_counted;  /* pruned groups already added to the session's counter */
+    bool has_given;           /* a batch, which counted this part of the scan */
 };
 
 /* --- predicates --- */
@@ -40,7 +41,7 @@ omen_engine_support engine_predicate_support(const omen_engine_table *table,
                                              const omen_predicate *predicate)
 {
     const struct schema *schema = engine_table_columns(table);
-    if (predicate->column >= schema->column_count)
+    if (table->file != NULL || predicate->column >= schema->column_count)
         return OMEN_ENGINE_UNSUPPORTED;
     switch (predicate->op) {
     case OMEN_IS_NULL:
@@ -124,28 +125,47 @@ static omen_status open_scan(omen_engine_table *table, const omen_engine_scan *s
     return table_scan_open(table->view, &spec, out, error);
 }
 
+/* Opens the scan or the file; the cursor has its table. */
+static omen_status open_rows(omen_engine_cursor *cursor, const omen_engine_scan *scan,
+                             omen_error *error)
+{
+    struct session *session = cursor->table->session;
+    struct scan_counters counters = {0};
+    if (cursor->table->file != NULL) {
+        const struct file_scan wanted = {
+            .columns = scan->columns,
+            .column_count = scan->column_count,
+            .limit = scan->limit,
+            .partition = scan->partition,
+            .partition_count = scan->partition_count,
+        };
+        OMEN_TRY(file_cursor_open(cursor->table->file, &wanted, &cursor->file, error));
+    } else {
+        struct arena arena;
+        arena_init(&arena, session->database->allocator);
+        omen_status status = open_scan(cursor->table, scan, &arena, &cursor->scan, error);
+        arena_release(&arena);
+        OMEN_TRY(status);
+        table_scan_counters(cursor->scan, &counters);
+    }
+    if (scan->partition == 0)
+        session_count(counters.by_index ? &session->engine_index_scans : &session->engine_scans, 1);
+    return OMEN_OK;
+}
+
 omen_status engine_scan_open(omen_engine_table *table, const omen_engine_scan *scan,
                              omen_engine_cursor **out, omen_error *error)
 {
-    struct session *session = table->session;
-    struct allocator *allocator = session->database->allocator;
+    struct allocator *allocator = table->session->database->allocator;
     *out = NULL;
     omen_engine_cursor *cursor = allocator_alloc_zeroed(allocator, sizeof *cursor);
     if (cursor == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    struct arena arena;
-    arena_init(&arena, allocator);
     cursor->table = engine_table_retain(table);
-    omen_status status = open_scan(table, scan, &arena, &cursor->scan, error);
-    arena_release(&arena);
+    omen_status status = open_rows(cursor, scan, error);
     if (status != OMEN_OK) {
         engine_scan_close(cursor);
         return status;
-    }
-    if (scan->partition == 0) {
-        struct scan_counters counters;
-        table_scan_counters(cursor->scan, &counters);
-        session_count(counters.by_index ? &session->engine_index_scans : &session->engine_scans, 1);
     }
     *out = cursor;
     return OMEN_OK;
@@ -162,15 +182,20 @@ static void count_pruned(omen_engine_cursor *cursor)
 
 omen_status engine_scan_next(omen_engine_cursor *cursor, struct ArrowArray *out, omen_error *error)
 {
-    omen_status status = table_scan_next(cursor->scan, out);
-    count_pruned(cursor);
+    bool is_file = cursor->file != NULL;
+    omen_status status =
+        is_file ? file_cursor_next(cursor->file, out, error) : table_scan_next(cursor->scan, out);
+    if (!is_file)
+        count_pruned(cursor);
     if (status == OMEN_OK) {
         session_count(&cursor->table->session->engine_scan_parts, !cursor->has_given);
         cursor->has_given = true;
         return OMEN_OK;
     }
     memset(out, 0, sizeof *out);
-    return status == OMEN_END_OF_DATA ? status : table_scan_error(cursor->scan, status, error);
+    if (is_file || status == OMEN_END_OF_DATA)
+        return status;
+    return table_scan_error(cursor->scan, status, error);
 }
 
 omen_status engine_scan_prune(omen_engine_cursor *cursor, const omen_predicate *predicates,
@@ -178,6 +203,8 @@ omen_status engine_scan_prune(omen_engine_cursor *cursor, const omen_predicate *
 {
     struct arena arena;
     omen_predicate *adapted;
+    if (cursor->file != NULL)
+        return OMEN_OK; /* every row comes */
     arena_init(&arena, cursor->table->session->database->allocator);
     omen_status status = adapt_predicates(engine_table_columns(cursor->table), predicates,
                                           predicate_count, &arena, &adapted);
@@ -195,6 +222,7 @@ void engine_scan_close(omen_engine_cursor *cursor)
         return;
     omen_engine_table *table = cursor->table;
     table_scan_close(cursor->scan);
+    file_cursor_close(cursor->file);
     allocator_free(table->session->database->allocator, cursor, sizeof *cursor);
     engine_table_release(table);
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "query/file.h"
 #include "sql/lexer.h"
 
 omen_status plan_refuse(omen_error *error, const char *what)
@@ -43,6 +44,7 @@ static omen_status start_binder(struct plan *plan, const omen_type *declared,
         plan->declared[i] = i < declared_count ? declared[i] : (omen_type){.id = OMEN_TYPE_NONE};
     OMEN_TRY(binder_init(&plan->binder, &plan->arena, plan->session->database->catalog,
                          &plan->parsed, plan->declared, count, error));
+    plan->binder.opener = file_opener_of(plan->session->database);
     plan->has_binder = true;
     return OMEN_OK;
 }

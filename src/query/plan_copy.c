@@ -195,16 +195,7 @@ static omen_status read_file(void *context, char *buffer, size_t capacity, size_
 static omen_status locate(struct copy_run *run, const char *column, omen_status status,
                           const omen_error *failure, omen_error *error)
 {
-    const char *path = run->plan->copy.path;
-    size_t length = strlen(path);
-    /* The end of a long path tells more than its beginning. */
-    while (length > 120 || (length < strlen(path) && ((unsigned char)*path & 0xC0) == 0x80))
-        path++, length--;
-    if (column == NULL)
-        return error_set(error, status, "%.220s (file \"%s\", line %llu)", failure->message, path,
-                         (unsigned long long)csv_line(run->reader));
-    return error_set(error, status, "%.220s (file \"%s\", line %llu, column %.63s)",
-                     failure->message, path, (unsigned long long)csv_line(run->reader), column);
+    return csv_locate(run->reader, run->plan->copy.path, column, status, failure, error);
 }
 
 static const struct column_definition *column_of(const struct copy_run *run, size_t field)

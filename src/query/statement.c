@@ -8,6 +8,7 @@
 #include "column/decimal.h"
 #include "column/time_range.h"
 #include "column/utf8.h"
+#include "query/file.h"
 #include "sql/lexer.h"
 #include "sql/value_text.h"
 
@@ -247,6 +248,9 @@ static omen_status fit_parameters(struct statement *statement, const omen_value 
 
 static bool plan_is_current(const struct statement *statement, const struct plan *plan)
 {
+    for (uint32_t i = 0; i < plan->binder.file_count; i++)
+        if (!file_is_current(plan->binder.files[i]))
+            return false;
     return !plan->rows.spoilt && !plan->reads_view &&
            plan->catalog_version == catalog_version(statement->session->database->catalog);
 }

@@ -21,9 +21,26 @@ enum {
     BIND_RELATIONS_MAX = 5000, /* FROM items of a statement; 54001 */
 };
 
+/* A file as binding sees it. */
+struct bound_file {
+    struct table_file *file;    /* a reference */
+    struct table *table;        /* a reference: an empty table with the file's columns and name */
+    const char *const *refused; /* per column: see relation_column; lives as long as `file` */
+};
+
+/* Who opens the files that a statement names. */
+struct file_opener {
+    /* Errors: INSUFFICIENT_PRIVILEGE where no files may be read; FILE_NOT_FOUND; BAD_COPY_FORMAT,
+     * CORRUPTED for what is no such file; IO_ERROR, NOT_SUPPORTED, ... */
+    omen_status (*open)(void *context, const char *path, struct bound_file *out, omen_error *error);
+    void (*release)(struct table_file *file);
+    void *context;
+};
+
 struct binder {
     struct arena *arena;
     struct catalog *catalog;
+    struct file_opener opener; /* `open` NULL: none may be named. Set after binder_init */
     const struct parsed *parsed;
 
     /* Parameters' types: declared ones are given; UNKNOWN takes the type it first meets. A DECIMAL
@@ -35,6 +52,8 @@ struct binder {
 
     struct table **tables; /* retained, grown in the arena */
     uint32_t table_count, table_capacity;
+    struct table_file **files; /* likewise */
+    uint32_t file_count, file_capacity;
     uint32_t relation_count, cte_count; /* numbers given out */
     uint32_t depth;
     uint64_t steps; /* taken so far */

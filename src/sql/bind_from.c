@@ -171,6 +171,39 @@ omen_status bind_table_relation(struct binder *binder, const PgQuery__RangeVar *
     return apply_alias(binder, relation, name->alias, error);
 }
 
+/* FROM 'file.csv': a table whose rows lie elsewhere. */
+static omen_status bind_file_relation(struct binder *binder, const struct parsed_file *named,
+                                      const PgQuery__RangeVar *node, struct relation **out,
+                                      omen_error *error)
+{
+    struct bound_file bound;
+    struct relation *relation = NULL;
+    if (binder->opener.open == NULL)
+        return bind_refuse(binder, named->location, "a file here", error);
+    OMEN_TRY(bind_grow(binder, &binder->tables, binder->table_count, &binder->table_capacity,
+                       sizeof(struct table *), error));
+    OMEN_TRY(bind_grow(binder, &binder->files, binder->file_count, &binder->file_capacity,
+                       sizeof(struct table_file *), error));
+    omen_status status = binder->opener.open(binder->opener.context, named->path, &bound, error);
+    if (status != OMEN_OK) {
+        parse_set_position(binder->parsed, named->location, error);
+        return status;
+    }
+    binder->tables[binder->table_count++] = bound.table;
+    binder->files[binder->file_count++] = bound.file;
+    const struct schema *schema = table_schema(bound.table);
+    OMEN_TRY(make_relation(binder, RELATION_TABLE, table_name(bound.table), schema->column_count,
+                           &relation, error));
+    relation->table = bound.table;
+    relation->file = bound.file;
+    for (uint32_t i = 0; i < schema->column_count; i++)
+        relation->columns[i] = (struct relation_column){.name = schema->columns[i].name,
+                                                        .type = schema->columns[i].type,
+                                                        .refused = bound.refused[i]};
+    *out = relation;
+    return apply_alias(binder, relation, node->alias, error);
+}
+
 omen_status bind_query_relation(struct binder *binder, struct query *query, const char *name,
                                 const PgQuery__Alias *alias, struct relation **out,
                                 omen_error *error)
@@ -227,6 +260,11 @@ static omen_status bind_range_variable(struct from_clause *from, const PgQuery__
 {
     struct relation *relation = NULL;
     const struct scope *scope = from->scope;
+    const struct parsed_file *file = parse_file(from->binder->parsed, node);
+    if (file != NULL) {
+        OMEN_TRY(bind_file_relation(from->binder, file, node, &relation, error));
+        return add_leaf(from, relation, names, out, error);
+    }
     for (uint32_t i = scope->cte_count; i-- > 0 && node->schemaname[0] == '\0';)
         if (strcmp(scope->ctes[i]->name, node->relname) == 0) {
             OMEN_TRY(bind_cte_relation(from->binder, scope->ctes[i], node, &relation, error));

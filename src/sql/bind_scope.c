@@ -36,6 +36,9 @@ void binder_release(struct binder *binder)
     for (uint32_t i = 0; i < binder->table_count; i++)
         table_release(binder->tables[i]);
     binder->table_count = 0;
+    for (uint32_t i = 0; i < binder->file_count; i++)
+        binder->opener.release(binder->files[i]);
+    binder->file_count = 0;
 }
 
 void binder_finish(struct binder *binder)

@@ -18,6 +18,7 @@
 struct engine_relation {
     const char *name; /* "table.number" */
     struct table *table;
+    struct table_file *file; /* where the rows come from, if not from the table */
     bool row_ids;
 };
 

@@ -618,6 +618,13 @@ static void put_column(struct text_writer *writer, const struct column_use *use)
     const struct relation *relation = use->relation;
     if (relation->kind == RELATION_TABLE && use->column < relation->column_count) {
         char name[SCHEMA_NAME_BYTES_MAX + 16];
+        const struct relation_column *column = &relation->columns[use->column];
+        if (column->refused != NULL)
+            text_fail(writer, OMEN_NOT_SUPPORTED,
+                      "column \"%.63s\" of file \"%.63s\" has the type %.200s, which is not "
+                      "supported",
+                      table_schema(relation->table)->columns[use->column].name,
+                      table_name(relation->table), column->refused);
         snprintf(name, sizeof name, "%s.%u",
                  table_schema(relation->table)->columns[use->column].name, relation->number);
         text_put_format(writer, "r%u.", relation->number);

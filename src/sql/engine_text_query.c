@@ -38,8 +38,11 @@ static void put_table(struct text_writer *writer, const struct relation *relatio
                   writer->relations == NULL ? "out of memory" : "the statement is too complex");
         return;
     }
-    writer->relations[writer->relation_count++] = (struct engine_relation){
-        .name = full, .table = relation->table, .row_ids = relation->row_ids};
+    writer->relations[writer->relation_count++] =
+        (struct engine_relation){.name = full,
+                                 .table = relation->table,
+                                 .file = relation->file,
+                                 .row_ids = relation->row_ids};
 }
 
 /* generate_series over constants: the engine's takes plain BIGINTs and gives them. */

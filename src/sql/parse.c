@@ -7,6 +7,10 @@
  * Text that could nest deeply is parsed on a thread with a large stack, so callers may have small
  * ones.
  *
+ * PostgreSQL's grammar knows no FROM 'file.csv'. Where it stops at a string constant after FROM,
+ * JOIN or a comma, the text is parsed again with an identifier of the same length in that place, so
+ * that positions stay; what then is no RangeVar of a FROM clause was an error indeed.
+ *
  * Memory: libpg_query uses its own; the unpacked tree lies in the caller's arena, so it is never
  * freed piece by piece. Thread-safe: libpg_query keeps its state per thread.
  */
@@ -14,6 +18,7 @@
 
 #include <pg_query.h>
 #include <string.h>
+#include <strings.h>
 
 #include "os/os.h"
 #include "sql/lexer.h"
@@ -71,8 +76,10 @@ static const ProtobufCMessageDescriptor *field_message(const ProtobufCMessageDes
     return NULL;
 }
 
-/* ParseResult, RawStmt, Node, and the statement itself. */
-enum { TOP_STATEMENT_DEPTH = 4 };
+enum {
+    TOP_STATEMENT_DEPTH = 4, /* ParseResult, RawStmt, Node, and the statement itself */
+    RANGE_VAR_LOCATION = 7,  /* the field's number */
+};
 
 static void note_message(struct survey *survey, const ProtobufCMessageDescriptor *message)
 {
@@ -88,10 +95,24 @@ static void note_message(struct survey *survey, const ProtobufCMessageDescriptor
         parsed->has_writing = true;
 }
 
+/* A RangeVar's place, where one stands in a list of nodes, as in FROM. */
+static void note_range_variable(struct survey *survey, uint64_t location)
+{
+    struct parsed *parsed = survey->parsed;
+    if (survey->depth < 2 ||
+        strcmp(survey->frames[survey->depth - 2].message->short_name, "Node") != 0)
+        return;
+    for (uint32_t i = 0; i < parsed->file_count; i++)
+        if ((uint64_t)parsed->files[i].location == location)
+            parsed->files[i].in_from = true;
+}
+
 static void note_number(struct survey *survey, uint64_t field, uint64_t value)
 {
     struct parsed *parsed = survey->parsed;
     const char *name = survey->frames[survey->depth - 1].message->short_name;
+    if (field == RANGE_VAR_LOCATION && strcmp(name, "RangeVar") == 0)
+        note_range_variable(survey, value);
     if (field == 1 && value > parsed->parameter_count && strcmp(name, "ParamRef") == 0)
         parsed->parameter_count = value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
@@ -211,6 +232,7 @@ static omen_status unpack_tree(const PgQueryProtobuf *packed, struct arena *aren
 struct parse_call {
     struct arena *arena;
     struct parsed *parsed;
+    const char *text; /* the statement's, or the same with other names for files */
     omen_error *error;
     omen_status status;
 };
@@ -218,7 +240,7 @@ struct parse_call {
 static void parse_text(void *argument)
 {
     struct parse_call *call = argument;
-    PgQueryProtobufParseResult result = pg_query_parse_protobuf(call->parsed->text);
+    PgQueryProtobufParseResult result = pg_query_parse_protobuf(call->text);
     if (result.error != NULL)
         call->status = parse_failed(result.error, call->error);
     else
@@ -241,6 +263,123 @@ static size_t statement_length(const char *sql, size_t length)
     return complete && next.kind == TOKEN_END ? kept : length;
 }
 
+/* --- files --- */
+
+/* The byte that the 1-based character `position` of valid UTF-8 begins at. */
+static size_t byte_of_character(const char *text, size_t length, int position)
+{
+    size_t at = 0;
+    while (at < length && --position > 0)
+        for (at++; at < length && ((unsigned char)text[at] & 0xC0) == 0x80;)
+            at++;
+    return at;
+}
+
+static bool is_word(const char *text, const struct token *token, const char *word)
+{
+    return token->kind == TOKEN_WORD && token->length == strlen(word) &&
+           strncasecmp(text + token->start, word, token->length) == 0;
+}
+
+/* Whether a table may be named behind this token. */
+static bool precedes_table(const char *text, const struct token *token)
+{
+    if (token->kind == TOKEN_PUNCTUATION)
+        return text[token->start] == ',' || text[token->start] == '(';
+    return is_word(text, token, "from") || is_word(text, token, "join") ||
+           is_word(text, token, "only") || is_word(text, token, "table");
+}
+
+/* The string constant in plain quotes at `position` that stands where a table may be named. */
+static bool find_constant(const struct parsed *parsed, int position, struct token *out)
+{
+    struct lexer lexer = {.text = parsed->text, .length = parsed->length};
+    struct token before = {.kind = TOKEN_END};
+    size_t start = byte_of_character(parsed->text, parsed->length, position);
+    for (;;) {
+        *out = lexer_next(&lexer);
+        if (out->kind == TOKEN_END || out->start >= start)
+            break;
+        before = *out;
+    }
+    return out->kind == TOKEN_STRING && out->start == start && out->length >= 3 &&
+           parsed->text[start] == '\'' && parsed->text[start + out->length - 1] == '\'' &&
+           precedes_table(parsed->text, &before);
+}
+
+/* Notes the constant as a file. Its quotes are halved in `path`; false where it is more than one
+ * constant, continued on another line. */
+static bool note_file(struct parsed *parsed, const struct token *token, char *path)
+{
+    const char *text = parsed->text + token->start;
+    size_t length = 0;
+    for (size_t i = 1; i + 1 < token->length; i++) {
+        if (text[i] == '\'' && (text[++i] != '\'' || i + 1 == token->length))
+            return false;
+        path[length++] = text[i];
+    }
+    path[length] = '\0';
+    parsed->files[parsed->file_count++] =
+        (struct parsed_file){.path = path, .location = (int)token->start};
+    return true;
+}
+
+/* Where the parser stopped at a file, puts a name of the same length there: text to parse again. */
+static bool name_file(struct parse_call *call, int position, char **text)
+{
+    struct parsed *parsed = call->parsed;
+    struct token token;
+    if (position <= 0 || parsed->file_count == PARSE_FILES_MAX ||
+        !find_constant(parsed, position, &token))
+        return false;
+    for (uint32_t i = 0; i < parsed->file_count; i++)
+        if (parsed->files[i].location == (int)token.start)
+            return false;
+    if (parsed->files == NULL)
+        parsed->files = arena_alloc(call->arena, PARSE_FILES_MAX * sizeof *parsed->files);
+    if (*text == NULL)
+        *text = arena_copy_text(call->arena, parsed->text, parsed->length);
+    char *path = arena_alloc(call->arena, token.length);
+    if (parsed->files == NULL || *text == NULL || path == NULL || !note_file(parsed, &token, path))
+        return false;
+    memset(*text + token.start, ' ', token.length);
+    memcpy(*text + token.start, "\"f\"", 3);
+    call->text = *text;
+    return true;
+}
+
+/* Parses until no file stops the parser any more. */
+static void parse_with_files(void *argument)
+{
+    struct parse_call *call = argument;
+    struct parsed *parsed = call->parsed;
+    omen_error *error = call->error, first, failure = {.status = OMEN_OK};
+    char *text = NULL;
+    call->error = &failure;
+    for (;;) {
+        parse_text(call);
+        if (parsed->file_count == 0)
+            first = failure;
+        if (call->status != OMEN_SYNTAX_ERROR || !name_file(call, failure.position, &text))
+            break;
+    }
+    for (uint32_t i = 0; i < parsed->file_count && call->status == OMEN_OK; i++)
+        if (!parsed->files[i].in_from) {
+            call->status = first.status;
+            failure = first;
+        }
+    if (call->status != OMEN_OK && error != NULL)
+        *error = failure;
+}
+
+const struct parsed_file *parse_file(const struct parsed *parsed, const PgQuery__RangeVar *node)
+{
+    for (uint32_t i = 0; i < parsed->file_count; i++)
+        if (parsed->files[i].location == node->location)
+            return &parsed->files[i];
+    return NULL;
+}
+
 omen_status parse_statement(const char *sql, size_t length, struct arena *arena, struct parsed *out,
                             omen_error *error)
 {
@@ -251,10 +390,10 @@ omen_status parse_statement(const char *sql, size_t length, struct arena *arena,
     out->text = arena_copy_text(arena, sql, out->length);
     if (out->text == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    struct parse_call call = {.arena = arena, .parsed = out, .error = error};
+    struct parse_call call = {.arena = arena, .parsed = out, .text = out->text, .error = error};
     if (nesting <= PARSE_NESTING_OWN_STACK)
-        parse_text(&call);
-    else if (os_run_with_stack(PARSE_STACK_BYTES, parse_text, &call) != OMEN_OK)
+        parse_with_files(&call);
+    else if (os_run_with_stack(PARSE_STACK_BYTES, parse_with_files, &call) != OMEN_OK)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     return call.status;
 }

@@ -15,8 +15,16 @@
 #include "base/status.h"
 
 enum {
-    PARSE_DEPTH_MAX = 1500,      /* messages within messages */
-    PARSE_PARAMETERS_MAX = 65535 /* PostgreSQL's limit */
+    PARSE_DEPTH_MAX = 1500,       /* messages within messages */
+    PARSE_PARAMETERS_MAX = 65535, /* PostgreSQL's limit */
+    PARSE_FILES_MAX = 64,         /* files that a statement may read */
+};
+
+/* A string constant that stands where a table is named: FROM 'file.csv'. */
+struct parsed_file {
+    const char *path; /* the constant's text, zero-terminated */
+    int location;     /* of the constant, and of its RangeVar */
+    bool in_from;     /* that RangeVar is there */
 };
 
 struct parsed {
@@ -27,12 +35,17 @@ struct parsed {
     /* The statement locks rows (FOR UPDATE), or has INTO or data-modifying parts below its
      * top: never for the engine. */
     bool has_locking, has_into, has_writing;
+    struct parsed_file *files; /* file_count of them; in the tree a RangeVar of some other name */
+    uint32_t file_count;
 };
 
 /* Parses exactly one statement. Everything in `out` lives in `arena`, and is released with it.
  * Errors: SYNTAX_ERROR with the position; as lexer_check; STATEMENT_TOO_COMPLEX; OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status parse_statement(const char *sql, size_t length, struct arena *arena,
                                             struct parsed *out, omen_error *error);
+
+/* The file that a RangeVar stands for, or NULL: it names a table. */
+const struct parsed_file *parse_file(const struct parsed *parsed, const PgQuery__RangeVar *node);
 
 /* Sets the error's position to that of byte `location` of the statement; -1 does nothing. */
 void parse_set_position(const struct parsed *parsed, int location, omen_error *error);

@@ -15,9 +15,13 @@ enum relation_kind {
     RELATION_FUNCTION, /* generate_series(...) */
 };
 
+struct table_file; /* a file read as a table; the layer above's */
+
 struct relation_column {
     const char *name;
     omen_type type;
+    const char *refused; /* FILE: what the column's type is called, of which nothing can be read;
+                          * NULL: it can */
 };
 
 /* One entry of a FROM clause, unique in the statement by its number. */
@@ -28,6 +32,8 @@ struct relation {
     struct relation_column *columns;
     uint32_t column_count;
     struct table *table;         /* TABLE */
+    struct table_file *file;     /* TABLE: its rows are a file's, and `table` is an empty one with
+                                  * the file's columns; NULL: it is a table of the database */
     bool row_ids;                /* TABLE: an UPDATE's or DELETE's target; the row id is column
                                   * `column_count`, BIGINT, which no name reaches */
     struct query *query;         /* QUERY */

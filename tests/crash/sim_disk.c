@@ -302,6 +302,14 @@ static omen_status disk_file_size(const struct os *os, int64_t file, uint64_t *b
     return leave(disk, OMEN_OK);
 }
 
+/* The database's own files are never asked. */
+static omen_status disk_file_identity(const struct os *os, const char *path, int64_t file,
+                                      struct os_identity *out, omen_error *error)
+{
+    *out = (struct os_identity){.bytes = 0};
+    return error_set(error, OMEN_IO_ERROR, "a simulated file has no identity");
+}
+
 static omen_status disk_file_lock(const struct os *os, int64_t file, omen_error *error)
 {
     struct sim_disk *disk = disk_of(os);
@@ -496,6 +504,7 @@ static const struct os disk_os = {
     .file_reserve = disk_file_reserve,
     .file_truncate = disk_file_truncate,
     .file_size = disk_file_size,
+    .file_identity = disk_file_identity,
     .file_close = disk_file_close,
     .file_rename = disk_file_rename,
     .file_remove = disk_file_remove,

@@ -61,16 +61,35 @@ static uint64_t read_all(const struct csv_options *options, struct source source
     return mix(digest, &status, sizeof status);
 }
 
+/* What the bytes look like, as a whole file and as the beginning of one. */
+static void sniff(const char *bytes, size_t size, bool whole)
+{
+    struct allocator allocator;
+    struct arena arena;
+    struct csv_shape shape;
+    omen_error error = {.status = OMEN_OK};
+    allocator_init(&allocator, 0);
+    arena_init(&arena, &allocator);
+    omen_status status = csv_sniff(&allocator, &arena, bytes, size, whole, '\0', &shape, &error);
+    OMEN_ASSERT(error.status == status);
+    OMEN_ASSERT(status != OMEN_OK || (shape.column_count > 0 && shape.row_bytes > 0));
+    arena_release(&arena);
+    OMEN_ASSERT(allocator.bytes_used == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
-    static const struct csv_options choices[] = {{',', '"', '"'}, {';', '\'', '\\'}, {'\t', '"', '\\'}};
+    static const struct csv_options choices[] = {
+        {',', '"', '"', false}, {';', '\'', '\\', true}, {'\t', '"', '\\', false}};
     const struct csv_options *options = &choices[data[0] % 3];
     struct source source = {.data = data + 1, .size = size - 1};
     source.piece = size;
     uint64_t whole = read_all(options, source);
     source.piece = 1 + data[0] / 3 % 7;
     OMEN_ASSERT(read_all(options, source) == whole);
+    sniff((const char *)data, size, true);
+    sniff((const char *)data, size, false);
     return 0;
 }

@@ -60,7 +60,7 @@ static void read_all(const char *text, size_t length, size_t piece,
 
 static void test_records(void **state)
 {
-    static const struct csv_options plain = {',', '"', '"'}, escaped = {';', '\'', '\\'};
+    static const struct csv_options plain = {',', '"', '"', false}, escaped = {';', '\'', '\\', false};
     static const struct {
         const struct csv_options *options;
         const char *text, *expected;
@@ -98,7 +98,7 @@ static void test_records(void **state)
 /* A record larger than the buffer, and many that straddle its end. */
 static void test_large_records(void **state)
 {
-    static const struct csv_options plain = {',', '"', '"'};
+    static const struct csv_options plain = {',', '"', '"', false};
     struct allocator allocator;
     struct csv_reader *reader;
     const struct csv_field *fields;
@@ -125,7 +125,7 @@ static void test_random_bytes(void **state)
 {
     const char *seed = getenv("OMEN_SEED");
     struct random random = random_seeded(seed != NULL ? strtoull(seed, NULL, 0) : 9);
-    static const struct csv_options options[] = {{',', '"', '"'}, {',', '"', '\\'}};
+    static const struct csv_options options[] = {{',', '"', '"', false}, {',', '"', '\\', true}};
     static const char alphabet[] = "a,\"\"\\\n\n\r.";
     for (int i = 0; i < 3000; i++) {
         char text[64], whole[2048], pieces[2048];
