@@ -129,9 +129,10 @@ static void print_place(const char *sql, size_t length, const struct place *plac
         fprintf(stderr, "%*s^\n", (int)columns, "");
 }
 
-static void print_message(const char *message, const char *sqlstate)
+/* A message in one line, behind a label. */
+static void print_message(const char *label, const char *message)
 {
-    fputs("ERROR: ", stderr);
+    fputs(label, stderr);
     size_t length = strlen(message);
     for (size_t i = 0, part; i < length; i += part + 1) {
         const char *end = memchr(message + i, '\n', length - i);
@@ -139,16 +140,12 @@ static void print_message(const char *message, const char *sqlstate)
         show(stderr, message + i, part);
         fputs(end == NULL ? "" : " ", stderr);
     }
-    fprintf(stderr, " (%s)\n", sqlstate);
 }
 
-void report_error(const omen_error *error, const char *sql, size_t length,
-                  const struct place *place)
+/* Where in the statement the error is, and, in a script, which statement that is. */
+static void print_statement(const omen_error *error, const char *sql, size_t length,
+                            const struct place *place)
 {
-    fflush(stdout);
-    print_message(error->message, error->sqlstate);
-    if (sql == NULL)
-        return;
     size_t at = byte_of(sql, length, error->position);
     bool known = error->position > 0;
     if (!known && error->status == OMEN_INVALID_ENCODING) {
@@ -161,6 +158,21 @@ void report_error(const omen_error *error, const char *sql, size_t length,
         at = 0;
     if (known || place->is_script)
         print_place(sql, length, place, at, known);
+}
+
+void report_error(const omen_error *error, const char *sql, size_t length,
+                  const struct place *place)
+{
+    const char *hint = omen_error_hint(error);
+    fflush(stdout);
+    print_message("ERROR: ", error->message);
+    fprintf(stderr, " (%s)\n", error->sqlstate);
+    if (sql != NULL)
+        print_statement(error, sql, length, place);
+    if (hint[0] == '\0')
+        return;
+    print_message("HINT: ", hint);
+    putc('\n', stderr);
 }
 
 omen_status report_fill(omen_error *error, omen_status status, const char *format, ...)

@@ -1,4 +1,4 @@
-/* report.h - error messages: `ERROR: message (SQLSTATE)`, and where in the text. */
+/* report.h - error messages: `ERROR: message (SQLSTATE)`, where in the text, and `HINT: ...`. */
 #ifndef OMEN_CLI_REPORT_H
 #define OMEN_CLI_REPORT_H
 
@@ -17,7 +17,7 @@ struct place {
 
 /* Prints an error to standard error. With a statement, also the line of it that the error points
  * at, cut to the terminal, and a caret under the character, as `LINE 3: ...` or, in a file,
- * `name:3: ...`. `place` is the statement's. */
+ * `name:3: ...`. `place` is the statement's. A hint comes last. */
 void report_error(const omen_error *error, const char *sql, size_t length,
                   const struct place *place);
 

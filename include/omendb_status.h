@@ -105,14 +105,20 @@ typedef enum omen_status {
  *
  * Every fallible function takes an `omen_error *`, which may be NULL. On failure it is filled;
  * on success it is left alone. `position` is the 1-based character of the statement text that
- * the error points at, 0 where unknown. Owns nothing; copy it freely.
+ * the error points at, 0 where unknown. Owns nothing; copy it freely. Some errors come with a hint
+ * (omen_error_hint), a sentence about what may have been meant, which lies behind the message.
  */
 typedef struct omen_error {
     omen_status status;
     char sqlstate[6];
+    uint16_t hint_offset; /* of the hint in `message`, zero-terminated as well; 0: there is none */
     int32_t position;
     char message[OMEN_ERROR_MESSAGE_BYTES];
 } omen_error;
+
+/* The hint of an error, e.g. "Perhaps you meant the column "flights.origin"."; "" where it has
+ * none. Borrowed from the error. */
+OMEN_EXPORT const char *omen_error_hint(const omen_error *error);
 
 /* The five-character SQLSTATE of a status; "XX000" for an unknown number. Static string. */
 OMEN_EXPORT const char *omen_status_sqlstate(omen_status status);

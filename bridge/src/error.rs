@@ -92,6 +92,7 @@ impl EngineError {
         let Some(out) = (unsafe { out.as_mut() }) else { return };
         out.status = self.status;
         out.position = 0;
+        out.hint_offset = 0;
         fill(&mut out.sqlstate, self.sqlstate());
         fill(&mut out.message, &self.message);
     }

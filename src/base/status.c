@@ -2,6 +2,7 @@
 #include "base/status.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,6 +47,7 @@ omen_status error_set(omen_error *error, omen_status status, const char *format,
         return status;
     error->status = status;
     error->position = 0;
+    error->hint_offset = 0;
     memcpy(error->sqlstate, omen_status_sqlstate(status), sizeof error->sqlstate);
     va_list arguments;
     va_start(arguments, format);
@@ -54,6 +56,26 @@ omen_status error_set(omen_error *error, omen_status status, const char *format,
     if (wanted >= (int)sizeof error->message)
         cut_at_character(error->message, sizeof error->message - 1);
     return status;
+}
+
+void error_hint(omen_error *error, const char *format, ...)
+{
+    if (error == NULL)
+        return;
+    size_t start = strlen(error->message) + 1;
+    va_list arguments;
+    va_start(arguments, format);
+    int wanted =
+        vsnprintf(error->message + start, sizeof error->message - start, format, arguments);
+    va_end(arguments);
+    bool fits = wanted > 0 && (size_t)wanted < sizeof error->message - start;
+    error->hint_offset = fits ? (uint16_t)start : 0;
+}
+
+const char *omen_error_hint(const omen_error *error)
+{
+    size_t start = error->hint_offset;
+    return start > 0 && start < sizeof error->message ? error->message + start : "";
 }
 
 omen_status error_set_default(omen_error *error, omen_status status)

@@ -10,6 +10,10 @@
 omen_status error_set(omen_error *error, omen_status status, const char *format, ...)
     OMEN_PRINTF(3, 4);
 
+/* Adds a hint to an error that was set (may be NULL): a sentence about what to do, told after the
+ * message. Left out where it does not fit behind the message. Thread-safe: touches only `error`. */
+void error_hint(omen_error *error, const char *format, ...) OMEN_PRINTF(2, 3);
+
 /* As error_set with the status's default text. */
 omen_status error_set_default(omen_error *error, omen_status status);
 

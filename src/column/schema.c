@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/nearest.h"
 #include "column/decimal.h"
 #include "column/float_order.h"
 #include "column/schema_private.h"
@@ -288,6 +289,15 @@ int32_t schema_find(const struct schema *schema, const char *name, size_t length
             return (int32_t)i;
     }
     return -1;
+}
+
+void schema_suggest(const struct schema *schema, const char *name, omen_error *error)
+{
+    struct nearest nearest;
+    nearest_begin(&nearest, name, strlen(name));
+    for (uint32_t i = 0; i < schema->column_count; i++)
+        nearest_offer(&nearest, NULL, schema->columns[i].name, 0);
+    nearest_hint(&nearest, "column", error);
 }
 
 /* --- values --- */

@@ -72,6 +72,9 @@ void schema_release(struct schema *schema);
 /* Position of the shown column of this exact name, or -1. */
 int32_t schema_find(const struct schema *schema, const char *name, size_t length);
 
+/* Hints at the column that may have been meant by a name that is none. `error` may be NULL. */
+void schema_suggest(const struct schema *schema, const char *name, omen_error *error);
+
 /* The Arrow struct schema of the given columns (ROW_ID_COLUMN may be among them) in that order;
  * columns = NULL: all shown ones.
  * The result owns itself (it may outlive the schema); the caller releases it. */

@@ -136,10 +136,13 @@ static omen_status read_columns(struct plan *plan, const PgQuery__CopyStmt *node
         if (name == NULL)
             return plan_refuse(error, "this list of columns");
         int32_t column = schema_find(schema, name, strlen(name));
-        if (column < 0)
-            return error_set(error, OMEN_UNDEFINED_COLUMN,
-                             "column \"%s\" of relation \"%s\" does not exist", name,
-                             table_name(plan->table));
+        if (column < 0) {
+            error_set(error, OMEN_UNDEFINED_COLUMN,
+                      "column \"%s\" of relation \"%s\" does not exist", name,
+                      table_name(plan->table));
+            schema_suggest(schema, name, error);
+            return OMEN_UNDEFINED_COLUMN;
+        }
         if (given[column])
             return error_set(error, OMEN_DUPLICATE_COLUMN, "column \"%s\" specified more than once",
                              name);

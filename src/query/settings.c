@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/nearest.h"
+
 enum setting_kind {
     SETTING_FIXED,   /* `values`: what may be set, the first is what is shown */
     SETTING_SHOWN,   /* cannot be set */
@@ -79,8 +81,13 @@ static omen_status find_setting(const char *name, const struct setting **out, om
             *out = &known_settings[i];
             return OMEN_OK;
         }
-    return error_set(error, OMEN_UNDEFINED_TYPE, "unrecognized configuration parameter \"%.200s\"",
-                     name);
+    error_set(error, OMEN_UNDEFINED_TYPE, "unrecognized configuration parameter \"%.200s\"", name);
+    struct nearest nearest;
+    nearest_begin(&nearest, name, strlen(name));
+    for (uint32_t i = 0; i < SETTING_COUNT; i++)
+        nearest_offer(&nearest, NULL, known_settings[i].name, 0);
+    nearest_hint(&nearest, "parameter", error);
+    return OMEN_UNDEFINED_TYPE;
 }
 
 bool settings_list(uint32_t position, const char **name, const char **description)

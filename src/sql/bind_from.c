@@ -113,11 +113,14 @@ omen_status bind_table(struct binder *binder, const PgQuery__RangeVar *name, str
                        sizeof(struct table *), error));
     omen_status status =
         catalog_find(binder->catalog, name->relname, strlen(name->relname), &table, error);
-    if (status == OMEN_UNDEFINED_TABLE)
-        return bind_fail(binder, name->location, error, status,
-                         public_name ? "relation \"%s.%s\" does not exist"
-                                     : "relation \"%s%s\" does not exist",
-                         name->schemaname, name->relname);
+    if (status == OMEN_UNDEFINED_TABLE) {
+        bind_fail(binder, name->location, error, status,
+                  public_name ? "relation \"%s.%s\" does not exist"
+                              : "relation \"%s%s\" does not exist",
+                  name->schemaname, name->relname);
+        catalog_suggest(binder->catalog, name->relname, strlen(name->relname), error);
+        return status;
+    }
     OMEN_TRY(status);
     binder->tables[binder->table_count++] = table;
     *out = table;

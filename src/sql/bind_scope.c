@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/nearest.h"
 #include "sql/bind_private.h"
 
 /* --- life --- */
@@ -114,16 +115,36 @@ static omen_status missing_relation(struct binder *binder, struct scope *scope, 
                                     int location, omen_error *error)
 {
     bool hidden = false;
+    const char *alias = NULL; /* by which the table of that name goes here */
+    struct nearest nearest;
+    nearest_begin(&nearest, name, strlen(name));
     for (; scope != NULL; scope = scope->outer) {
-        for (uint32_t i = 0; i < scope->relation_count; i++)
-            hidden |= is_hidden(scope->relations[i], name);
+        for (uint32_t i = 0; i < scope->relation_count; i++) {
+            const struct relation *relation = scope->relations[i];
+            hidden |= is_hidden(relation, name);
+            if (relation->alias == NULL)
+                continue;
+            nearest_offer(&nearest, NULL, relation->alias, 0);
+            if (is_hidden(relation, name))
+                alias = relation->alias;
+        }
         for (uint32_t i = 0; i < scope->hidden_count; i++)
             hidden |= is_hidden(scope->hidden[i], name);
     }
-    return bind_fail(binder, location, error, OMEN_UNDEFINED_TABLE,
-                     hidden ? "invalid reference to FROM-clause entry for table \"%s\""
-                            : "missing FROM-clause entry for table \"%s\"",
-                     name);
+    bind_fail(binder, location, error, OMEN_UNDEFINED_TABLE,
+              hidden ? "invalid reference to FROM-clause entry for table \"%s\""
+                     : "missing FROM-clause entry for table \"%s\"",
+              name);
+    if (alias != NULL)
+        error_hint(error, "Perhaps you meant to reference the table alias \"%s\".", alias);
+    else if (hidden)
+        error_hint(error,
+                   "There is an entry for table \"%s\", but it cannot be referenced from this part "
+                   "of the query.",
+                   name);
+    else
+        nearest_hint(&nearest, "table alias", error);
+    return OMEN_UNDEFINED_TABLE;
 }
 
 omen_status bind_find_relation(struct binder *binder, struct scope *scope, const char *name,
@@ -134,6 +155,31 @@ omen_status bind_find_relation(struct binder *binder, struct scope *scope, const
     for (const struct scope *sought = scope; sought != NULL; sought = sought->outer)
         OMEN_TRY(bind_spend(binder, sought->relation_count / BIND_LOOKS_A_STEP, error));
     return *out != NULL ? OMEN_OK : missing_relation(binder, scope, name, location, error);
+}
+
+/* Columns looked at for a hint: an error is to cost little whatever the statement. */
+enum { HINT_COLUMNS_MAX = 10000 };
+
+/* Hints at a column near this name in the relations that may be named here; what differs in the
+ * qualifier (NULL: none) counts too. */
+static void hint_at_column(const struct scope *scope, const char *qualifier, const char *name,
+                           omen_error *error)
+{
+    struct nearest nearest;
+    uint32_t left = HINT_COLUMNS_MAX;
+    nearest_begin(&nearest, name, strlen(name));
+    for (; scope != NULL && error != NULL; scope = scope->outer) {
+        for (uint32_t i = 0; i < scope->relation_count && left > 0; i++) {
+            const struct relation *relation = scope->relations[i];
+            const char *alias = relation->alias == NULL ? "" : relation->alias;
+            unsigned penalty = qualifier == NULL ? 0
+                                                 : nearest_distance(qualifier, strlen(qualifier),
+                                                                    alias, strlen(alias));
+            for (uint32_t j = 0; j < relation->column_count && left > 0; j++, left--)
+                nearest_offer(&nearest, relation->alias, relation->columns[j].name, penalty);
+        }
+    }
+    nearest_hint(&nearest, "column", error);
 }
 
 static omen_status bind_unqualified(struct binder *binder, struct scope *scope, const char *name,
@@ -162,8 +208,9 @@ static omen_status bind_unqualified(struct binder *binder, struct scope *scope, 
     if (find_relation(innermost, name, &levels_up) != NULL)
         return bind_fail(binder, location, error, OMEN_NOT_SUPPORTED,
                          "using the whole row of \"%s\" as a value is not supported", name);
-    return bind_fail(binder, location, error, OMEN_UNDEFINED_COLUMN, "column \"%s\" does not exist",
-                     name);
+    bind_fail(binder, location, error, OMEN_UNDEFINED_COLUMN, "column \"%s\" does not exist", name);
+    hint_at_column(innermost, NULL, name, error);
+    return OMEN_UNDEFINED_COLUMN;
 }
 
 static omen_status bind_qualified(struct binder *binder, struct scope *scope, const char *qualifier,
@@ -181,9 +228,12 @@ static omen_status bind_qualified(struct binder *binder, struct scope *scope, co
             return ambiguous_column(binder, name, location, error);
         found = i;
     }
-    if (found == UINT32_MAX)
-        return bind_fail(binder, location, error, OMEN_UNDEFINED_COLUMN,
-                         "column %s.%s does not exist", qualifier, name);
+    if (found == UINT32_MAX) {
+        bind_fail(binder, location, error, OMEN_UNDEFINED_COLUMN, "column %s.%s does not exist",
+                  qualifier, name);
+        hint_at_column(scope, qualifier, name, error);
+        return OMEN_UNDEFINED_COLUMN;
+    }
     *out = make_column(binder, relation, found, levels_up, location);
     return *out != NULL ? OMEN_OK : bind_no_memory(error);
 }

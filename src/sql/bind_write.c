@@ -41,10 +41,12 @@ static omen_status find_column(struct binder *binder, const struct table *table,
                                const PgQuery__ResTarget *node, uint32_t *column, omen_error *error)
 {
     int32_t found = schema_find(table_schema(table), node->name, strlen(node->name));
-    if (found < 0)
-        return bind_fail(binder, node->location, error, OMEN_UNDEFINED_COLUMN,
-                         "column \"%s\" of relation \"%s\" does not exist", node->name,
-                         table_name(table));
+    if (found < 0) {
+        bind_fail(binder, node->location, error, OMEN_UNDEFINED_COLUMN,
+                  "column \"%s\" of relation \"%s\" does not exist", node->name, table_name(table));
+        schema_suggest(table_schema(table), node->name, error);
+        return OMEN_UNDEFINED_COLUMN;
+    }
     if (node->n_indirection > 0)
         return bind_refuse(binder, node->location, "writing to a part of a column", error);
     *column = (uint32_t)found;

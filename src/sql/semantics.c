@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/nearest.h"
 #include "sql/value_text.h"
 
 enum {
@@ -355,10 +356,35 @@ omen_status semantics_find_operator(const char *name, const omen_type *left, con
         *out = select_candidate(&call, &ambiguous);
     if (*out != NULL)
         return OMEN_OK;
-    return error_set(error, ambiguous ? OMEN_AMBIGUOUS_FUNCTION : OMEN_UNDEFINED_FUNCTION,
-                     "operator %s: %s%s%s %s", ambiguous ? "is not unique" : "does not exist",
-                     left != NULL ? semantics_type_name(left->id) : "", left != NULL ? " " : "",
-                     name, semantics_type_name(right->id));
+    omen_status status = ambiguous ? OMEN_AMBIGUOUS_FUNCTION : OMEN_UNDEFINED_FUNCTION;
+    error_set(error, status, "operator %s: %s%s%s %s",
+              ambiguous ? "is not unique" : "does not exist",
+              left != NULL ? semantics_type_name(left->id) : "", left != NULL ? " " : "", name,
+              semantics_type_name(right->id));
+    error_hint(error, ambiguous ? "Could not choose a best candidate operator. You might need to "
+                                  "add explicit type casts."
+                                : "No operator matches the given name and argument types. You "
+                                  "might need to add explicit type casts.");
+    return status;
+}
+
+/* At a function of a name near this one, or, where there is one of just this name, at its types. */
+static void hint_at_function(const char *name, omen_error *error)
+{
+    struct nearest nearest;
+    nearest_begin(&nearest, name, strlen(name));
+    for (uint32_t i = 0; i < semantics_line_count && error != NULL; i++) {
+        const struct semantics_line *line = &semantics_lines[i];
+        if (line->kind == SEMANTICS_OPERATOR || line->kind == SEMANTICS_CAST ||
+            strchr(line->name, '/') != NULL) /* one that only the binder calls */
+            continue;
+        nearest_offer(&nearest, NULL, line->name, 0);
+    }
+    if (nearest.count > 0 && nearest.distance > 0)
+        nearest_hint(&nearest, "function", error);
+    else
+        error_hint(error, "No function matches the given name and argument types. You might need "
+                          "to add explicit type casts.");
 }
 
 static omen_status function_missing(const char *name, const omen_type *arguments, uint32_t count,
@@ -369,9 +395,10 @@ static omen_status function_missing(const char *name, const omen_type *arguments
     for (uint32_t i = 0; i < count && length < sizeof types; i++)
         length += (size_t)snprintf(types + length, sizeof types - length, "%s%s", i > 0 ? ", " : "",
                                    semantics_type_name(arguments[i].id));
-    return error_set(error, ambiguous ? OMEN_AMBIGUOUS_FUNCTION : OMEN_UNDEFINED_FUNCTION,
-                     "function %s(%s) %s", name, types,
-                     ambiguous ? "is not unique" : "does not exist");
+    error_set(error, ambiguous ? OMEN_AMBIGUOUS_FUNCTION : OMEN_UNDEFINED_FUNCTION,
+              "function %s(%s) %s", name, types, ambiguous ? "is not unique" : "does not exist");
+    hint_at_function(name, error);
+    return ambiguous ? OMEN_AMBIGUOUS_FUNCTION : OMEN_UNDEFINED_FUNCTION;
 }
 
 omen_status semantics_no_function(const char *name, const omen_type *arguments,

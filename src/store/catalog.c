@@ -19,8 +19,11 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/nearest.h"
 #include "os/thread.h"
 #include "store/definition.h"
+
+enum { SUGGESTIONS_MAX = 4096 }; /* names looked at for a hint */
 
 /* Of what was there before the database was opened. */
 #define TIME_RESTORED UINT64_C(1)
@@ -138,6 +141,18 @@ static omen_status undefined_table(const char *name, size_t length, omen_error *
                      (int)(length < 256 ? length : 256), name);
 }
 
+/* Hints at a table of a name near this one. The lock is held. */
+static void suggest(const struct catalog *catalog, const char *name, size_t length, uint64_t now,
+                    omen_error *error)
+{
+    struct nearest nearest;
+    nearest_begin(&nearest, name, length);
+    for (size_t i = 0; i < catalog->count && i < SUGGESTIONS_MAX; i++)
+        if (catalog->entries[i].begin <= now && now < catalog->entries[i].end)
+            nearest_offer(&nearest, NULL, table_name(catalog->entries[i].table), 0);
+    nearest_hint(&nearest, "table", error);
+}
+
 omen_status catalog_find(struct catalog *catalog, const char *name, size_t length,
                          struct table **out, omen_error *error)
 {
@@ -151,7 +166,18 @@ omen_status catalog_find(struct catalog *catalog, const char *name, size_t lengt
         return OMEN_OK;
     if (is_view(catalog, name, length))
         return catalog->view_make(catalog->view_context, out, error);
-    return undefined_table(name, length, error);
+    undefined_table(name, length, error);
+    catalog_suggest(catalog, name, length, error);
+    return OMEN_UNDEFINED_TABLE;
+}
+
+void catalog_suggest(struct catalog *catalog, const char *name, size_t length, omen_error *error)
+{
+    if (error == NULL)
+        return;
+    rwlock_read_lock(&catalog->lock);
+    suggest(catalog, name, length, txn_published(catalog->manager), error);
+    rwlock_read_unlock(&catalog->lock);
 }
 
 const atomic_uint_fast64_t *catalog_version_place(const struct catalog *catalog)
@@ -313,9 +339,11 @@ static omen_status validate_drop(struct change *change, omen_error *error)
     change->id_count = 0;
     for (size_t i = 0; i < change->name_count; i++) {
         const struct entry *entry = find_newest(change->catalog, change->names[i]);
-        if (entry == NULL && !change->missing_ok)
-            return error_set(error, OMEN_UNDEFINED_TABLE, "table \"%s\" does not exist",
-                             change->names[i]);
+        if (entry == NULL && !change->missing_ok) {
+            error_set(error, OMEN_UNDEFINED_TABLE, "table \"%s\" does not exist", change->names[i]);
+            suggest(change->catalog, change->names[i], strlen(change->names[i]), TXN_NEWEST, error);
+            return OMEN_UNDEFINED_TABLE;
+        }
         if (entry == NULL)
             continue;
         uint64_t id = table_id(entry->table);

@@ -45,9 +45,14 @@ void catalog_set_view(struct catalog *catalog, const char *name,
 /* Releases every table. NULL does nothing. */
 void catalog_destroy(struct catalog *catalog);
 
-/* The table of this name, with a reference that the caller releases. Errors: UNDEFINED_TABLE. */
+/* The table of this name, with a reference that the caller releases. Errors: UNDEFINED_TABLE, with
+ * a hint at a name that is near. */
 OMEN_MUST_CHECK omen_status catalog_find(struct catalog *catalog, const char *name, size_t length,
                                          struct table **out, omen_error *error);
+
+/* Hints at the table that may have been meant by a name that is none: looks at the names of tables
+ * that there are, a few thousand of them at most. `error` may be NULL. */
+void catalog_suggest(struct catalog *catalog, const char *name, size_t length, omen_error *error);
 
 /* Makes an empty table (schema retained) and lists it. Takes the writer lock and waits until that
  * is durable. Errors: DUPLICATE_TABLE, OUT_OF_MEMORY; those of the log, COMMIT_UNKNOWN among them.

@@ -20,7 +20,8 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 
 class ErrorRecord(ctypes.Structure):
     _fields_ = [("status", ctypes.c_int), ("sqlstate", ctypes.c_char * 6),
-                ("position", ctypes.c_int32), ("message", ctypes.c_char * 512)]
+                ("hint_offset", ctypes.c_uint16), ("position", ctypes.c_int32),
+                ("message", ctypes.c_char * 512)]
 
 
 class Options(ctypes.Structure):
