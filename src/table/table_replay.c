@@ -131,7 +131,18 @@ static omen_status target_row(struct write_set *set, uint64_t row_id, bool key_f
                                    .key_freed = key_freed});
 }
 
-/* The rows that end: what ops end, and nothing puts again. */
+/* No key given out again: rows of hidden keys push the next one behind theirs. */
+static void raise_hidden_key(struct table *table, struct index_key given)
+{
+    if (!table->schema->key_hidden)
+        return;
+    int64_t key = (int64_t)(given.word ^ UINT64_C(1) << 63);
+    if (key >= atomic_load_explicit(&table->hidden_key_next, memory_order_relaxed))
+        atomic_store_explicit(&table->hidden_key_next, key + 1, memory_order_relaxed);
+}
+
+/* The rows that end: what ops end, and nothing puts again. A row that began in the batch and ended
+ * in it is nowhere else. */
 static omen_status target_ends(struct batch *batch, omen_error *error)
 {
     struct index_key keys[LOOKUP_BATCH];
@@ -142,6 +153,7 @@ static omen_status target_ends(struct batch *batch, omen_error *error)
         for (; next < batch->op_count && count < LOOKUP_BATCH; next++) {
             if (batch->ops[next].slot != SLOT_ENDED)
                 continue;
+            raise_hidden_key(batch->table, batch->ops[next].key);
             must_exist[count] = batch->ops[next].must_exist;
             keys[count++] = batch->ops[next].key;
         }
@@ -158,13 +170,6 @@ static omen_status target_ends(struct batch *batch, omen_error *error)
     return OMEN_OK;
 }
 
-/* No key given out again: rows of hidden keys push the next one behind theirs. */
-static void raise_hidden_key(struct table *table, int64_t key)
-{
-    if (key >= atomic_load_explicit(&table->hidden_key_next, memory_order_relaxed))
-        atomic_store_explicit(&table->hidden_key_next, key + 1, memory_order_relaxed);
-}
-
 /* The rows that the new ones of one group replace. */
 static omen_status target_replaced(struct write_set *set, const struct row_group *group,
                                    uint64_t ordinal, omen_error *error)
@@ -177,8 +182,7 @@ static omen_status target_replaced(struct write_set *set, const struct row_group
         uint32_t count = (uint32_t)size_min(LOOKUP_BATCH, rows - first);
         for (uint32_t i = 0; i < count; i++) {
             keys[i] = write_set_key(set, group, first + i, ordinal + first + i);
-            if (table->schema->key_hidden)
-                raise_hidden_key(table, (int64_t)(keys[i].word ^ UINT64_C(1) << 63));
+            raise_hidden_key(table, keys[i]);
         }
         index_lookup_batch(table->index, keys, count, row_ids);
         for (uint32_t i = 0; i < count; i++) {

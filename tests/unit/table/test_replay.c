@@ -165,6 +165,31 @@ static void test_r5_6_replayed_hidden_keys_are_not_given_again(void **state)
     fixture_close(&fixture);
 }
 
+/* Those of rows that are gone again neither, though nothing else is left of them. */
+static void test_r5_6_replayed_hidden_keys_of_deleted_rows_are_not_given_again(void **state)
+{
+    struct fixture fixture;
+    struct replica replica;
+    struct table_counters counters;
+    fixture_open(&fixture, KEY_HIDDEN);
+    model_insert(&fixture.model, 0, 20);
+    for (int32_t kid = 15; kid <= 20; kid++)
+        model_delete(&fixture.model, kid);
+    replica_open(&replica, &fixture.model);
+    for (size_t i = 0; i < fixture.log.commits; i++) {
+        size_t first = i == 0 ? 0 : fixture.log.ends[i - 1];
+        assert_int_equal(replica_data(&replica, fixture.log.bytes + first,
+                                      fixture.log.ends[i] - first, 100, &fixture.random, NULL),
+                         OMEN_OK);
+        assert_int_equal(replay_commit(replica.replay, NULL), OMEN_OK);
+    }
+    assert_int_equal(replay_finish(replica.replay, NULL), OMEN_OK);
+    table_counters_of(replica.model.table, &counters);
+    assert_int_equal(counters.hidden_key_next, 21);
+    replica_close(&replica);
+    fixture_close(&fixture);
+}
+
 /* --- large commits --- */
 
 static void insert_many(struct model *model, int32_t first, int32_t count)
@@ -420,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_the_last_word_on_a_key_counts),
         cmocka_unit_test(test_rows_change_places),
         cmocka_unit_test(test_r5_6_replayed_hidden_keys_are_not_given_again),
+        cmocka_unit_test(test_r5_6_replayed_hidden_keys_of_deleted_rows_are_not_given_again),
         cmocka_unit_test(test_large_commits_stream),
         cmocka_unit_test(test_a_commit_larger_than_a_batch),
         cmocka_unit_test(test_other_sections_come_in_their_order),
