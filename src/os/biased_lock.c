@@ -5,10 +5,14 @@
 #define _GNU_SOURCE
 #include "os/biased_lock.h"
 
+#include <errno.h>
 #include <sched.h>
+#include <string.h>
+#include <time.h>
 
 #ifdef __linux__
 #include <linux/membarrier.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -17,12 +21,16 @@ enum {
     SLOTS = 1024,
     PLAIN_READS_MIN = 128, /* then a bias pays for its end: some microseconds */
     SPINS_MAX = 100,
+    PROCESSORS_MAX = 8192,
+    PAGE_BYTES_MAX = 64 * 1024,
+    REST_NS = 20 * 1000 * 1000,
 };
 
 static struct reader_slot slots[SLOTS];
 static atomic_uint slots_used; /* no slot from here on was ever claimed */
 static pthread_once_t fence_once = PTHREAD_ONCE_INIT;
 static bool fence_exists;
+static atomic_bool fence_refused; /* since then nothing is biased any more; relaxed */
 
 /* --- the heavy fence --- */
 
@@ -33,11 +41,54 @@ static void prepare_fence(void)
 #endif
 }
 
+#ifdef __linux__
+/* Runs this thread on each processor once. Whoever ran there before has been switched from, which
+ * is a full fence; who runs there later finds what was stored before the call. A processor that it
+ * may not run on is none of the process's: its threads share a cpuset. False where a sandbox
+ * refuses. */
+static bool visit_processors(void)
+{
+    unsigned long before[PROCESSORS_MAX / (8 * sizeof(long))],
+        one[PROCESSORS_MAX / (8 * sizeof(long))];
+    bool done = true;
+    if (syscall(SYS_sched_getaffinity, 0, sizeof before, memset(before, 0, sizeof before)) < 0)
+        return false;
+    long count = sysconf(_SC_NPROCESSORS_CONF);
+    for (long i = 0; i < count && done; i++) {
+        memset(one, 0, sizeof one);
+        one[(size_t)i / (8 * sizeof(long))] = 1UL << (size_t)i % (8 * sizeof(long));
+        done = syscall(SYS_sched_setaffinity, 0, sizeof one, one) == 0 || errno == EINVAL;
+    }
+    (void)syscall(SYS_sched_setaffinity, 0, sizeof before, before);
+    return done;
+}
+
+/* Forbids writing to a page in use, for which most systems interrupt every processor that runs a
+ * thread of the process; and then rests for longer than any processor keeps a store to itself. */
+static void interrupt_processors(void)
+{
+    static _Alignas(PAGE_BYTES_MAX) volatile char page[PAGE_BYTES_MAX];
+    static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+    OMEN_ASSERT(pthread_mutex_lock(&turn) == 0);
+    page[0] = 1;
+    if (mprotect((void *)(uintptr_t)page, sizeof page, PROT_READ) == 0)
+        OMEN_ASSERT(mprotect((void *)(uintptr_t)page, sizeof page, PROT_READ | PROT_WRITE) == 0);
+    OMEN_ASSERT(pthread_mutex_unlock(&turn) == 0);
+    const struct timespec rest = {.tv_nsec = REST_NS};
+    nanosleep(&rest, NULL);
+}
+#endif
+
 /* Every other thread of the process passes a full fence between the call and its return. */
 static void heavy_fence(void)
 {
 #ifdef __linux__
-    OMEN_ASSERT(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0);
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0)
+        return;
+    /* The call was there, and is refused: the process has entered a sandbox. */
+    atomic_store_explicit(&fence_refused, true, memory_order_relaxed);
+    if (!visit_processors())
+        interrupt_processors();
 #endif
 }
 
@@ -85,7 +136,8 @@ void biased_lock_destroy(struct biased_lock *lock)
 void biased_lock_read_lock(struct biased_lock *lock)
 {
     rwlock_read_lock(&lock->lock);
-    if (!lock->can_be_biased || atomic_load_explicit(&lock->biased, memory_order_relaxed))
+    if (!lock->can_be_biased || atomic_load_explicit(&lock->biased, memory_order_relaxed) ||
+        atomic_load_explicit(&fence_refused, memory_order_relaxed))
         return;
     if (atomic_fetch_add_explicit(&lock->plain_reads, 1, memory_order_relaxed) < PLAIN_READS_MIN)
         return;

@@ -9,7 +9,9 @@
  * instruction, which would keep its loads from overlapping with those of the read before. Other
  * readers, and all while the lock is not biased, take the readers-writer lock underneath. The first
  * writer ends the bias; it pays for the fence that the readers leave out (membarrier(2), as in
- * liburcu's memb flavour). Where the system has no such call, no lock is ever biased.
+ * liburcu's memb flavour). Where the system has no such call, no lock is ever biased; where a
+ * sandbox begins to refuse it, those that are lose their bias in a slower way, and none gets one
+ * again.
  *
  * The rules of struct rwlock hold: writers are preferred, and a thread never takes one twice.
  *
