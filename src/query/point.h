@@ -35,7 +35,8 @@ static inline void point_query_release(struct point_query *point)
 }
 
 /* Reads the row whose key is `key`, of exactly the key's type, into point->row; `*found` says
- * whether there is one. The last run's row must have been let go. Errors: OUT_OF_MEMORY. */
+ * whether there is one. The last run's row must have been let go. Errors: OUT_OF_MEMORY;
+ * those of loading columns (CORRUPTED, IO_ERROR, ...), which name file and place. */
 OMEN_MUST_CHECK static inline omen_status point_query_run(struct point_query *point,
                                                           struct session *session,
                                                           const omen_value *key, bool *found,
@@ -48,10 +49,9 @@ OMEN_MUST_CHECK static inline omen_status point_query_run(struct point_query *po
     uint64_t word = point->key_type == OMEN_TYPE_BIGINT
                         ? (uint64_t)key->as.i64 ^ UINT64_C(1) << 63 /* key_word without a call */
                         : key_word(key);
-    omen_status status = table_read(point->table, session->reader, word, &point->row);
+    omen_status status = table_read(point->table, session->reader, word, &point->row, error);
     *found = status == OMEN_OK;
-    return status == OMEN_OK || status == OMEN_NOT_FOUND ? OMEN_OK
-                                                         : error_set_default(error, status);
+    return status == OMEN_NOT_FOUND ? OMEN_OK : status;
 }
 
 #endif

@@ -197,17 +197,22 @@ static inline enum row_newest copy_newest(const struct table *table, uint64_t ke
 /* The same where a commit is just under way, an older version is the one to read, or columns have
  * to be loaded. */
 static __attribute__((noinline)) omen_status copy_registered(struct table *table, uint64_t key_word,
-                                                             struct row_copy *copy)
+                                                             struct row_copy *copy,
+                                                             omen_error *error)
 {
     struct snapshot snapshot;
     struct row_ref row;
-    OMEN_TRY(snapshot_acquire(table->manager, &snapshot));
-    struct read_view view = {.snapshot = snapshot.timestamp};
-    omen_status status = table_get_encoded(table, &view, index_key_word(key_word), &row);
-    snapshot_release(&snapshot);
+    omen_status status = snapshot_acquire(table->manager, &snapshot);
     if (status != OMEN_OK)
+        return error_set_default(error, status);
+    struct read_view view = {.snapshot = snapshot.timestamp};
+    status = table_get_encoded(table, &view, index_key_word(key_word), &row);
+    snapshot_release(&snapshot);
+    if (status == OMEN_NOT_FOUND)
         return status;
-    status = row_group_ensure(row.group, copy->columns, copy->column_count, NULL);
+    if (status != OMEN_OK)
+        return error_set_default(error, status);
+    status = row_group_ensure(row.group, copy->columns, copy->column_count, error);
     if (status == OMEN_OK)
         row_group_copy(row.group, row.slot, copy);
     row_ref_release(&row);
@@ -232,7 +237,7 @@ static __attribute__((noinline)) void count_sampled_reads(struct table *table)
 }
 
 omen_status table_read(struct table *table, struct reader_slot *slot, uint64_t key_word,
-                       struct row_copy *copy)
+                       struct row_copy *copy, omen_error *error)
 {
     enum row_newest newest;
     OMEN_DCHECK(table->schema->key_kind == INDEX_WORD && copy->pinned == NULL);
@@ -245,7 +250,7 @@ omen_status table_read(struct table *table, struct reader_slot *slot, uint64_t k
         newest = copy_locked(table, key_word, copy);
     }
     if (__builtin_expect(newest == ROW_NEWEST_LATER || newest == ROW_NEWEST_ABSENT, 0))
-        return copy_registered(table, key_word, copy);
+        return copy_registered(table, key_word, copy, error);
     return newest == ROW_NEWEST_COPIED ? OMEN_OK : OMEN_NOT_FOUND;
 }
 

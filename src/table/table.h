@@ -69,10 +69,10 @@ OMEN_MUST_CHECK omen_status table_get_encoded(struct table *table, const struct 
 
 /* Copies columns of the newest committed version of the row with this key, of a table whose keys
  * are words: the shortest way to one row. `slot` (may be NULL) is the calling thread's alone.
- * `copy` as for row_group_copy. Errors: NOT_FOUND; OUT_OF_MEMORY; those of row_group_ensure.
- * Thread-safe. */
+ * `copy` as for row_group_copy. Errors: NOT_FOUND, of which `error` is not told; OUT_OF_MEMORY;
+ * those of row_group_ensure. Thread-safe. */
 OMEN_MUST_CHECK omen_status table_read(struct table *table, struct reader_slot *slot,
-                                       uint64_t key_word, struct row_copy *copy);
+                                       uint64_t key_word, struct row_copy *copy, omen_error *error);
 
 /* --- writes --- */
 

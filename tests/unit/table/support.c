@@ -615,7 +615,7 @@ static omen_status check_read(struct model *model, struct index_key key, int32_t
     all_columns(columns);
     for (uint32_t i = 0; i < COLUMN_COUNT; i++)
         values[i] = (omen_value){.type = model->schema->columns[i].type};
-    omen_status status = table_read(model->table, reads++ % 2 == 0 ? slot : NULL, key.word, &copy);
+    omen_status status = table_read(model->table, reads++ % 2 == 0 ? slot : NULL, key.word, &copy, NULL);
     if (status == OMEN_OUT_OF_MEMORY || status == OMEN_CORRUPTED)
         return status;
     const struct version *version = model_at(model, kid, txn_published(model->manager));

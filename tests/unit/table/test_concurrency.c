@@ -166,7 +166,7 @@ static omen_status read_newest(struct bank *bank, struct reader_slot *slot, int6
                                struct row_copy *copy)
 {
     omen_value key = {.type.id = OMEN_TYPE_BIGINT, .as.i64 = id};
-    return table_read(bank->table, slot, key_word(&key), copy);
+    return table_read(bank->table, slot, key_word(&key), copy, NULL);
 }
 
 /* Every account is there at every moment, with its note, and where nothing was committed meanwhile
