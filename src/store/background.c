@@ -170,16 +170,24 @@ bool storage_step(struct storage *storage)
 
 /* --- the thread --- */
 
-/* How long to rest after a turn that took so long. */
-static uint64_t rest_ms(const struct storage *storage, bool more, uint64_t took)
+/* Whether the log is twice as long as it should be. `work` is held. */
+static bool is_behind(const struct storage *storage)
 {
     const struct storage_settings *settings = &storage->database->settings;
+    return storage_log_bytes(storage) / 2 >=
+           atomic_load_explicit(&settings->checkpoint_bytes, memory_order_relaxed);
+}
+
+/* One turn, and how long to rest after it. */
+static uint64_t turn_and_rest_ms(struct storage *storage)
+{
+    uint64_t start = now_ms(storage);
+    mutex_lock(&storage->work);
+    bool more = turn(storage), behind = is_behind(storage);
+    mutex_unlock(&storage->work);
     if (!more)
         return IDLE_MS;
-    if (storage_log_bytes(storage) / 2 >=
-        atomic_load_explicit(&settings->checkpoint_bytes, memory_order_relaxed))
-        return 0;
-    return size_max(size_min(took, REST_MS_MAX), 1);
+    return behind ? 0 : size_max(size_min(now_ms(storage) - start, REST_MS_MAX), 1);
 }
 
 static void *run_background(void *argument)
@@ -188,9 +196,7 @@ static void *run_background(void *argument)
     mutex_lock(&storage->lock);
     while (!storage->stopping) {
         mutex_unlock(&storage->lock);
-        uint64_t start = now_ms(storage);
-        bool more = storage_step(storage);
-        uint64_t rest = rest_ms(storage, more, now_ms(storage) - start);
+        uint64_t rest = turn_and_rest_ms(storage);
         mutex_lock(&storage->lock);
         if (!storage->stopping && rest > 0)
             condition_wait_ms(&storage->wake, &storage->lock, rest);

@@ -93,7 +93,7 @@ struct wal_options storage_wal_options(const struct storage *storage, uint64_t s
 /* The segments of a table, NULL where it has none. `work` is held. */
 const struct table_files *storage_files(const struct storage *storage, uint64_t table_id);
 
-/* Bytes of log that opening would have to apply. */
+/* Bytes of log that opening would have to apply. `work` is held. */
 uint64_t storage_log_bytes(const struct storage *storage);
 
 /* A copy of the facts as of the last turn. Waits for none. */
