@@ -139,10 +139,10 @@ static int run_database(const struct options *options)
         shell.failed = true;
     int status = finish(&shell);
     omen_disconnect(shell.connection);
-    omen_status closed = omen_close(database);
+    omen_error reason = {.message = ""}, error;
+    omen_status closed = omen_close(database, &reason);
     if (closed != OMEN_OK && status == EXIT_DONE) {
-        omen_error error;
-        report_fill(&error, closed, "could not close the database: %s", omen_status_text(closed));
+        report_fill(&error, closed, "could not close the database: %s", reason.message);
         report_error(&error, NULL, 0, NULL);
         status = EXIT_FAILED;
     }

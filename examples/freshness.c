@@ -180,6 +180,6 @@ int main(int argument_count, char **arguments)
     printf("last row acknowledged: id %" PRId64 "\n",
            writer.first_key + atomic_load(&writer.acknowledged) - 1);
     omen_disconnect(connection);
-    check(omen_close(writer.database), &(omen_error){.message = "closing failed"});
+    check(omen_close(writer.database, &error), &error);
     return fresh ? 0 : 1;
 }

@@ -73,6 +73,6 @@ int main(void)
     run(connection, "SELECT count(*) AS adults, avg(age) AS mean_age FROM users WHERE age >= 21");
 
     omen_disconnect(connection);
-    check(omen_close(database));
+    check(omen_close(database, &error));
     return 0;
 }

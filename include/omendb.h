@@ -83,9 +83,10 @@ OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_verify(const char *path, const omen
                                                     omen_error *error);
 
 /* Closes it. OBJECT_IN_USE, and it stays open, while connections are. Otherwise it is closed
- * whatever is returned (IO_ERROR, COMMIT_UNKNOWN where the last of the log could not be written),
- * and what was acknowledged is kept. Arrow data handed out stays valid. NULL does nothing. */
-OMEN_EXPORT omen_status omen_close(omen_database *database);
+ * whatever is returned (IO_ERROR, COMMIT_UNKNOWN where the last of the log could not be written,
+ * with the reason in `error`), and what was acknowledged is kept. Arrow data handed out stays
+ * valid. NULL does nothing. */
+OMEN_EXPORT omen_status omen_close(omen_database *database, omen_error *error);
 
 /* A session. Errors: OUT_OF_MEMORY. */
 OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_connect(omen_database *database, omen_connection **out,

@@ -491,7 +491,7 @@ int main(int count, char **arguments)
     if (group_wanted("commit.many", wanted))
         met &= run_all_many(wanted, sqlite);
     sqlite_close(sqlite);
-    if (omen_close(database) != OMEN_OK)
+    if (omen_close(database, NULL) != OMEN_OK)
         return 2;
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
     return system(command) != 0 ? 2 : met ? 0 : 1;

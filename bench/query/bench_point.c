@@ -217,7 +217,7 @@ int main(int count, char **arguments)
     }
     omen_statement_release(work.statement);
     omen_disconnect(work.connection);
-    omen_close(work.database);
+    omen_close(work.database, NULL);
     free(work.rows);
     return met ? 0 : 1;
 }

@@ -59,7 +59,7 @@ static struct client open_client(bool background)
 static void close_client(struct client *client)
 {
     omen_disconnect(client->connection);
-    if (omen_close(client->database) != OMEN_OK)
+    if (omen_close(client->database, NULL) != OMEN_OK)
         exit(2);
 }
 

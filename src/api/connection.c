@@ -99,9 +99,9 @@ omen_status omen_open(const char *path, const omen_options *options, omen_databa
     return api_open(&os_real, path, options, out, error);
 }
 
-omen_status omen_close(omen_database *database)
+omen_status omen_close(omen_database *database, omen_error *error)
 {
-    return database == NULL ? OMEN_OK : database_close(database_of(database));
+    return database == NULL ? OMEN_OK : database_close(database_of(database), error);
 }
 
 omen_status omen_connect(omen_database *database, omen_connection **out, omen_error *error)

@@ -87,13 +87,15 @@ void database_release(struct database *database)
         database_free(database);
 }
 
-omen_status database_close(struct database *database)
+omen_status database_close(struct database *database, omen_error *error)
 {
-    if (atomic_load_explicit(&database->connection_count, memory_order_acquire) > 0)
-        return OMEN_OBJECT_IN_USE;
+    unsigned connections = atomic_load_explicit(&database->connection_count, memory_order_acquire);
+    if (connections > 0)
+        return error_set(error, OMEN_OBJECT_IN_USE, "the database has %u open connections",
+                         connections);
     if (database->engine_close != NULL)
         database->engine_close(database);
-    omen_status status = storage_close(database->storage, NULL);
+    omen_status status = storage_close(database->storage, error);
     catalog_destroy(database->catalog);
     database->catalog = NULL;
     database_release(database);

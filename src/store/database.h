@@ -80,7 +80,7 @@ void database_release(struct database *database);
 /* Stops the engine, ends the persistent side, forgets the tables and releases the opener's
  * reference. OBJECT_IN_USE, and nothing happens, while connections are open. Otherwise it is
  * closed, and everything acknowledged is durable, whatever is returned: those of storage_close. */
-OMEN_MUST_CHECK omen_status database_close(struct database *database);
+OMEN_MUST_CHECK omen_status database_close(struct database *database, omen_error *error);
 
 /* Creates an empty table and lists it. Errors: NAME_TOO_LONG, INVALID_TABLE for an empty name,
  * INVALID_ENCODING; as catalog_add. */

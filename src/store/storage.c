@@ -346,8 +346,10 @@ omen_status storage_close(struct storage *storage, omen_error *error)
     (void)!storage_checkpoint(storage, NULL);
     OMEN_ASSERT(storage->checkpoint == NULL);
     txn_set_wal(storage->database->manager, NULL);
-    omen_status status = wal_close(storage->wal, error);
+    /* Who did not wait for a commit has not been told. */
+    omen_status failed = wal_failed(storage->wal, error);
+    omen_status closed = wal_close(storage->wal, failed == OMEN_OK ? error : NULL);
     storage->database->storage = NULL;
     storage_free(storage);
-    return status;
+    return failed != OMEN_OK ? failed : closed;
 }

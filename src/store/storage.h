@@ -52,7 +52,8 @@ bool storage_step(struct storage *storage);
 
 /* Ends it: nobody writes any more. Makes a checkpoint, so that opening has no log to apply. What
  * was acknowledged is durable whatever this returns. NULL does nothing. Errors: those of closing
- * the log; a checkpoint that fails is none, since the log has it all. */
+ * the log, and why it had failed before; a checkpoint that fails is none, since the log has it
+ * all. */
 omen_status storage_close(struct storage *storage, omen_error *error);
 
 #endif

@@ -256,6 +256,6 @@ omen_status database_verify(const struct os *os, const struct database_options *
                                                 : verify_path(&verify, options->path, error);
     if (verify.storage != NULL)
         storage_free(verify.storage);
-    omen_status closed = database_close(database);
+    omen_status closed = database_close(database, status == OMEN_OK ? error : NULL);
     return status == OMEN_OK ? closed : status;
 }

@@ -41,7 +41,7 @@ omen_status crash_database_close(struct crash_database *database)
 {
     omen_disconnect(database->durable);
     omen_disconnect(database->asynchronous);
-    omen_status status = omen_close(crash_database_handle(database));
+    omen_status status = omen_close(crash_database_handle(database), NULL);
     OMEN_ASSERT(status != OMEN_OBJECT_IN_USE);
     OMEN_ASSERT(sim_disk_open_count(database->disk) == 0);
     database->database = NULL;

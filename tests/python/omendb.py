@@ -151,7 +151,7 @@ class Error(Exception):
 def load():
     path = os.environ.get("OMENDB_LIBRARY", os.path.join(TOP, "build", "libomendb.so"))
     library = ctypes.CDLL(path)
-    library.omen_close.argtypes = [ctypes.c_void_p]
+    library.omen_close.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     library.omen_disconnect.argtypes = [ctypes.c_void_p]
     library.omen_disconnect.restype = None
     library.omen_memory_bytes.argtypes = [ctypes.c_void_p]
@@ -207,7 +207,7 @@ class Database:
 
     def close(self):
         if self.handle:
-            assert self.library.omen_close(self.handle) == 0
+            assert self.library.omen_close(self.handle, None) == 0
             self.handle = None
 
     def __enter__(self):

@@ -318,7 +318,7 @@ static void test_closed_connections(void **state)
     assert_int_equal(omen_prepare(fixture.connection, "SELECT count(*) FROM t", SIZE_MAX, &statement,
                                   NULL), OMEN_OK);
     omen_disconnect(fixture.connection);
-    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+    assert_int_equal(omen_close(fixture.database, NULL), OMEN_OK);
     assert_int_equal(omen_execute(statement, NULL, 0, &error), OMEN_NOT_READY);
     assert_string_equal(error.message, "the connection is closed");
     omen_statement_release(statement);

@@ -34,7 +34,7 @@ struct fixture fixture_open_without_engine(void)
 void fixture_close(struct fixture *fixture)
 {
     omen_disconnect(fixture->connection);
-    assert_int_equal(omen_close(fixture->database), OMEN_OK);
+    assert_int_equal(omen_close(fixture->database, NULL), OMEN_OK);
 }
 
 const omen_error *last_error(void)

@@ -135,7 +135,7 @@ static void test_clients_beside_checkpoints(void **state)
     pthread_join(threads[WRITERS + 1], NULL);
     check_rows(connection);
     omen_disconnect(connection);
-    assert_int_equal(omen_close(database), OMEN_OK);
+    assert_int_equal(omen_close(database, NULL), OMEN_OK);
     uint64_t faults = 1;
     assert_int_equal(omen_verify(path, NULL, print_line, NULL, &faults, NULL), OMEN_OK);
     assert_int_equal(faults, 0);
@@ -143,7 +143,7 @@ static void test_clients_beside_checkpoints(void **state)
     connection = connect();
     check_rows(connection);
     omen_disconnect(connection);
-    assert_int_equal(omen_close(database), OMEN_OK);
+    assert_int_equal(omen_close(database, NULL), OMEN_OK);
     char command[128];
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
     assert_int_equal(system(command), 0);

@@ -76,7 +76,7 @@ static void test_life_of_a_row(void **state)
     create(c, "DROP TABLE t");
     assert_int_equal(omen_row_value(row, 0).as.i64, 1); /* pinned */
     omen_disconnect(c);
-    assert_int_equal(omen_close(fixture.database), OMEN_OK);
+    assert_int_equal(omen_close(fixture.database, NULL), OMEN_OK);
     assert_memory_equal(omen_row_value(row, 1).as.bytes.data, "Ada", 3);
     omen_row_release(row);
     assert_int_equal(((const int64_t *)array.children[0]->buffers[1])[0], 10);
@@ -221,8 +221,8 @@ static void test_misuse(void **state)
     assert_int_equal(omen_connect(NULL, &connection, &error), invalid);
     assert_null(connection);
     assert_int_equal(omen_connect(fixture.database, NULL, NULL), invalid);
-    assert_int_equal(omen_close(NULL), OMEN_OK);
-    assert_int_equal(omen_close(fixture.database), OMEN_OBJECT_IN_USE);
+    assert_int_equal(omen_close(NULL, NULL), OMEN_OK);
+    assert_int_equal(omen_close(fixture.database, NULL), OMEN_OBJECT_IN_USE);
     omen_disconnect(NULL);
     omen_options_init(NULL);
     assert_int_equal(omen_table_create(NULL, "x", &schema, NULL, 0, NULL), invalid);

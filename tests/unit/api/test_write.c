@@ -244,7 +244,7 @@ static void test_copy(void **state)
     expect(other, "CREATE TABLE t (id int)", "");
     expect(other, sql, "ERROR 42501");
     omen_disconnect(other);
-    assert_int_equal(omen_close(closed), OMEN_OK);
+    assert_int_equal(omen_close(closed, NULL), OMEN_OK);
     unlink(path);
     fixture_close(&fixture);
 }

@@ -59,7 +59,7 @@ static int open_tables(void **state)
 
 static int close_tables(void **state)
 {
-    assert_int_equal(database_close(*state), OMEN_OK);
+    assert_int_equal(database_close(*state, NULL), OMEN_OK);
     return 0;
 }
 

@@ -148,7 +148,7 @@ static int open_database(void **state)
 
 static int close_database(void **state)
 {
-    return database_close(database) == OMEN_OK ? 0 : 1;
+    return database_close(database, NULL) == OMEN_OK ? 0 : 1;
 }
 
 int main(void)

@@ -59,7 +59,7 @@ static void test_names(void **state)
     large[63] = '\0';
     assert_int_equal(database_create_table(database, large, schema, &error), OMEN_OK);
     schema_release(schema);
-    assert_int_equal(database_close(database), OMEN_OK);
+    assert_int_equal(database_close(database, NULL), OMEN_OK);
 }
 
 static void test_drop_is_all_or_nothing(void **state)
@@ -83,7 +83,7 @@ static void test_drop_is_all_or_nothing(void **state)
     assert_string_equal(table_name(table), "a");
     table_release(table);
     schema_release(schema);
-    assert_int_equal(database_close(database), OMEN_OK);
+    assert_int_equal(database_close(database, NULL), OMEN_OK);
 }
 
 /* A create that runs out of memory anywhere leaves no table, and then succeeds. */
@@ -110,7 +110,7 @@ static void test_failing_memory(void **state)
     assert_int_equal(catalog_find(database->catalog, "t", 1, &table, NULL), OMEN_OK);
     table_release(table);
     schema_release(schema);
-    assert_int_equal(database_close(database), OMEN_OK);
+    assert_int_equal(database_close(database, NULL), OMEN_OK);
 }
 
 int main(void)

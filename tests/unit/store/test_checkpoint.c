@@ -75,7 +75,7 @@ static void must_run(struct world *world, const char *sql)
 static void close_world(struct world *world)
 {
     omen_disconnect(world->connection);
-    assert_int_equal(omen_close(world->database), OMEN_OK);
+    assert_int_equal(omen_close(world->database, NULL), OMEN_OK);
 }
 
 /* The power goes; what the disk holds then is opened. */

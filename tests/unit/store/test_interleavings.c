@@ -118,7 +118,7 @@ static void close_database(struct world *world)
     abandon(world);
     table_release(world->model.table);
     world->model.table = NULL;
-    assert_int_equal(database_close(world->database), OMEN_OK);
+    assert_int_equal(database_close(world->database, NULL), OMEN_OK);
     assert_int_equal(sim_disk_open_count(world->disk), 0);
 }
 

@@ -67,7 +67,7 @@ static void run(const char *sql)
 static void close_database(void)
 {
     omen_disconnect(connection);
-    assert_int_equal(omen_close(database), OMEN_OK);
+    assert_int_equal(omen_close(database, NULL), OMEN_OK);
 }
 
 /* Two tables with segments, ends and, where the power went, a log. */
