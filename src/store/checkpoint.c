@@ -562,6 +562,8 @@ omen_status checkpoint_finish(struct checkpoint *checkpoint, omen_error *error)
     enum manifest_state state;
     omen_error reason = {.message = ""};
     size_t bytes = checkpoint->capture_count * sizeof(struct table_files);
+    /* After a failure of the log nobody may build on a new manifest. */
+    OMEN_TRY(wal_failed(storage->wal, error));
     struct table_files *lists = allocator_alloc(storage->allocator, bytes);
     if (bytes > 0 && lists == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);

@@ -594,6 +594,41 @@ static void test_r8_4_every_failure_keeps_what_was(void **state)
         }
 }
 
+/* The log fails while a checkpoint is under way: its manifest is never written, and closing says what
+ * failed, also to whom no commit has told it. */
+static void test_a_failed_log_ends_the_checkpoint_under_way(void **state)
+{
+    struct world world = make_world(13);
+    struct random random = {13};
+    struct checkpoint *checkpoint;
+    omen_error error = {.message = ""};
+    bool more = true;
+    change_some(&world, &random, 100);
+    must_change(&world, 7, 77);
+    struct storage *storage = storage_of(&world);
+    assert_int_equal(checkpoint_begin(storage, &checkpoint, &error), OMEN_OK);
+    while (more)
+        assert_int_equal(checkpoint_step(checkpoint, &more, &error), OMEN_OK);
+    sim_disk_fail(world.disk, &(struct sim_fault){SIM_SYNC, SIM_LOG, 1, false, OMEN_IO_ERROR});
+    assert_int_equal(change(&world, 7, 77, &error), OMEN_COMMIT_UNKNOWN);
+    uint64_t renames = sim_disk_calls(world.disk, SIM_RENAME, SIM_MANIFEST_NEW);
+    error.message[0] = '\0';
+    assert_int_equal(checkpoint_finish(checkpoint, &error), OMEN_IO_ERROR);
+    assert_non_null(strstr(error.message, "the write-ahead log has failed"));
+    assert_int_equal(sim_disk_calls(world.disk, SIM_RENAME, SIM_MANIFEST_NEW), renames);
+    checkpoint_destroy(checkpoint);
+    assert_int_equal(files_of(&world, "/data/").files, 0);
+    error.message[0] = '\0';
+    assert_int_equal(omen_close(world.database, &error), OMEN_OBJECT_IN_USE);
+    assert_non_null(strstr(error.message, "open connections"));
+    omen_disconnect(world.connection);
+    assert_int_equal(omen_close(world.database, &error), OMEN_IO_ERROR);
+    assert_non_null(strstr(error.message, "the write-ahead log has failed: "));
+    open_world(&world);
+    check_world(&world);
+    end_world(&world);
+}
+
 /* Writers stop where the disk is full; a checkpoint gets the reserve's room, and frees the log's. */
 static void test_a_full_disk_gives_the_reserve_back(void **state)
 {
@@ -688,6 +723,7 @@ int main(void)
         TEST(test_r5_4_bounds_are_kept),
         TEST(test_r8_1_commits_between_the_steps),
         TEST(test_r8_4_every_failure_keeps_what_was),
+        TEST(test_a_failed_log_ends_the_checkpoint_under_way),
         TEST(test_a_full_disk_gives_the_reserve_back),
         TEST(test_failing_memory),
         TEST(test_turns_make_checkpoints_when_they_are_due),
