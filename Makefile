@@ -8,7 +8,7 @@
 #   make asan|ubsan|tsan [T=..]      the core's tests under a sanitizer
 #   make fuzz T=csv SECONDS=60       feed random bytes to one decoder
 #   make crash [SEED=n] [SECONDS=n] [T=wal]  power cuts and failing disks, simulated (T=wal: the log)
-#   make crash-flips [SEED=n] [DAMAGES=n]    damaged files; the default is a million
+#   make crash-flips [SEED=n] [FLIPS=n]      damaged files; the default is a million flips
 #   make crash-planted [T=name]      shows that planted bugs are found
 #   make differential SECONDS=600 [SEED=N]  random statements, compared with PostgreSQL 15
 #   make slt PATHS=folder            sqllogictest files over each route
@@ -64,7 +64,9 @@ crash: core
 	@$(BUILD)/tests/crash/crash$(if $(filter wal,$(T)),_wal) --seconds "$(SECONDS)" $(if $(SEED),--seed "$(SEED)")
 
 crash-flips: core
-	@$(BUILD)/tests/crash/crash_flips --seconds 86400 --damages "$(or $(DAMAGES),1000000)" $(if $(SEED),--seed "$(SEED)")
+	@OMENDB_ENGINE=$(CURDIR)/$(BUILD)/libomendb_engine.so \
+	    $(BUILD)/tests/crash/crash_flips --seconds 86400 --flips "$(or $(FLIPS),1000000)" \
+	    $(if $(wildcard $(BUILD)/libomendb_engine.so),--parquet 5) $(if $(SEED),--seed "$(SEED)")
 
 crash-planted: core
 	@tools/python tests/crash/run_planted.py $(BUILD) $(T)

@@ -18,7 +18,8 @@ bool crash_database_open(struct crash_database *database, omen_error *error)
         .path = "db",
         .log_file_bytes = database->log_file_bytes,
         .no_background = true, /* one thread, so that a seed repeats a run */
-        .plain_segments = true,
+        .engine_path = database->engine,
+        .plain_segments = database->engine == NULL,
     };
     database->durable = database->asynchronous = NULL;
     if (database_open(sim_disk_os(database->disk), &options, &database->database, error) !=

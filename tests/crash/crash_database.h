@@ -9,6 +9,7 @@
 struct crash_database {
     struct sim_disk *disk; /* borrowed */
     uint64_t log_file_bytes;
+    const char *engine; /* path of the SQL engine, whose Parquet is written; NULL: plain segments */
     struct database *database;               /* NULL while it is closed */
     omen_connection *durable, *asynchronous; /* synchronous_commit on and off */
 };

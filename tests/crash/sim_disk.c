@@ -470,16 +470,17 @@ static int64_t disk_wall_clock_us(const struct os *os)
 static omen_status disk_library_open(const struct os *os, const char *path, void **library,
                                      omen_error *error)
 {
-    return error_set(error, OMEN_ENGINE_MISSING, "could not load \"%s\": simulated disk", path);
+    return os_real.library_open(&os_real, path, library, error);
 }
 
 static void *disk_library_symbol(const struct os *os, void *library, const char *name)
 {
-    return NULL;
+    return os_real.library_symbol(&os_real, library, name);
 }
 
 static void disk_library_close(const struct os *os, void *library)
 {
+    os_real.library_close(&os_real, library);
 }
 
 static const char *disk_environment(const struct os *os, const char *name)

@@ -100,7 +100,7 @@ struct sim_disk *sim_disk_create(uint64_t seed);
 void sim_disk_destroy(struct sim_disk *disk); /* NULL does nothing; open handles go with it */
 
 /* The disk as an operating system, which lives as long as the disk. Clocks advance by a
- * microsecond a call; there are no libraries and no environment. */
+ * microsecond a call; libraries are the machine's, and there is no environment. */
 const struct os *sim_disk_os(struct sim_disk *disk);
 
 /* What the disk holds after a power cut now (SIM_KILL: what the next process finds). The image is
