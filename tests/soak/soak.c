@@ -229,14 +229,14 @@ static void close_and_check(struct soak *soak, const char *folder, const omen_op
 {
     omen_error error = {.message = ""};
     uint64_t faults = 0;
-    if (omen_close(soak->database) != OMEN_OK)
-        soak_fail(soak, "closing failed");
+    if (omen_close(soak->database, &error) != OMEN_OK)
+        soak_fail(soak, "closing: %s", error.message);
     if (omen_verify(folder, options, tell_fault, soak, &faults, &error) != OMEN_OK || faults != 0)
         soak_fail(soak, "verifying: %" PRIu64 " faults %s", faults, error.message);
     if (omen_open(folder, options, &soak->database, &error) != OMEN_OK)
         soak_fail(soak, "opening again: %s", error.message);
-    else if (omen_close(soak->database) != OMEN_OK)
-        soak_fail(soak, "closing again failed");
+    else if (omen_close(soak->database, &error) != OMEN_OK)
+        soak_fail(soak, "closing again: %s", error.message);
 }
 
 static int run(struct watch *watch)
