@@ -50,7 +50,8 @@ typedef struct omen_options {
     const char *engine_path; /* libomendb_engine.so; NULL = OMENDB_ENGINE, else beside libomendb */
     bool file_access;        /* whether SQL may read local files (COPY ... FROM) */
     uint64_t log_file_bytes; /* of each file of the log, a multiple of 4096; 0 = 64 MiB */
-    uint64_t checkpoint_bytes; /* a checkpoint is made when the log has grown so much; 0 = 64 MiB */
+    uint64_t checkpoint_bytes; /* a checkpoint is made when the log has grown so much; 0 = 64 MiB.
+                                * Commits wait where it has grown by four times as much */
     uint64_t checkpoint_ms;    /* or at this age of the last one; 0 = 5 minutes */
     bool no_background; /* no thread of its own: no checkpoint but CHECKPOINT and at close, no
                          * maintenance but omen_maintain */

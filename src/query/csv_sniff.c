@@ -93,9 +93,8 @@ static omen_status find_delimiter(struct allocator *allocator, const struct samp
 
 enum { KIND_COUNT = 5, ALL_KINDS = (1 << KIND_COUNT) - 1 };
 
-static const omen_type_id kinds[KIND_COUNT] = {OMEN_TYPE_BOOLEAN, OMEN_TYPE_BIGINT,
-                                               OMEN_TYPE_DOUBLE, OMEN_TYPE_DATE,
-                                               OMEN_TYPE_TIMESTAMP};
+static const omen_type_id kinds[KIND_COUNT] = {
+    OMEN_TYPE_BOOLEAN, OMEN_TYPE_BIGINT, OMEN_TYPE_DOUBLE, OMEN_TYPE_DATE, OMEN_TYPE_TIMESTAMP};
 
 static bool is_digit(char c)
 {
@@ -192,8 +191,8 @@ struct typing {
     struct arena scratch; /* of values */
     bool failed;          /* memory is out */
     uint32_t column_count;
-    unsigned *first; /* kinds of the first record's fields */
-    unsigned *rest;  /* that all others have */
+    unsigned *first;         /* kinds of the first record's fields */
+    unsigned *rest;          /* that all others have */
     bool *first_seen, *seen; /* some value is not NULL: in the first, in the others */
     omen_bytes *names;
     uint64_t records, bytes;

@@ -4,9 +4,10 @@
  *       |             one for each time that a statement names it
  *   file_cursor ----- one partition of a scan of it, as Arrow batches
  *
- * The format follows from the name's extension. A file is read where it lies, in pieces: what is held
- * of it does not grow with it. Whether it has changed since it was opened is asked before the first
- * batch and behind the last, and is then an error: rows are of the file whose columns were bound.
+ * The format follows from the name's extension. A file is read where it lies, in pieces: what is
+ * held of it does not grow with it. Whether it has changed since it was opened is asked before the
+ * first batch and behind the last, and is then an error: rows are of the file whose columns were
+ * bound.
  *
  * Concurrency: a file never changes once open and is shared by reference count; a cursor is for one
  * thread at a time.
@@ -47,13 +48,14 @@ struct file_scan {
     uint32_t partition, partition_count; /* disjoint; together they are the file */
 };
 
-/* Opens a cursor, which keeps the file. Errors: NOT_READY, IO_ERROR; OUT_OF_MEMORY; the format's. */
+/* Opens a cursor, which keeps the file. Errors: NOT_READY, IO_ERROR; OUT_OF_MEMORY; the format's.
+ */
 OMEN_MUST_CHECK omen_status file_cursor_open(struct table_file *file, const struct file_scan *scan,
                                              struct file_cursor **out, omen_error *error);
 
-/* The next batch, in the schema's types; END_OF_DATA after the last. Batches may outlive everything.
- * Errors: those of the values (with file, line and column), BAD_COPY_FORMAT, CORRUPTED; NOT_READY,
- * IO_ERROR; OUT_OF_MEMORY. */
+/* The next batch, in the schema's types; END_OF_DATA after the last. Batches may outlive
+ * everything. Errors: those of the values (with file, line and column), BAD_COPY_FORMAT, CORRUPTED;
+ * NOT_READY, IO_ERROR; OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status file_cursor_next(struct file_cursor *cursor, struct ArrowArray *out,
                                              omen_error *error);
 void file_cursor_close(struct file_cursor *cursor); /* NULL does nothing */

@@ -1,7 +1,7 @@
 /* file_csv.c - CSV files as tables.
  *
- * A file is split and read as text, and its values cast, as COPY does it, by one thread: where a record
- * begins is known only to who has read all before it. The first partition has all the rows.
+ * A file is split and read as text, and its values cast, as COPY does it, by one thread: where a
+ * record begins is known only to who has read all before it. The first partition has all the rows.
  */
 #include <string.h>
 #include <strings.h>
@@ -74,7 +74,8 @@ static void csv_cursor_close(void *self)
     allocator_free(allocator, cursor, sizeof *cursor);
 }
 
-/* What the cursor delivers, as a schema that names columns by number: one may be asked for twice. */
+/* What the cursor delivers, as a schema that names columns by number: one may be asked for twice.
+ */
 static omen_status project(struct csv_cursor *cursor, const struct file_scan *scan,
                            omen_error *error)
 {

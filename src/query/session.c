@@ -64,7 +64,10 @@ omen_status session_writer_lock(const struct session *session, uint64_t deadline
 {
     struct waiter waiter = {session, deadline_ns};
     const struct txn_patience patience = {.ask = ask_waiter, .context = &waiter};
-    return txn_writer_lock_patiently(session->database->manager, &patience, error);
+    struct database *database = session->database;
+    if (database->storage != NULL)
+        OMEN_TRY(storage_admit(database->storage, &patience, error));
+    return txn_writer_lock_patiently(database->manager, &patience, error);
 }
 
 omen_status session_writer_unlock(const struct session *session, omen_status status,

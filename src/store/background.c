@@ -6,7 +6,9 @@
  *
  * A turn is a plain function (storage_step), so that tests call turns where they like; the thread
  * calls them and rests. After a turn it rests for as long as the turn took, so that it takes half a
- * core at most, unless the log has become twice as long as it should be.
+ * core at most, unless the log has become twice as long as it should be: then it makes checkpoints
+ * alone, without rest. Who commits meanwhile is slowed down, and at twice that length waits
+ * (admission.c).
  *
  * Concurrency: `work` is held while a turn or a CHECKPOINT statement runs. `lock` guards
  * `stopping`, and is never held meanwhile.
@@ -14,7 +16,7 @@
 #include "base/bits.h"
 #include "store/storage_private.h"
 
-enum { STEP_ROWS = 65536, IDLE_MS = 100, REST_MS_MAX = 100, SYNC_MS = 200, RETRY_MS = 1000 };
+enum { STEP_ROWS = 8192, IDLE_MS = 100, REST_MS_MAX = 100, SYNC_MS = 200, RETRY_MS = 1000 };
 
 static const uint64_t NS_PER_MS = 1000000;
 
@@ -49,6 +51,7 @@ static void end_checkpoint(struct storage *storage, omen_status status, const om
     checkpoint_destroy(storage->checkpoint);
     storage->checkpoint = NULL;
     storage->checkpoint_ms = now_ms(storage);
+    storage->failure_status = status;
     if (status == OMEN_OK) {
         storage->checkpoints++;
         storage->failure[0] = '\0';
@@ -112,6 +115,7 @@ void storage_note_facts(struct storage *storage)
         .checkpoints = storage->checkpoints,
         .checkpoint_failures = storage->checkpoint_failures,
         .checkpoint_us = storage->checkpoint_us,
+        .failure_status = storage->failure_status,
     };
     memcpy(facts.failure, storage->failure, sizeof facts.failure);
     for (size_t i = 0; i < storage->file_count; i++)
@@ -122,7 +126,10 @@ void storage_note_facts(struct storage *storage)
         }
     mutex_lock(&storage->lock);
     storage->facts = facts;
+    condition_wake_all(&storage->noted);
     mutex_unlock(&storage->lock);
+    /* Relaxed: a number to compare with. */
+    atomic_store_explicit(&storage->log_start, storage->start_lsn, memory_order_relaxed);
 }
 
 void storage_facts_of(struct storage *storage, struct storage_facts *out)
@@ -151,7 +158,8 @@ static bool turn(struct storage *storage)
     bool more = false;
     omen_error reason = {.message = ""};
     sync_log(storage, now);
-    (void)!database_maintain(storage->database, STEP_ROWS, &more); /* tried again next time */
+    if (!storage_log_is_long(storage))
+        (void)!database_maintain(storage->database, STEP_ROWS, &more); /* tried again next time */
     if (storage->checkpoint == NULL && !checkpoint_due(storage, now))
         return more;
     omen_status status = step_checkpoint(storage, &reason);
@@ -170,24 +178,16 @@ bool storage_step(struct storage *storage)
 
 /* --- the thread --- */
 
-/* Whether the log is twice as long as it should be. `work` is held. */
-static bool is_behind(const struct storage *storage)
-{
-    const struct storage_settings *settings = &storage->database->settings;
-    return storage_log_bytes(storage) / 2 >=
-           atomic_load_explicit(&settings->checkpoint_bytes, memory_order_relaxed);
-}
-
 /* One turn, and how long to rest after it. */
 static uint64_t turn_and_rest_ms(struct storage *storage)
 {
     uint64_t start = now_ms(storage);
-    mutex_lock(&storage->work);
-    bool more = turn(storage), behind = is_behind(storage);
-    mutex_unlock(&storage->work);
+    bool more = storage_step(storage);
     if (!more)
         return IDLE_MS;
-    return behind ? 0 : size_max(size_min(now_ms(storage) - start, REST_MS_MAX), 1);
+    return storage_log_is_long(storage)
+               ? 0
+               : size_max(size_min(now_ms(storage) - start, REST_MS_MAX), 1);
 }
 
 static void *run_background(void *argument)

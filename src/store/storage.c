@@ -264,6 +264,7 @@ void storage_free(struct storage *storage)
     mutex_destroy(&storage->work);
     mutex_destroy(&storage->lock);
     condition_destroy(&storage->wake);
+    condition_destroy(&storage->noted);
     allocator_free(storage->allocator, storage, sizeof *storage);
 }
 
@@ -294,6 +295,7 @@ struct storage *storage_make(struct database *database, const struct database_op
     mutex_init(&storage->work);
     mutex_init(&storage->lock);
     condition_init(&storage->wake);
+    condition_init(&storage->noted);
     set_options(storage, options);
     return storage;
 }

@@ -31,6 +31,9 @@ enum {
     CHECKPOINT_BYTES_DEFAULT = 64 << 20,
     CHECKPOINT_MS_DEFAULT = 5 * 60 * 1000,
     RESERVE_BYTES_DEFAULT = 16 << 20,
+    LOG_SLOWED = 2, /* times checkpoint_bytes */
+    LOG_HELD = 4,
+    LOG_HELD_BYTES_MIN = 4 << 20, /* nobody waits before the log has these */
 };
 
 /* Opens the directory's database, or makes a new one where there is none. Fills the database's
@@ -44,6 +47,16 @@ OMEN_MUST_CHECK omen_status storage_open(struct database *database,
  * Errors: why the log has failed; DISK_FULL, IO_ERROR, OUT_OF_MEMORY, those of writing segments:
  * the old manifest and the log are kept then, and it can be tried again. */
 OMEN_MUST_CHECK omen_status storage_checkpoint(struct storage *storage, omen_error *error);
+
+/* To be asked before a statement writes, without the writer lock: bounds the log where commits come
+ * faster than checkpoints are made. From LOG_SLOWED times checkpoint_bytes on it takes a little
+ * time, more the longer the log; from LOG_HELD times on it waits for a checkpoint, and asks
+ * `patience` meanwhile. A database without a thread of its own is not bounded. Any thread.
+ * Errors: those of `patience`; why the last checkpoint failed, where it should wait for the next:
+ * then nothing may be written, and later calls may succeed. */
+struct txn_patience;
+OMEN_MUST_CHECK omen_status storage_admit(struct storage *storage,
+                                          const struct txn_patience *patience, omen_error *error);
 
 /* One turn of the work that is done in the background, for a database without a thread of its own:
  * a step of maintenance and of a checkpoint, if one is due. Whether another turn would find more to

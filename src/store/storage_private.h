@@ -15,7 +15,8 @@
 struct storage_facts {
     uint64_t start_lsn, quiet_lsn, checkpoints, checkpoint_failures, segments, segment_bytes;
     int64_t checkpoint_us;
-    char failure[OMEN_ERROR_MESSAGE_BYTES]; /* of the last checkpoint; empty: it succeeded */
+    omen_status failure_status;             /* of the last checkpoint, */
+    char failure[OMEN_ERROR_MESSAGE_BYTES]; /* and why; empty: it succeeded */
 };
 
 struct storage {
@@ -42,7 +43,8 @@ struct storage {
     struct checkpoint *checkpoint; /* under way; NULL: none */
     bool manifest_unknown;         /* R8.4: no more checkpoints */
     char manifest_reason[OMEN_ERROR_MESSAGE_BYTES];
-    char failure[OMEN_ERROR_MESSAGE_BYTES]; /* of the last checkpoint; empty: it succeeded */
+    omen_status failure_status;             /* of the last checkpoint, */
+    char failure[OMEN_ERROR_MESSAGE_BYTES]; /* and why; empty: it succeeded */
     int64_t checkpoint_us;                  /* wall clock of the last manifest */
     uint64_t checkpoint_ms, retry_ms, sync_ms;
     uint64_t checkpoints, checkpoint_failures; /* since it was opened */
@@ -51,7 +53,8 @@ struct storage {
 
     struct mutex lock; /* guards `stopping` and `facts` */
     struct storage_facts facts;
-    struct condition wake;
+    struct condition wake, noted; /* of the thread; of those who wait for news */
+    _Atomic uint64_t log_start;   /* as start_lsn, for any thread */
     bool stopping, running;
     struct thread thread;
 };
@@ -92,6 +95,10 @@ struct wal_options storage_wal_options(const struct storage *storage, uint64_t s
 
 /* The segments of a table, NULL where it has none. `work` is held. */
 const struct table_files *storage_files(const struct storage *storage, uint64_t table_id);
+
+/* Whether the log is so long that everything else has to wait for a checkpoint. Any thread.
+ * (admission.c) */
+bool storage_log_is_long(const struct storage *storage);
 
 /* Bytes of log that opening would have to apply. `work` is held. */
 uint64_t storage_log_bytes(const struct storage *storage);
