@@ -234,6 +234,7 @@ static omen_status parse_and_plan(struct plan *plan, const char *sql, size_t len
     OMEN_TRY(plan_describe(plan, sql, length, &described, error));
     if (described)
         return OMEN_OK;
+    OMEN_TRY(plan_summarize(plan, &sql, &length, declared, declared_count, error));
     OMEN_TRY(parse_statement(sql, length, &plan->arena, &plan->parsed, error));
     OMEN_TRY(start_binder(plan, declared, declared_count, error));
     const PgQuery__Node *node = parsed->statement;

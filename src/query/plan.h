@@ -135,6 +135,12 @@ OMEN_MUST_CHECK omen_status plan_copy(struct plan *plan, const PgQuery__CopyStmt
                                       omen_error *error);
 OMEN_MUST_CHECK omen_status plan_set(struct plan *plan, const PgQuery__VariableSetStmt *node,
                                      omen_error *error);
+/* Makes of SUMMARIZE, which PostgreSQL's grammar lacks, the query that answers it: `*sql` of
+ * `*length` bytes then, in the plan's arena. Another statement is left alone. Errors: those of what
+ * is to be summarised; SYNTAX_ERROR. */
+OMEN_MUST_CHECK omen_status plan_summarize(struct plan *plan, const char **sql, size_t *length,
+                                           const omen_type *declared, uint32_t declared_count,
+                                           omen_error *error);
 OMEN_MUST_CHECK omen_status plan_show(struct plan *plan, const PgQuery__VariableShowStmt *node,
                                       omen_error *error);
 

@@ -6,8 +6,8 @@
 #include <strings.h>
 
 #include "query/plan.h"
+#include "query/sql_text.h"
 #include "sql/lexer.h"
-#include "sql/value_text.h"
 
 /* --- DESCRIBE t, DESC t, SHOW CREATE TABLE t --- */
 
@@ -268,21 +268,6 @@ static omen_status show_tables(struct plan *plan, struct arena *scratch, struct 
     return status == OMEN_OK ? OMEN_OK : error_set_default(error, status);
 }
 
-/* A type as SQL writes it: "numeric(10,2)". */
-static const char *type_text(struct arena *scratch, omen_type type)
-{
-    char text[64];
-    int length;
-    if (type.id == OMEN_TYPE_DECIMAL)
-        length = snprintf(text, sizeof text, "numeric(%d,%d)", type.precision, type.scale);
-    else if (type.length_max > 0)
-        length =
-            snprintf(text, sizeof text, "%s(%u)", type_name_of(type.id), (unsigned)type.length_max);
-    else
-        length = snprintf(text, sizeof text, "%s", type_name_of(type.id));
-    return arena_copy_text(scratch, text, (size_t)length);
-}
-
 static bool is_key(const struct schema *schema, uint32_t column)
 {
     for (uint32_t i = 0; i < schema->key_count; i++)
@@ -301,7 +286,7 @@ static omen_status describe(struct plan *plan, struct arena *scratch, struct val
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     for (uint32_t i = 0; i < schema->column_count; i++) {
         const struct column_definition *column = &schema->columns[i];
-        const char *type = type_text(scratch, column->type);
+        const char *type = sql_text_of_type(scratch, column->type);
         if (type == NULL)
             return error_set_default(error, OMEN_OUT_OF_MEMORY);
         values[5 * i] = text_value(column->name);
@@ -315,78 +300,34 @@ static omen_status describe(struct plan *plan, struct arena *scratch, struct val
 
 /* --- SHOW CREATE TABLE --- */
 
-/* Text that grows in an arena. */
-struct text {
-    struct arena *arena;
-    char *bytes;
-    size_t length, capacity;
-    bool failed;
-};
-
-static void text_add(struct text *text, const char *bytes, size_t length)
-{
-    if (text->length + length > text->capacity) {
-        size_t capacity = 2 * (text->length + length) + 256;
-        char *larger = arena_alloc(text->arena, capacity);
-        if (larger == NULL) {
-            text->failed = true;
-            return;
-        }
-        if (text->length > 0)
-            memcpy(larger, text->bytes, text->length);
-        text->bytes = larger;
-        text->capacity = capacity;
-    }
-    if (length > 0)
-        memcpy(text->bytes + text->length, bytes, length);
-    text->length += length;
-}
-
-static void text_add_string(struct text *text, const char *string)
-{
-    text_add(text, string, strlen(string));
-}
-
-/* An identifier, always in quotes: keywords need them too. */
-static void text_add_name(struct text *text, const char *name)
-{
-    text_add(text, "\"", 1);
-    for (; *name != '\0'; name++) {
-        text_add(text, name, 1);
-        if (*name == '"')
-            text_add(text, name, 1);
-    }
-    text_add(text, "\"", 1);
-}
-
 static omen_status show_create(struct plan *plan, struct arena *scratch, struct value_rows *rows,
                                omen_error *error)
 {
     static const char *const names[] = {"table_name", "sql"};
     const struct schema *schema = table_schema(plan->table);
-    struct text text = {.arena = scratch};
-    text_add_string(&text, "CREATE TABLE ");
-    text_add_name(&text, table_name(plan->table));
-    text_add_string(&text, " (");
+    struct sql_text text = {.arena = scratch};
+    sql_text_add_string(&text, "CREATE TABLE ");
+    sql_text_add_name(&text, table_name(plan->table));
+    sql_text_add_string(&text, " (");
     for (uint32_t i = 0; i < schema->column_count; i++) {
         const struct column_definition *column = &schema->columns[i];
-        const char *type = type_text(scratch, column->type);
+        const char *type = sql_text_of_type(scratch, column->type);
         text.failed = text.failed || type == NULL;
-        text_add_string(&text, i == 0 ? "\n  " : ",\n  ");
-        text_add_name(&text, column->name);
-        text_add_string(&text, " ");
-        text_add_string(&text, type == NULL ? "" : type);
+        sql_text_add_string(&text, i == 0 ? "\n  " : ",\n  ");
+        sql_text_add_name(&text, column->name);
+        sql_text_add_string(&text, " ");
+        sql_text_add_string(&text, type == NULL ? "" : type);
         if (column->default_text != NULL) {
-            text_add_string(&text, " DEFAULT ");
-            text_add_string(&text, column->default_text);
+            sql_text_add_string(&text, " DEFAULT ");
+            sql_text_add_string(&text, column->default_text);
         }
-        text_add_string(&text, column->nullable || is_key(schema, i) ? "" : " NOT NULL");
+        sql_text_add_string(&text, column->nullable || is_key(schema, i) ? "" : " NOT NULL");
     }
     for (uint32_t i = 0; i < schema->key_count && !schema->key_hidden; i++) {
-        text_add_string(&text, i == 0 ? ",\n  PRIMARY KEY (" : ", ");
-        text_add_name(&text, schema->columns[schema->key_columns[i]].name);
+        sql_text_add_string(&text, i == 0 ? ",\n  PRIMARY KEY (" : ", ");
+        sql_text_add_name(&text, schema->columns[schema->key_columns[i]].name);
     }
-    text_add_string(&text, schema->key_hidden ? "\n);" : ")\n);");
+    sql_text_add_string(&text, schema->key_hidden ? "\n);" : ")\n);");
     omen_value *values = make_rows(scratch, rows, names, 2, 1);
     if (text.failed || values == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);

@@ -159,6 +159,17 @@ static omen_status describe(omen_connection *connection, omen_error *error)
     return run_query(connection, "DESCRIBE t", 2, error);
 }
 
+/* Only the engine could run it. */
+static omen_status summarize(omen_connection *connection, omen_error *error)
+{
+    omen_statement *statement;
+    omen_status status = omen_prepare(connection, "SUMMARIZE t", SIZE_MAX, &statement, error);
+    if (status == OMEN_OK)
+        assert_int_equal(omen_statement_column_count(statement), 9);
+    omen_statement_release(statement);
+    return status;
+}
+
 static omen_status prepared(omen_connection *connection, omen_error *error)
 {
     omen_statement *statement;
@@ -211,6 +222,7 @@ static const struct {
     {"compute", compute_row},             {"compute rows", compute_values},
     {"update by SQL", change_row},        {"delete by SQL", delete_row},
     {"describe", describe},               {"snapshot", sessions},
+    {"summarize", summarize},
 };
 
 /* The rows as every operation leaves them. */
