@@ -1,7 +1,7 @@
 /* command.c - a table of commands, and what each does.
  *
  * What a database can answer is asked in SQL: .tables is SHOW TABLES, .schema SHOW CREATE TABLE,
- * \d NAME is DESCRIBE.
+ * \d NAME is DESCRIBE; .dump is in dump.c.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "command.h"
@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "interrupt.h"
+#include "dump.h"
 #include "options.h"
+#include "question.h"
 #include "text.h"
 
 enum { ROWS_MAX_MAX = 1000 };
@@ -20,8 +21,8 @@ enum { ROWS_MAX_MAX = 1000 };
  * command fails; one whose error is printed already leaves it and returns END_OF_DATA. */
 typedef omen_status command_function(struct shell *shell, const char *argument, omen_error *error);
 
-static command_function run_describe, run_help, run_mode, run_quit, run_read, run_rows, run_schema,
-    run_tables, run_timer;
+static command_function run_describe, run_dump, run_help, run_mode, run_quit, run_read, run_rows,
+    run_schema, run_tables, run_timer;
 
 static const struct command {
     const char *name;
@@ -30,6 +31,7 @@ static const struct command {
     const char *help; /* NULL: not listed */
     command_function *run;
 } commands[] = {
+    {".dump", NULL, " [TABLE]", "the SQL that makes a table and its rows again, or all", run_dump},
     {".help", "\\?", "", "list these commands", run_help},
     {".mode", NULL, " [FORMAT]", "print results as table, csv, json, markdown or line", run_mode},
     {".quit", "\\q", "", "leave; so do .exit and Ctrl-D", run_quit},
@@ -143,36 +145,11 @@ static omen_status run_tables(struct shell *shell, const char *argument, omen_er
     return run_sql(shell, "SHOW TABLES");
 }
 
-/* `verb` and a table's name as a quoted identifier: in lower case, as SQL reads it, unless it was
- * given in double quotes. The caller frees; NULL: out of memory. */
-static char *table_statement(const char *verb, const char *name, bool fold)
-{
-    size_t length = strlen(name), used = strlen(verb);
-    bool quoted = length >= 2 && name[0] == '"' && name[length - 1] == '"';
-    char *sql = malloc(used + 2 * length + 3);
-    if (sql == NULL)
-        return NULL;
-    memcpy(sql, verb, used);
-    if (quoted) {
-        memcpy(sql + used, name, length + 1);
-        return sql;
-    }
-    sql[used++] = '"';
-    for (size_t i = 0; i < length; i++) {
-        if (name[i] == '"')
-            sql[used++] = '"';
-        bool upper = fold && name[i] >= 'A' && name[i] <= 'Z';
-        sql[used++] = upper ? (char)(name[i] - 'A' + 'a') : name[i];
-    }
-    memcpy(sql + used, "\"", 2);
-    return sql;
-}
-
 static omen_status run_describe(struct shell *shell, const char *argument, omen_error *error)
 {
     if (argument[0] == '\0')
         return run_tables(shell, argument, error);
-    char *sql = table_statement("DESCRIBE ", argument, true);
+    char *sql = question_about("DESCRIBE ", argument, true);
     if (sql == NULL)
         return report_fill(error, OMEN_OUT_OF_MEMORY, "out of memory");
     omen_status status = run_sql(shell, sql);
@@ -180,53 +157,14 @@ static omen_status run_describe(struct shell *shell, const char *argument, omen_
     return status;
 }
 
-/* The last column of the statement's rows, as one block of texts, each with a zero behind it. */
-struct texts {
-    char *data;
-    size_t length;
-};
-
-static omen_status add_text(struct texts *texts, const omen_value *value, omen_error *error)
-{
-    size_t length = 0;
-    omen_status status = omen_value_to_text(value, NULL, 0, &length);
-    if (status != OMEN_OK && status != OMEN_LIMIT_EXCEEDED)
-        return report_fill(error, status, "%s", omen_status_text(status));
-    char *larger = realloc(texts->data, texts->length + length + 1);
-    if (larger == NULL)
-        return report_fill(error, OMEN_OUT_OF_MEMORY, "out of memory");
-    texts->data = larger;
-    status = omen_value_to_text(value, larger + texts->length, length, &length);
-    texts->length += length;
-    texts->data[texts->length++] = '\0';
-    return status;
-}
-
-static omen_status ask(struct shell *shell, const char *sql, struct texts *texts, omen_error *error)
-{
-    omen_statement *statement = NULL;
-    interrupt_watch(shell->connection);
-    omen_status status = omen_prepare(shell->connection, sql, strlen(sql), &statement, error);
-    if (status == OMEN_OK)
-        status = omen_execute(statement, NULL, 0, error);
-    while (status == OMEN_OK && (status = omen_step(statement, error)) == OMEN_OK) {
-        omen_value value =
-            omen_statement_value(statement, omen_statement_column_count(statement) - 1);
-        status = add_text(texts, &value, error);
-    }
-    interrupt_watch(NULL);
-    omen_statement_release(statement);
-    error->position = 0; /* it would point into a statement that nobody typed */
-    return status == OMEN_END_OF_DATA ? OMEN_OK : status;
-}
-
 static omen_status print_schema(struct shell *shell, const char *table, bool fold,
                                 omen_error *error)
 {
     struct texts texts = {0};
-    char *sql = table_statement("SHOW CREATE TABLE ", table, fold);
-    omen_status status = sql == NULL ? report_fill(error, OMEN_OUT_OF_MEMORY, "out of memory")
-                                     : ask(shell, sql, &texts, error);
+    char *sql = question_about("SHOW CREATE TABLE ", table, fold);
+    omen_status status = sql == NULL
+                             ? report_fill(error, OMEN_OUT_OF_MEMORY, "out of memory")
+                             : question_ask(shell->connection, sql, SIZE_MAX, &texts, error);
     for (size_t at = 0; status == OMEN_OK && at < texts.length; at += strlen(texts.data + at) + 1) {
         size_t length = strlen(texts.data + at);
         show_lines(stdout, texts.data + at, length);
@@ -242,11 +180,16 @@ static omen_status run_schema(struct shell *shell, const char *argument, omen_er
     if (argument[0] != '\0')
         return print_schema(shell, argument, true, error);
     struct texts tables = {0};
-    omen_status status = ask(shell, "SHOW TABLES", &tables, error);
+    omen_status status = question_ask(shell->connection, "SHOW TABLES", SIZE_MAX, &tables, error);
     for (size_t at = 0; status == OMEN_OK && at < tables.length; at += strlen(tables.data + at) + 1)
         status = print_schema(shell, tables.data + at, false, error);
     free(tables.data);
     return status;
+}
+
+static omen_status run_dump(struct shell *shell, const char *argument, omen_error *error)
+{
+    return dump(shell->connection, argument[0] == '\0' ? NULL : argument, error);
 }
 
 /* --- finding them ---------------------------------------------------------------------------- */

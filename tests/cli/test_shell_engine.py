@@ -1,11 +1,15 @@
-"""The shell with the real SQL engine: long statements and Ctrl-C. See support.py."""
+"""The shell with the real SQL engine: long statements, Ctrl-C, .dump. See support.py."""
 import json
 import os
 import signal
 import subprocess
+import sys
 import unittest
 
 from support import SECONDS, SHELL, Terminal, environment, main, plain, run
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
+import postgres
 
 NUMBERS = "CREATE TABLE t (id INT PRIMARY KEY);INSERT INTO t VALUES " + ",".join(f"({i})" for i in range(3000)) + ";"
 ENDLESS = "SELECT count(*) FROM t a, t b, t c, t d WHERE a.id + b.id + c.id <> d.id;"
@@ -53,6 +57,69 @@ class Engine(unittest.TestCase):
         out, errors = shell.communicate(timeout=SECONDS)
         self.assertEqual(shell.returncode, 130, errors)
         self.assertNotIn(b"SELECT 1", out)
+
+
+class Dump(unittest.TestCase):
+    """Every type, its ends, and texts that need care."""
+    TABLES = r"""
+        CREATE TABLE everything (id BIGINT, "a""b'c" TEXT DEFAULT 'x''y', r REAL, d DOUBLE PRECISION NOT NULL DEFAULT 1.5,
+            n NUMERIC(38,5), b BOOLEAN DEFAULT true, u UUID, y BYTEA, dt DATE, ts TIMESTAMP, tz TIMESTAMPTZ DEFAULT now(),
+            v VARCHAR(10) NOT NULL, c CHAR(3), s SMALLINT, i INT, "select" INT, PRIMARY KEY (s, id));
+        INSERT INTO everything VALUES
+            (-9223372036854775808, E'a''b\\c\n\t\r\x01\x1b[31m\u202e\u0080\u00e9\U0001F600"', 'NaN', 'Infinity',
+             -123456789012345678901234567890123.12345, true, '00000000-0000-0000-0000-0000000000ff', '\x01ff00', '0001-01-01',
+             '2020-01-01 12:00:00.000001', '1960-02-29 23:59:59.999999', 'va', 'c', -32768, -2147483648, 1),
+            (9223372036854775807, '', '-Infinity', 5e-324, 0, false, NULL, '', '9999-12-31', NULL, NULL, '', '', 0, NULL, 2),
+            (0, NULL, 1e-45, -1.7976931348623157e308, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '--', NULL, 1, NULL, 3),
+            (1, E'two\nlines; \\', 3.4028235e38, -0.0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '$$', NULL, 1, NULL, NULL);
+        CREATE TABLE "No Key; --" (x INT, y BYTEA, z TEXT);
+        INSERT INTO "No Key; --" SELECT g % 7, CASE WHEN g % 5 = 0 THEN decode('ff', 'hex') END, 'v' || g FROM generate_series(1, 1200) g;
+        CREATE TABLE empty (z INT);
+        CREATE TABLE long (id INT PRIMARY KEY, t TEXT);
+        INSERT INTO long SELECT g, repeat('x', 100000) FROM generate_series(1, 8) g;"""
+
+    def dump(self, text, *arguments):
+        done = run("--format", "csv", *arguments, text=text + "\n.dump\n")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
+
+    def test_the_dump_makes_the_same_dump(self):
+        first = self.dump(self.TABLES)
+        self.assertEqual(self.dump(first), first)
+        self.assertEqual(first.count("INSERT INTO"), 1 + 3 + 3)
+        for harmful in "\x01\x1b\u202e\u0080\r":
+            self.assertNotIn(harmful, first)
+        rows = "SELECT * FROM everything ORDER BY id; SELECT * FROM \"No Key; --\" ORDER BY z; SELECT * FROM long ORDER BY id"
+        self.assertEqual(run("--csv", text=first + rows).stdout, run("--csv", text=self.TABLES + rows).stdout)
+
+    def test_one_table(self):
+        for name in ("EMPTY", "empty", '"empty"'):
+            done = run(text=f"CREATE TABLE empty (z INT); CREATE TABLE other (z INT);\n.dump {name}\n")
+            self.assertTrue(done.stdout.endswith('CREATE TABLE "empty" (\n  "z" integer\n);\n'), done.stdout)
+        done = run(text="CREATE TABLE empty (z INT);\n.dump emty\n")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('HINT: Perhaps you meant the table "empty".', done.stderr)
+
+    def test_no_room(self):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([SHELL, "-c", self.TABLES, "-c", ".dump"], stdout=full, stderr=subprocess.PIPE,
+                                  env=environment())
+        self.assertEqual(done.returncode, 3, done.stderr)
+
+    @unittest.skipIf(postgres.missing(), postgres.missing())
+    def test_postgresql_takes_it(self):
+        dump = self.dump(self.TABLES)
+        queries = ("SELECT * FROM everything ORDER BY id", 'SELECT * FROM "No Key; --" ORDER BY z', "SELECT * FROM empty",
+                   "SELECT * FROM long ORDER BY id")
+        with postgres.Server() as server, postgres.Session(server.conninfo("postgres")) as session:
+            result = session.connection.exec_(dump.encode())
+            self.assertEqual(result.status, postgres.pq.ExecStatus.COMMAND_OK, session.connection.error_message)
+            for sql in queries:
+                theirs = [[None if value is None else value.decode() for value in row] for row in session.run(sql).rows]
+                done = run("--format", "json", text=dump + sql)
+                ours = [[None if value is None else {True: "t", False: "f"}[value] if isinstance(value, bool) else value
+                         for value in row.values()] for row in json.loads(done.stdout, parse_int=str, parse_float=str)]
+                self.assertEqual(ours, theirs, sql)
 
 
 if __name__ == "__main__":
