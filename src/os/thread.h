@@ -66,15 +66,20 @@ static inline void condition_wait(struct condition *condition, struct mutex *mut
 }
 
 /* The same for at most so long. */
-static inline void condition_wait_ms(struct condition *condition, struct mutex *mutex, uint64_t ms)
+static inline void condition_wait_ns(struct condition *condition, struct mutex *mutex, uint64_t ns)
 {
     struct timespec until;
     OMEN_ASSERT(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
-    uint64_t ns = (uint64_t)until.tv_nsec + ms % 1000 * 1000000;
-    until.tv_sec += (time_t)(ms / 1000 + ns / 1000000000);
-    until.tv_nsec = (long)(ns % 1000000000);
+    uint64_t sum = (uint64_t)until.tv_nsec + ns % 1000000000;
+    until.tv_sec += (time_t)(ns / 1000000000 + sum / 1000000000);
+    until.tv_nsec = (long)(sum % 1000000000);
     int result = pthread_cond_timedwait(&condition->handle, &mutex->handle, &until);
     OMEN_ASSERT(result == 0 || result == ETIMEDOUT);
+}
+
+static inline void condition_wait_ms(struct condition *condition, struct mutex *mutex, uint64_t ms)
+{
+    condition_wait_ns(condition, mutex, ms * 1000000);
 }
 
 static inline void condition_wake_one(struct condition *condition)

@@ -117,7 +117,8 @@ static omen_status sync_log(struct txn_manager *manager, const struct txn_ticket
 {
     OMEN_TRY(manager->log_ops->sync(manager->log, ticket->lsn, error));
     /* The log tells this too, but perhaps not before it lets everybody go. */
-    txn_durable(manager, ticket->lsn);
+    if (atomic_load(&manager->published) < ticket->timestamp)
+        txn_durable(manager, ticket->lsn);
     return OMEN_OK;
 }
 

@@ -40,6 +40,7 @@ omen_status wal_open(const struct wal_options *options, struct wal_folder *folde
     condition_init(&made->turn[0]);
     condition_init(&made->turn[1]);
     condition_init(&made->idle);
+    condition_init(&made->gathered);
     made->files = made->last_file = files;
     while (made->last_file->next != NULL)
         made->last_file = made->last_file->next;
@@ -138,6 +139,7 @@ omen_status wal_close(struct wal *wal, omen_error *error)
     wal_files_free(&wal->folder, wal->files);
     wal_folder_release(&wal->folder);
     condition_destroy(&wal->idle);
+    condition_destroy(&wal->gathered);
     condition_destroy(&wal->turn[0]);
     condition_destroy(&wal->turn[1]);
     mutex_destroy(&wal->lock);

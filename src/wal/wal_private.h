@@ -51,6 +51,13 @@ struct wal {
     unsigned parity;             /* turn[parity] is for the sync under way */
     bool busy;                   /* somebody has the turn */
     uint64_t leading_lsn;        /* the sync under way makes durable up to here; 0 = none */
+    struct condition gathered;   /* the leader, until those it expects have come */
+    bool gathering;              /* it waits there */
+    uint32_t arrived;            /* threads that need a sync which has not begun */
+    uint32_t served;             /* threads that the sync under way, or the last, is for */
+    uint32_t expected;           /* threads the next sync should be for */
+    uint64_t sync_ns;            /* what a write and a sync take, about */
+    uint64_t patience_ns;        /* how long a leader waits for those it expects */
     struct wal_file *files;      /* oldest first */
     struct wal_file *write_file; /* the file last written to */
     struct wal_file *fill_file;  /* where `filling` goes; files behind it are still empty */

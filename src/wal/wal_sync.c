@@ -4,6 +4,10 @@
  * tells that it is durable, and gives the turn back; whoever appended and waits meanwhile is in the
  * next batch, and one of them leads it. So each waits for at most two syncs.
  *
+ * Who was in the last batch will soon be back, so a leader first waits until as many threads need a
+ * sync as the last one was for and came meanwhile: half as many syncs, each for all. It waits for
+ * as long as a sync takes at most, and less where waiting has not brought them lately.
+ *
  * Waiting threads stand on one of two conditions, for the sync under way and for the next. When a
  * sync ends all of the first are done and are woken; of the second, one is, to lead. The two then
  * change places.
@@ -17,7 +21,8 @@ enum {
     ZERO_AHEAD_BYTES = 1024 * 1024,
     ZERO_CHUNK_BYTES = 64 * 1024,
     SMALL_BATCH_BYTES = 64 * 1024,
-    WAIT_MS_MAX = 1000, /* some versions of glibc can lose a wake-up: then they look again */
+    PATIENCE_PARTS = 16, /* of a sync, to try whether gathering pays */
+    WAIT_MS_MAX = 1000,  /* some versions of glibc can lose a wake-up: then they look again */
 };
 
 /* --- failure. Lock held. --- */
@@ -37,6 +42,7 @@ void wal_fail(struct wal *wal, const omen_error *failure)
     condition_wake_all(&wal->turn[0]);
     condition_wake_all(&wal->turn[1]);
     condition_wake_all(&wal->idle);
+    condition_wake_all(&wal->gathered);
 }
 
 /* --- writing. Turn taken; no lock held. --- */
@@ -149,9 +155,18 @@ static void give_turn(struct wal *wal)
         condition_wake_all(&wal->idle);
 }
 
+/* Whoever leads does not wait for others now. */
+static void stop_gathering(struct wal *wal)
+{
+    wal->expected = 0;
+    if (wal->gathering)
+        condition_wake_one(&wal->gathered);
+}
+
 omen_status wal_flush(struct wal *wal, omen_error *error)
 {
     while (wal->busy && !wal->failed) {
+        stop_gathering(wal);
         wal->idle_waiters++;
         condition_wait(&wal->idle, &wal->lock);
         wal->idle_waiters--;
@@ -171,13 +186,60 @@ omen_status wal_flush(struct wal *wal, omen_error *error)
     return status;
 }
 
+/* --- gathering. Lock held. --- */
+
+static uint64_t now_ns(const struct wal *wal)
+{
+    return wal->os->monotonic_ns(wal->os);
+}
+
+/* A thread needs the log durable up to `lsn`. */
+static void arrive(struct wal *wal, uint64_t lsn)
+{
+    if (wal->durable_lsn >= lsn)
+        return;
+    if (!wal->gathering && lsn <= wal->leading_lsn)
+        wal->served++;
+    else if (++wal->arrived >= wal->expected && wal->gathering)
+        condition_wake_one(&wal->gathered);
+}
+
+/* The leader waits for who was here lately and is not here yet, as long as that has paid lately. */
+static void gather(struct wal *wal)
+{
+    uint32_t missing = wal->expected > wal->arrived ? wal->expected - wal->arrived : 0;
+    if (missing == 0)
+        return;
+    uint64_t start = now_ns(wal), waited = 0;
+    wal->gathering = true;
+    while (wal->arrived < wal->expected && waited < wal->patience_ns && !wal->failed) {
+        condition_wait_ns(&wal->gathered, &wal->lock, wal->patience_ns - waited);
+        waited = now_ns(wal) - start;
+    }
+    wal->gathering = false;
+    bool paid = wal->arrived + missing / 2 >= wal->expected;
+    wal->patience_ns = paid ? wal->patience_ns * 2 : wal->patience_ns / 2;
+}
+
+/* A sync took so long. Whom it was for, and who came meanwhile, may all be there for the next. */
+static void learn(struct wal *wal, uint64_t took_ns)
+{
+    wal->sync_ns = wal->sync_ns == 0 ? took_ns : (7 * wal->sync_ns + took_ns) / 8;
+    wal->patience_ns = size_max(wal->patience_ns, wal->sync_ns / PATIENCE_PARTS);
+    wal->patience_ns = size_min(wal->patience_ns, wal->sync_ns);
+    wal->expected = wal->served + wal->arrived;
+}
+
 /* Makes durable what was appended so far. Errors: those that pass, and the batch is kept; another
  * has failed the log. */
 static omen_status lead(struct wal *wal, omen_error *error)
 {
     omen_error reason = {0};
-    take_turn(wal, wal_position(wal));
-    uint64_t led = wal->leading_lsn;
+    take_turn(wal, UINT64_MAX);
+    gather(wal);
+    uint64_t led = wal->leading_lsn = wal_position(wal), start = now_ns(wal);
+    wal->served = wal->arrived;
+    wal->arrived = 0;
     omen_status status = write_out(wal, led, &reason);
     if (status == OMEN_OK && !wal->failed) {
         mutex_unlock(&wal->lock);
@@ -187,6 +249,7 @@ static omen_status lead(struct wal *wal, omen_error *error)
         mutex_lock(&wal->lock);
         if (status == OMEN_OK)
             wal->durable_lsn = wal->synced_lsn;
+        learn(wal, now_ns(wal) - start);
         /* A batch kept from a full disk went first: commits of the next turn came along. */
         if (wal->durable_lsn > led)
             condition_wake_all(&wal->turn[wal->parity ^ 1]);
@@ -208,6 +271,7 @@ static omen_status sync_to(struct wal *wal, uint64_t lsn, omen_error *error)
     omen_status status = OMEN_OK;
     mutex_lock(&wal->lock);
     OMEN_ASSERT(lsn <= wal_position(wal));
+    arrive(wal, lsn);
     while (status == OMEN_OK && wal->durable_lsn < lsn) {
         if (wal->failed)
             status = wal_failure(wal, OMEN_COMMIT_UNKNOWN, error);
@@ -237,6 +301,7 @@ omen_status wal_cut(struct wal *wal, uint64_t *lsn, omen_error *error)
     mutex_lock(&wal->lock);
     OMEN_ASSERT(!wal->in_commit);
     uint64_t position = wal_position(wal);
+    stop_gathering(wal); /* the caller holds all writers up */
     mutex_unlock(&wal->lock);
     OMEN_TRY(sync_to(wal, position, error));
     /* Behind `position` where the batch was padded to its file's end. Nobody else appends. */

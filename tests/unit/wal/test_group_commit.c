@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "os/thread.h"
+#include "wal/wal_private.h"
 
 static struct log_test test;
 
@@ -17,6 +18,13 @@ static size_t arrived, let_through; /* syncs that came to the gate, and that may
 static bool gate_closed;
 static omen_status verdict; /* of syncs that pass the closed gate */
 
+static atomic_uint_fast64_t clock_ns; /* moves with syncs alone: who waits, waits for somebody */
+
+static uint64_t slow_clock(const struct os *os)
+{
+    return atomic_load(&clock_ns);
+}
+
 static omen_status gated_sync(const struct os *os, int64_t file, omen_error *error)
 {
     omen_status status = OMEN_OK;
@@ -28,6 +36,7 @@ static omen_status gated_sync(const struct os *os, int64_t file, omen_error *err
     if (gate_closed)
         status = verdict;
     mutex_unlock(&gate_lock);
+    atomic_fetch_add(&clock_ns, 1000000);
     if (status != OMEN_OK)
         return error_set(error, status, "the disk is on fire");
     return below->file_sync(below, file, error);
@@ -134,6 +143,42 @@ static void test_commits_that_come_during_a_sync_share_the_next(void **state)
         assert_int_equal(waiters[i].status, OMEN_OK);
     assert_int_equal(arrived, 2);
     assert_int_equal(wal_durable(test.wal), wal_end(test.wal));
+}
+
+static void wait_for_waiters(uint32_t count)
+{
+    uint32_t found = 0;
+    while (found < count) {
+        mutex_lock(&test.wal->lock);
+        found = test.wal->arrived;
+        mutex_unlock(&test.wal->lock);
+    }
+}
+
+/* Two clients, one of whom comes while the other's commit is synced: then he leads, but first waits
+ * for the other to come back. */
+static void test_a_leader_waits_for_whom_the_last_sync_was_for(void **state)
+{
+    struct waiter first, second;
+    gated.monotonic_ns = slow_clock;
+    close_gate();
+    append(100);
+    start(&first);
+    wait_for_arrival(1);
+    append(100);
+    start(&second);
+    wait_for_waiters(1);
+    let_pass(WAITERS, OMEN_OK);
+    thread_join(&first.thread);
+    append(100);
+    start(&first);
+    thread_join(&first.thread);
+    thread_join(&second.thread);
+    assert_int_equal(arrived, 2);
+    /* Who holds the others up waits for nobody. */
+    append(100);
+    assert_int_equal(wal_cut(test.wal, &first.lsn, NULL), OMEN_OK);
+    assert_int_equal(arrived, 3);
 }
 
 static void test_a_failed_sync_fails_all_who_wait(void **state)
@@ -288,6 +333,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_commits_that_come_during_a_sync_share_the_next, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(test_a_leader_waits_for_whom_the_last_sync_was_for, begin,
                                         end),
         cmocka_unit_test_setup_teardown(test_a_failed_sync_fails_all_who_wait, begin, end),
         cmocka_unit_test_setup_teardown(test_appending_goes_on_while_a_sync_runs, begin, end),
