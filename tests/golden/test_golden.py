@@ -1,0 +1,130 @@
+"""Databases that earlier builds wrote are opened, compared row by row, verified, written to and opened again.
+
+Usage: test_golden.py PATH_TO_OMENDB PATH_TO_MAKE_DATABASE [plain]     `plain`: those that need no engine
+
+The databases are format1/*.tar.xz; make_golden.py made them. OMENDB_ENGINE names the engine (for the
+plain ones the stub does); without it the test is skipped.
+"""
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from golden import FOLDER, dump, records, shell, tables_of
+
+OMENDB, MAKE_DATABASE = (os.path.abspath(path) for path in sys.argv[1:3])
+SUFFIX = "_plain.tar.xz" if "plain" in sys.argv[3:] else ".tar.xz"
+ENGINE = os.environ.get("OMENDB_ENGINE", "")
+NAMES = sorted(name[:-len(".tar.xz")] for name in os.listdir(FOLDER) if name.endswith(SUFFIX))
+
+# Rows that are added to a table, as SQL and as they are read again.
+ADDED = {
+    "events": ("VALUES (0, 'once more'), (NULL, NULL)", ["0,once more", ","]),
+    "names": ("VALUES ('~ the last name', -1)", ["~ the last name,-1"]),
+    "pairs": ("VALUES (777, '~', 0.5)", ["777,~,0.5"]),
+    "kinds": ("(id, t) VALUES (32001, 'new')", ["32001,,,7,,,,,,,new,,,,,,,"]),
+}
+
+
+def expected_of(name):
+    with open(os.path.join(FOLDER, name.split("_")[0] + ".txt")) as file:
+        return file.read()
+
+
+def checksum(path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def fingerprint(folder):
+    """Every name, mode, time of change and content below a folder."""
+    found = {}
+    for path, folders, files in os.walk(folder):
+        for name in folders + files:
+            full = os.path.join(path, name)
+            status = os.stat(full)
+            found[full] = status.st_mode, status.st_mtime_ns, "" if os.path.isdir(full) else checksum(full)
+    return found
+
+
+class Golden(unittest.TestCase):
+    maxDiff = 2000
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="omendb-golden-")
+        self.addCleanup(self.folder.cleanup)
+
+    def copy(self, name):
+        subprocess.run(["tar", "-C", self.folder.name, "-xJf", os.path.join(FOLDER, name + ".tar.xz")], check=True)
+        return os.path.join(self.folder.name, name)
+
+    def verify(self, database):
+        before = fingerprint(database)
+        done = shell(OMENDB, "verify", database)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        after = fingerprint(database)
+        for found in (before, after):  # who verifies signs the lock
+            found.pop(os.path.join(database, "lock"))
+        self.assertEqual(before, after)
+
+    def run_sql(self, database, sql):
+        done = shell(OMENDB, "-c", sql, database)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), sql)
+
+    def write(self, database, want):
+        """Adds rows and a table; gives what it must hold then."""
+        parts = want.split("-- ")
+        for table, (values, lines) in ADDED.items():
+            self.run_sql(database, f"INSERT INTO {table} {values}")
+            at = next(i for i, part in enumerate(parts) if part.startswith(table + "\n"))
+            header, *rows = records(parts[at][len(table) + 1:])
+            parts[at] = "\n".join([table, header, *sorted(rows + lines)]) + "\n"
+        self.run_sql(database, "CREATE TABLE zones (id INTEGER PRIMARY KEY, t TEXT)")
+        self.run_sql(database, "INSERT INTO zones VALUES (1, 'one'), (2, 'two')")
+        self.run_sql(database, "DELETE FROM zones WHERE id = 1")
+        return "-- ".join(parts) + "-- zones\nid,t\n2,two\n"
+
+    def check(self, name):
+        database, want = self.copy(name), expected_of(name)
+        self.verify(database)
+        self.assertEqual(dump(OMENDB, tables_of(want), database), want)
+        self.verify(database)
+        shown = shell(OMENDB, "--csv", "-c", "SHOW TABLES", database)
+        self.assertEqual([line.split(",")[0] for line in records(shown.stdout)[1:]], tables_of(want))
+        want = self.write(database, want)
+        self.verify(database)
+        self.assertEqual(dump(OMENDB, tables_of(want), database), want)
+
+    def refuse(self, name, file):
+        """With the next format's number in a file it is refused, and nothing changes."""
+        database = self.copy(name)
+        before = fingerprint(database)
+        subprocess.run([MAKE_DATABASE, "newer", os.path.join(database, file)], check=True)
+        changed = fingerprint(database)
+        self.assertNotEqual(before, changed)
+        for arguments in (["-c", "CREATE TABLE t (a INTEGER)", database], ["verify", database]):
+            done = shell(OMENDB, *arguments)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            told = done.stdout + done.stderr
+            self.assertIn("0A000", told)
+            self.assertIn("format 2", told)
+            self.assertIn(os.path.basename(file), told)
+        after = fingerprint(database)
+        self.assertEqual(changed, after)
+
+    def test_newer_manifest(self):
+        self.refuse("closed_plain", "manifest")
+
+
+for each in NAMES:
+    setattr(Golden, "test_" + each, lambda self, name=each: self.check(name))
+
+if __name__ == "__main__":
+    if not os.path.exists(ENGINE):
+        print("skipped: OMENDB_ENGINE names no engine")
+        sys.exit(77)
+    if not NAMES:
+        sys.exit("there are no golden databases")
+    unittest.main(argv=sys.argv[:1])
