@@ -175,9 +175,9 @@ def load():
 
 
 class Database:
-    """A database in memory. Use as a context manager."""
+    """A database, in memory unless a path is given. Use as a context manager."""
 
-    def __init__(self, file_access=False, memory_bytes_max=0, thread_count=0):
+    def __init__(self, file_access=False, memory_bytes_max=0, thread_count=0, path=None):
         self.library = load()
         options = Options(struct_bytes=ctypes.sizeof(Options))
         self.library.omen_options_init(ctypes.byref(options))
@@ -185,7 +185,8 @@ class Database:
         options.memory_bytes_max = memory_bytes_max
         options.engine_thread_count = thread_count
         self.handle = ctypes.c_void_p()
-        self._check(self.library.omen_open, None, ctypes.byref(options), ctypes.byref(self.handle))
+        self._check(self.library.omen_open, path and path.encode(), ctypes.byref(options),
+                    ctypes.byref(self.handle))
 
     def _check(self, function, *arguments):
         record = ErrorRecord()
