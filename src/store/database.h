@@ -40,7 +40,7 @@ struct database_options {
     uint64_t log_file_bytes; /* 0 = the default (wal.h) */
     uint64_t checkpoint_bytes, checkpoint_ms; /* 0 = the defaults (storage.h) */
     uint64_t reserve_bytes; /* kept for the checkpoint of a full disk; 0 = the default */
-    bool no_background;     /* no thread of its own: the caller calls storage_step */
+    bool no_background;     /* no threads of its own: the caller calls storage_step */
     bool plain_segments;    /* write segments with the plain codec, not with the engine's Parquet */
 };
 

@@ -102,7 +102,6 @@ static omen_status attach_segments(struct storage *storage, const struct manifes
                                    struct table *table, struct table_files *files,
                                    omen_error *error)
 {
-    enum { THREADS = 2 };
     struct allocator *allocator = storage->allocator;
     const struct table_counters counters = {.group_number_next = from->group_number_next,
                                             .hidden_key_next = from->hidden_key_next};
@@ -116,8 +115,8 @@ static omen_status attach_segments(struct storage *storage, const struct manifes
     if (status == OMEN_OK)
         status = take_facts(from, facts, error);
     if (status == OMEN_OK)
-        status = segments_adopt(&storage->segments, table, facts, count, counters, THREADS,
-                                segments, error);
+        status = segments_adopt(&storage->segments, table, facts, count, counters,
+                                storage->opening_threads, segments, error);
     for (size_t i = 0; i < count && status == OMEN_OK; i++)
         describe(&facts[i], segments[i], &attachments[i]);
     if (status == OMEN_OK)
@@ -271,6 +270,7 @@ void storage_free(struct storage *storage)
 static void set_options(struct storage *storage, const struct database_options *options)
 {
     storage->log_file_bytes = options->log_file_bytes;
+    storage->opening_threads = options->no_background ? 1 : 2;
     storage->reserve_bytes =
         options->reserve_bytes != 0 ? options->reserve_bytes : RESERVE_BYTES_DEFAULT;
     storage->parquet = codec_parquet(storage->database);

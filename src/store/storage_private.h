@@ -27,6 +27,7 @@ struct storage {
     struct wal *wal;
     char log_path[STORE_PATH_BYTES], data_path[STORE_PATH_BYTES];
     uint64_t log_file_bytes;
+    uint32_t opening_threads; /* that open segments, the caller's among them */
     uint8_t database_id[DATABASE_ID_BYTES];
     uint64_t replayed_commits, replayed_rows; /* when it was opened */
 
