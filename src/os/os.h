@@ -74,8 +74,10 @@ struct os {
                                  struct os_identity *out, omen_error *error);
     void (*file_close)(const struct os *os, int64_t file);
 
-    /* Gives the file another name in the same file system, replacing what has it. Durable only
-     * after directory_sync. Errors: FILE_NOT_FOUND, DISK_FULL, IO_ERROR. */
+    /* Gives a file or directory another name in the same file system, replacing a file, or an
+     * empty directory, that has it. Durable only after directory_sync. Errors: FILE_NOT_FOUND,
+     * INSUFFICIENT_PRIVILEGE, DISK_FULL, IO_ERROR; OBJECT_IN_USE where a directory cannot be moved,
+     * or the other is not empty. */
     omen_status (*file_rename)(const struct os *os, const char *from, const char *to,
                                omen_error *error);
     /* Takes a name away; durable only after directory_sync. Errors: FILE_NOT_FOUND, IO_ERROR. */

@@ -219,7 +219,12 @@ void real_file_close(const struct os *os, int64_t file)
 omen_status real_file_rename(const struct os *os, const char *from, const char *to,
                              omen_error *error)
 {
-    return rename(from, to) == 0 ? OMEN_OK : fail(error, "rename file", from, errno);
+    if (rename(from, to) == 0)
+        return OMEN_OK;
+    int number = errno;
+    if (number == EBUSY || number == EINVAL || number == ENOTEMPTY)
+        number = EEXIST; /* these directories stay where they are */
+    return fail(error, "rename file", from, number);
 }
 
 omen_status real_file_remove(const struct os *os, const char *path, omen_error *error)

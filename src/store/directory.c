@@ -9,6 +9,9 @@
  *   log/ or data/ is there      a database that lost its manifest: refused, never made anew
  *   anything else is there      no database: refused
  *
+ * What an unfinished creation has left may be names that the disk lacks, after a sync that failed,
+ * and another sync would not bring them: the directory's own too. So all are made anew, or renamed.
+ *
  * The lock is the system's (flock): it goes with the process, however that ends. The file stays, as
  * removing it would let two processes hold two files of one name.
  */
@@ -21,9 +24,11 @@
 #include "base/assert.h"
 #include "store/manifest.h"
 
-#define LOCK_NAME     "lock"
-#define CREATING_NAME "creating"
-#define MARK_NEW_NAME "creating.new"
+#define LOCK_NAME       "lock"
+#define CREATING_NAME   "creating"
+#define MARK_NEW_NAME   "creating.new"
+#define FOLDER_NEW_NAME "folder.new"
+#define MOVED_ENDING    ".creating" /* of the directory itself, for a moment */
 
 enum { HOLDER_BYTES = 160 };
 
@@ -45,7 +50,8 @@ static omen_status note_name(void *context, const char *name)
     else if (strcmp(name, DIRECTORY_LOG) == 0 || strcmp(name, DIRECTORY_DATA) == 0)
         contents->folders = true;
     else if (strcmp(name, MANIFEST_NEW_NAME) != 0 && strcmp(name, MARK_NEW_NAME) != 0 &&
-             strcmp(name, DIRECTORY_RESERVE) != 0 && strcmp(name, "lost+found") != 0)
+             strcmp(name, FOLDER_NEW_NAME) != 0 && strcmp(name, DIRECTORY_RESERVE) != 0 &&
+             strcmp(name, "lost+found") != 0)
         contents->foreign = true;
     return OMEN_OK;
 }
@@ -65,6 +71,7 @@ static omen_status judge(struct directory *directory, omen_error *error)
     if (contents.folders && !contents.creating)
         return error_set(error, OMEN_CORRUPTED, "database \"%s\" lacks its manifest", path);
     directory->fresh = true;
+    directory->unfinished = contents.creating;
     return OMEN_OK;
 }
 
@@ -184,6 +191,26 @@ void directory_close(struct directory *directory)
 
 /* --- creating --- */
 
+static bool keep_nothing(void *context, const char *name)
+{
+    return false;
+}
+
+/* Puts an empty folder where one is, whose name nobody knows to be durable. */
+static omen_status replace_folder(const struct directory *directory, const char *name,
+                                  const char *path, omen_error *error)
+{
+    char path_new[STORE_PATH_BYTES];
+    uint64_t removed;
+    const struct os *os = directory->os;
+    OMEN_TRY(directory_sweep(directory, name, keep_nothing, NULL, &removed, error));
+    OMEN_TRY(path_join(path_new, directory->path, FOLDER_NEW_NAME, error));
+    omen_status status = os->directory_create(os, path_new, error);
+    if (status == OMEN_OK || status == OMEN_OBJECT_IN_USE)
+        status = os->file_rename(os, path_new, path, error);
+    return status;
+}
+
 static omen_status make_folder(const struct directory *directory, const char *name,
                                omen_error *error)
 {
@@ -191,9 +218,24 @@ static omen_status make_folder(const struct directory *directory, const char *na
     OMEN_TRY(path_join(path, directory->path, name, error));
     omen_error reason;
     omen_status status = directory->os->directory_create(directory->os, path, &reason);
-    if (status == OMEN_OK || status == OMEN_OBJECT_IN_USE)
+    if (status == OMEN_OBJECT_IN_USE)
+        status = replace_folder(directory, name, path, &reason);
+    return status == OMEN_OK ? OMEN_OK : error_set(error, status, "%s", reason.message);
+}
+
+/* Renames the directory, there and back. A mount point, or the directory that somebody is in, has
+ * a name that no creation made: it stays. */
+static omen_status renew_name(const struct directory *directory, omen_error *error)
+{
+    char path[STORE_PATH_BYTES + sizeof MOVED_ENDING];
+    size_t length = strlen(directory->path);
+    const struct os *os = directory->os;
+    memcpy(path, directory->path, length);
+    memcpy(path + length, MOVED_ENDING, sizeof MOVED_ENDING);
+    omen_status status = os->file_rename(os, directory->path, path, error);
+    if (status == OMEN_OBJECT_IN_USE || status == OMEN_INSUFFICIENT_PRIVILEGE)
         return OMEN_OK;
-    return error_set(error, status, "%s", reason.message);
+    return status == OMEN_OK ? os->file_rename(os, path, directory->path, error) : status;
 }
 
 /* Makes the name of the database itself durable. */
@@ -211,13 +253,7 @@ static omen_status sync_parent(const struct directory *directory, omen_error *er
     return directory->os->directory_sync(directory->os, path, error);
 }
 
-static bool keep_nothing(void *context, const char *name)
-{
-    return false;
-}
-
-/* The mark is made anew where it is there: it may be a name that the disk lacks, after a sync that
- * failed, and another sync would not bring it. */
+/* The mark is made anew where it is there. */
 static omen_status make_mark(const struct directory *directory, omen_error *error)
 {
     char path[STORE_PATH_BYTES], path_new[STORE_PATH_BYTES];
@@ -239,14 +275,13 @@ static omen_status make_mark(const struct directory *directory, omen_error *erro
 
 omen_status directory_create_begin(const struct directory *directory, omen_error *error)
 {
-    uint64_t removed;
     OMEN_ASSERT(directory->fresh && directory->locked);
     OMEN_TRY(make_mark(directory, error));
     OMEN_TRY(make_folder(directory, DIRECTORY_LOG, error));
     OMEN_TRY(make_folder(directory, DIRECTORY_DATA, error));
-    OMEN_TRY(directory_sweep(directory, DIRECTORY_LOG, keep_nothing, NULL, &removed, error));
-    OMEN_TRY(directory_sweep(directory, DIRECTORY_DATA, keep_nothing, NULL, &removed, error));
     OMEN_TRY(directory->os->directory_sync(directory->os, directory->path, error));
+    if (directory->unfinished)
+        OMEN_TRY(renew_name(directory, error));
     return sync_parent(directory, error);
 }
 

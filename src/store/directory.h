@@ -26,7 +26,8 @@ struct directory {
     char path[STORE_PATH_BYTES];
     int64_t lock;
     bool locked;
-    bool fresh; /* there is no database yet: directory_create_begin is next */
+    bool fresh;      /* there is no database yet: directory_create_begin is next */
+    bool unfinished; /* and somebody has begun to make one */
 };
 
 /* Finds out what lies at `path`, makes a directory where there is nothing, and locks it. Nothing

@@ -36,6 +36,8 @@ const char *const sim_kind_names[SIM_KIND_COUNT] = {
     [SIM_LOG_FOLDER] = "log/",
     [SIM_DATA_FOLDER] = "data/",
     [SIM_LOCK_FILE] = "lock",
+    [SIM_CREATING] = "creating",
+    [SIM_RESERVE_FILE] = "reserve",
     [SIM_MANIFEST] = "manifest",
     [SIM_MANIFEST_NEW] = "manifest.new",
     [SIM_LOG] = "log",
@@ -133,8 +135,7 @@ static int64_t new_handle(struct sim_disk *disk, struct sim_inode *inode, bool w
             sim_grow(disk->handles, &capacity, disk->handle_count, sizeof *disk->handles);
         disk->handle_count = capacity;
     }
-    disk->handles[i] =
-        (struct sim_handle){.inode = sim_inode_retain(inode), .writable = writable};
+    disk->handles[i] = (struct sim_handle){.inode = sim_inode_retain(inode), .writable = writable};
     inode->opens++;
     return HANDLE_BASE + (int64_t)i;
 }
@@ -251,7 +252,8 @@ static omen_status disk_file_write_at(const struct os *os, int64_t file, const v
     OMEN_ASSERT(handle_of(disk, file)->writable);
     if (status == OMEN_OK)
         return leave(disk, sim_write(disk, inode, buffer, length, offset, error));
-    size_t part = status == OMEN_INSUFFICIENT_PRIVILEGE ? 0 : random_below(&disk->chance, length + 1);
+    size_t part =
+        status == OMEN_INSUFFICIENT_PRIVILEGE ? 0 : random_below(&disk->chance, length + 1);
     (void)sim_write(disk, inode, buffer, part, offset, NULL);
     return leave(disk, fail(error, status, SIM_WRITE, NULL));
 }
@@ -342,8 +344,9 @@ static omen_status rename_locked(struct sim_disk *disk, const char *from, const 
     if (change.inode == NULL)
         return fail(error, OMEN_FILE_NOT_FOUND, SIM_RENAME, from);
     struct sim_inode *replaced = sim_entries_find(&parent->entries, change.to);
-    if (replaced != NULL && replaced->directory)
-        return fail(error, OMEN_IO_ERROR, SIM_RENAME, to);
+    if (replaced != NULL && replaced->directory &&
+        (!change.inode->directory || replaced->entries.count != 0))
+        return fail(error, OMEN_OBJECT_IN_USE, SIM_RENAME, to);
     if (replaced == change.inode)
         return OMEN_OK;
     sim_inode_retain(replaced);
@@ -409,8 +412,7 @@ static omen_status disk_directory_sync(const struct os *os, const char *path, om
         sim_sync_names(disk, directory, status != OMEN_OK);
     else if (status == OMEN_OK)
         status = OMEN_FILE_NOT_FOUND;
-    return leave(disk,
-                 status == OMEN_OK ? status : fail(error, status, SIM_DIRECTORY_SYNC, path));
+    return leave(disk, status == OMEN_OK ? status : fail(error, status, SIM_DIRECTORY_SYNC, path));
 }
 
 static omen_status disk_directory_list(const struct os *os, const char *path,

@@ -132,6 +132,33 @@ static void test_crash_at_any_write_keeps_what_was_acknowledged(void **state)
     sim_disk_watch(disk, NULL, NULL);
 }
 
+/* --- a sync fails while a database is made --- */
+
+/* What is opened again builds on names that the disk may lack, the directory's own among them. */
+static void test_creation_after_a_failed_sync_trusts_no_name(void **state)
+{
+    for (uint64_t seed = 0; seed < 320; seed++) {
+        struct sim_disk *before = disk;
+        const struct crash_database here = it;
+        const struct model kept = model;
+        disk = it.disk = sim_disk_create(seed);
+        model = (struct model){0};
+        const struct sim_fault fault = {SIM_DIRECTORY_SYNC, SIM_ROOT, 1 + seed % 4, false,
+                                        OMEN_IO_ERROR};
+        sim_disk_fail(disk, &fault);
+        assert_false(crash_database_open(&it, &error));
+        open_it();
+        define_tables();
+        assert_int_equal(commit(), OMEN_OK);
+        cut_power(seed % SIM_MODE_COUNT, seed);
+        (void)crash_database_close(&it);
+        sim_disk_destroy(disk);
+        disk = before;
+        it = here;
+        model = kept;
+    }
+}
+
 /* --- log sync fails --- */
 
 static void test_failed_log_sync_is_final(void **state)
@@ -285,6 +312,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FAULT_TEST(test_crash_at_any_write_keeps_what_was_acknowledged),
+        FAULT_TEST(test_creation_after_a_failed_sync_trusts_no_name),
         FAULT_TEST(test_failed_log_sync_is_final),
         FAULT_TEST(test_restart_after_failed_log_sync_trusts_nothing_unsynced),
         FAULT_TEST(test_failed_segment_sync_keeps_the_old_manifest),
