@@ -19,7 +19,7 @@
 #include "crash/crash_model.h"
 #include "crash/crash_run.h"
 
-enum { TEXT_BYTES = 512, STEPS = 100 };
+enum { TEXT_BYTES = 512, STEPS = 100, BIRTHS = 4, FLIGHTS_MAX = 8, PARQUET_ONE_IN = 8 };
 
 struct world {
     struct crash_run *run;
@@ -27,13 +27,45 @@ struct world {
     omen_snapshot *reader; /* an old one, or NULL */
     uint64_t reader_hash;
     struct model model;
-    bool fails;         /* a failure is planned */
+    bool fails; /* `plan` is: a call fails, or will */
+    struct crash_plan plan;
+    bool newborn;       /* it has never been open */
     bool checkpointing; /* other work may come in between its calls */
     unsigned depth;
     uint64_t one_in; /* images are drawn at one in so many boundaries */
 };
 
 static void watch(void *context, struct sim_disk *disk, enum sim_call call, enum sim_kind kind);
+
+/* Images between calls, where more is acknowledged than at the next call's boundary. */
+static void watch_often(struct world *world, unsigned times)
+{
+    uint64_t one_in = world->one_in;
+    world->one_in = world->depth == 0 ? 1 : 4;
+    for (unsigned i = 0; i < times; i++)
+        watch(world, world->it.disk, SIM_CALL_COUNT, SIM_KIND_COUNT);
+    world->one_in = one_in;
+}
+
+/* --- failing calls --- */
+
+static void begin_failing(struct world *world, enum crash_scene scene)
+{
+    world->fails = true;
+    world->plan = crash_plan_failure(world->run, world->it.disk, scene);
+    /* The reserve is given up when the disk is full, and never else. */
+    if (world->plan.kind == SIM_RESERVE_FILE && world->plan.call == SIM_REMOVE &&
+        scene == CRASH_WORKING)
+        sim_disk_set_capacity(world->it.disk, sim_disk_used(world->it.disk));
+}
+
+static void end_failing(struct world *world)
+{
+    if (world->fails)
+        crash_note_failures(world->run, world->it.disk, &world->plan);
+    sim_disk_mend(world->it.disk);
+    world->fails = false;
+}
 
 /* --- old readers --- */
 
@@ -101,13 +133,16 @@ static void maintain(struct world *world)
     crash_count(world->run, "maintenance", 1);
 }
 
+/* Not while a commit's outcome is unknown: it may be a table's, which appears when there is room.
+ */
 static void take_reader(struct world *world)
 {
     struct model_state found;
     char text[TEXT_BYTES];
     omen_error error;
     drop_reader(world);
-    if (omen_snapshot_create(world->it.durable, &world->reader, &error) != OMEN_OK)
+    if (world->model.unsure ||
+        omen_snapshot_create(world->it.durable, &world->reader, &error) != OMEN_OK)
         return;
     enum model_verdict verdict =
         model_scan(world->it.durable, world->reader, &found, text, sizeof text);
@@ -126,12 +161,8 @@ static void fill_disk(struct world *world)
     sim_disk_set_capacity(world->it.disk, room == 0 ? 0 : sim_disk_used(world->it.disk) + room);
 }
 
-/* Durable commits make what came before them durable too. */
-static void commit(struct world *world, bool durable)
+static void judge_commit(struct world *world, omen_status status, const omen_error *error)
 {
-    omen_error error = {0};
-    omen_status status = model_write(&world->model, durable ? world->it.durable : world->it.asynchronous,
-                                     crash_random(world->run), durable, &error);
     if (status == OMEN_OK)
         return;
     crash_count(world->run, "failed_commits", 1);
@@ -139,8 +170,40 @@ static void commit(struct world *world, bool durable)
     bool expected = world->model.unsure || status == OMEN_IO_ERROR || status == OMEN_DISK_FULL ||
                     status == OMEN_COMMIT_UNKNOWN || status == OMEN_OUT_OF_MEMORY;
     if (!expected && !crash_failed(world->run))
-        crash_fail(world->run, CRASH_HALF, "a commit failed with %s: %s", error.sqlstate,
-                   error.message);
+        crash_fail(world->run, CRASH_HALF, "a commit failed with %s: %s", error->sqlstate,
+                   error->message);
+}
+
+/* Durable commits make what came before them durable too. */
+static void commit(struct world *world, bool durable)
+{
+    omen_error error = {0};
+    omen_connection *connection = durable ? world->it.durable : world->it.asynchronous;
+    omen_status status =
+        model_write(&world->model, connection, crash_random(world->run), durable, &error);
+    judge_commit(world, status, &error);
+}
+
+/* Several sessions at once: all append, and then they wait, in any order. */
+static void commit_many(struct world *world)
+{
+    struct random *random = crash_random(world->run);
+    struct model_flight flights[FLIGHTS_MAX];
+    omen_error error = {0};
+    uint64_t count = 2 + random_below(random, FLIGHTS_MAX - 1);
+    for (uint64_t i = 0; i < count; i++)
+        judge_commit(world,
+                     model_append(&world->model, world->it.durable, random, &flights[i], &error),
+                     &error);
+    while (count > 0 && !crash_failed(world->run)) {
+        uint64_t i = random_below(random, count);
+        watch_often(world, 1);
+        if (random_below(random, 8) == 0)
+            maintain(world);
+        judge_commit(world, model_wait(&world->model, world->it.durable, &flights[i], &error),
+                     &error);
+        flights[i] = flights[--count];
+    }
 }
 
 /* Names are not versioned: an old reader goes first. */
@@ -156,10 +219,12 @@ static void define(struct world *world)
 static bool step(struct world *world)
 {
     uint64_t choice = random_below(crash_random(world->run), 100);
-    if (choice < 55)
+    if (choice < 50)
         commit(world, true);
-    else if (choice < 67)
+    else if (choice < 62)
         commit(world, false);
+    else if (choice < 67)
+        commit_many(world);
     else if (choice < 75)
         define(world);
     else if (choice < 82)
@@ -177,16 +242,6 @@ static bool step(struct world *world)
     return !crash_failed(world->run);
 }
 
-/* Images between calls, where more is acknowledged than at the next call's boundary. */
-static void watch_often(struct world *world, unsigned times)
-{
-    uint64_t one_in = world->one_in;
-    world->one_in = world->depth == 0 ? 1 : 4;
-    for (unsigned i = 0; i < times; i++)
-        watch(world, world->it.disk, SIM_CALL_COUNT, SIM_KIND_COUNT);
-    world->one_in = one_in;
-}
-
 static void work(struct world *world, unsigned steps)
 {
     for (unsigned i = 0; i < steps && step(world); i++)
@@ -195,27 +250,42 @@ static void work(struct world *world, unsigned steps)
 
 /* --- images --- */
 
-/* Opens the world's database and compares; the second time where the first met a planned failure. */
+/* Opens the world's database and compares; the second time where the first met a planned failure.
+ */
 static void reopen(struct world *world, bool fails)
 {
     omen_error error = {0};
-    world->fails = fails;
-    if (fails)
-        crash_plan_failure(world->run, world->it.disk, UINT32_MAX);
+    if (fails && !world->fails)
+        begin_failing(world, world->newborn ? CRASH_CREATING : CRASH_OPENING);
     bool opened = crash_database_open(&world->it, &error);
     if (fails) {
-        sim_disk_mend(world->it.disk);
-        crash_note_failures(world->run, world->it.disk);
-        world->fails = false;
+        if (opened)
+            (void)compare(world, false, "while calls fail");
+        end_failing(world);
         if (!opened && !crash_failed(world->run)) {
             crash_count(world->run, "failed_recoveries", 1);
             opened = crash_database_open(&world->it, &error);
         }
     }
+    world->newborn = world->newborn && !opened;
     if (!opened && !crash_failed(world->run))
         crash_fail(world->run, CRASH_UNOPENABLE, "depth %u: %s", world->depth, error.message);
     if (opened)
         (void)compare(world, true, "after recovery");
+}
+
+/* Closes the database; what calls that failed have left must be some state too. */
+static void end(struct world *world)
+{
+    bool failed = world->fails;
+    close_database(world);
+    end_failing(world);
+    if (failed && !crash_failed(world->run)) {
+        sim_disk_set_capacity(world->it.disk, 0);
+        reopen(world, false);
+        if (world->it.database != NULL)
+            close_database(world);
+    }
 }
 
 static void check(void *context, struct sim_disk *image, unsigned depth)
@@ -228,19 +298,22 @@ static void check(void *context, struct sim_disk *image, unsigned depth)
     world->it.disk = image;
     world->it.database = NULL;
     world->reader = NULL;
-    world->checkpointing = false;
+    world->fails = world->checkpointing = false;
     world->depth = depth;
     world->one_in = 24;
     sim_disk_set_capacity(image, 0);
     sim_disk_watch(image, watch, world);
-    reopen(world, random_below(random, 16) == 0);
+    reopen(world, random_below(random, world->newborn ? 2 : 16) == 0);
     if (world->it.database != NULL) {
+        bool breaks = random_below(random, 16) == 0;
         watch_often(world, 1);
-        if (random_below(random, 4) == 0 && !crash_failed(world->run))
+        if (breaks)
+            begin_failing(world, CRASH_WORKING);
+        if ((breaks || random_below(random, 4) == 0) && !crash_failed(world->run))
             work(world, 1 + (unsigned)random_below(random, 12));
         if (random_below(random, 8) == 0 && !crash_failed(world->run))
             (void)compare(world, false, "after work");
-        close_database(world);
+        end(world);
     }
     watch_often(world, 1);
     sim_disk_watch(image, NULL, NULL);
@@ -290,40 +363,62 @@ static void watch(void *context, struct sim_disk *disk, enum sim_call call, enum
     if (crash_failed(world->run))
         return;
     interleave(world, kind);
-    crash_boundary(world->run, disk, call, kind, world->depth, world->one_in,
+    bool rare = call == SIM_REMOVE && kind == SIM_RESERVE_FILE;
+    crash_boundary(world->run, disk, call, kind, world->depth, rare ? 1 : world->one_in,
                    world->model.changes + (uint64_t)world->depth * 1000003, check, world);
 }
 
-static void episode(struct crash_run *run, struct random *random)
+/* A world in which nothing is yet. */
+static struct world *begin_world(struct crash_run *run, struct random *random)
 {
     struct world *world = calloc(1, sizeof *world);
     OMEN_ASSERT(world != NULL);
-    *world = (struct world){.run = run, .one_in = 2};
+    *world = (struct world){.run = run, .newborn = true, .one_in = 2};
     world->it.disk = sim_disk_create(random_next(random));
     world->it.log_file_bytes = 16384 + 4096 * random_below(random, 8);
+    if (crash_seed(run) % PARQUET_ONE_IN == 0)
+        world->it.engine = crash_engine(run);
     sim_disk_watch(world->it.disk, watch, world);
-    reopen(world, random_below(random, 8) == 0);
-    if (world->it.database != NULL) {
-        for (int i = 0; i < 4; i++)
-            define(world);
-        world->fails = random_below(random, 2) == 0;
-        if (world->fails)
-            crash_plan_failure(run, world->it.disk, UINT32_MAX);
-        work(world, STEPS);
-        if (world->fails)
-            crash_note_failures(run, world->it.disk);
-        if (!crash_failed(run))
-            (void)compare(world, false, "at the end");
-        watch_often(world, 4);
-        close_database(world);
-        watch_often(world, 4);
-    }
-    crash_note_calls(run, world->it.disk);
+    return world;
+}
+
+static void end_world(struct world *world)
+{
+    crash_note_calls(world->run, world->it.disk);
     sim_disk_destroy(world->it.disk);
     free(world);
 }
 
+static void episode(struct crash_run *run, struct random *random)
+{
+    struct world *world;
+    for (int i = 0; i < BIRTHS && !crash_failed(run); i++) {
+        world = begin_world(run, random);
+        if (i % 2 == 0)
+            begin_failing(world, CRASH_FOUNDING);
+        reopen(world, i % 2 == 0 || random_below(random, 2) == 0);
+        if (world->it.database != NULL)
+            close_database(world);
+        end_world(world);
+    }
+    world = begin_world(run, random);
+    reopen(world, false);
+    if (world->it.database != NULL) {
+        for (int i = 0; i < 4; i++)
+            define(world);
+        if (random_below(random, 2) == 0)
+            begin_failing(world, CRASH_WORKING);
+        work(world, STEPS);
+        if (!crash_failed(run))
+            (void)compare(world, false, "at the end");
+        watch_often(world, 4);
+        end(world);
+        watch_often(world, 4);
+    }
+    end_world(world);
+}
+
 int main(int argc, char **argv)
 {
-    return crash_main(argc, argv, episode);
+    return crash_main(argc, argv, CRASH_DATABASE, episode);
 }

@@ -30,10 +30,11 @@ bool crash_database_open(struct crash_database *database, omen_error *error)
     }
     omen_database *handle = crash_database_handle(database);
     if (omen_connect(handle, &database->durable, error) == OMEN_OK &&
-        omen_connect(handle, &database->asynchronous, error) == OMEN_OK &&
-        crash_database_run(database->asynchronous, "SET synchronous_commit = off", error) ==
-            OMEN_OK)
+        omen_connect(handle, &database->asynchronous, error) == OMEN_OK) {
+        /* As SET synchronous_commit = off does; parsing it would take a tenth of all time. */
+        session_of(database->asynchronous)->settings.relaxed_commit = true;
         return true;
+    }
     (void)crash_database_close(database);
     return false;
 }
@@ -64,7 +65,6 @@ void crash_database_maintain(struct crash_database *database, struct random *ran
     }
     bool more = true;
     for (unsigned i = 0; i < 4 && more; i++)
-        if (database_maintain(database->database, steps[random_below(random, 3)], &more) !=
-            OMEN_OK)
+        if (database_maintain(database->database, steps[random_below(random, 3)], &more) != OMEN_OK)
             break;
 }

@@ -7,7 +7,14 @@
 #include "base/checksum.h"
 #include "crash/crash_model.h"
 
-enum { TEXT_BYTES = 1600, COLUMNS_MAX = 6, VALUE_COLUMNS = 4 };
+enum {
+    TEXT_BYTES = 1600,
+    COLUMNS_MAX = 6,
+    VALUE_COLUMNS = 4,
+    KEY_COLUMNS_MAX = 2,
+    KEY_TEXT_BYTES = 64,
+    LETTERS = 26,
+};
 
 static const char *const table_names[MODEL_TABLES] = {"numbers", "names", "pairs", "events"};
 
@@ -46,36 +53,58 @@ static omen_value text_value(const char *text)
     return value;
 }
 
-/* The key columns of a row, two at most; text lives in `text`. Keys are far apart and near. */
-static void key_values(int table, uint32_t key, omen_value *values, char text[static TEXT_BYTES])
+/* A key's columns, made once: reading compares with them again and again. */
+struct key {
+    omen_value values[KEY_COLUMNS_MAX];
+    char text[KEY_TEXT_BYTES];
+};
+
+/* Keys are far apart and near. */
+static void make_key(int table, uint32_t number, struct key *key)
 {
     static const char padding[] = "a key that is longer than what fits into a view";
     switch (table) {
     case 0:
-        values[0] = number_value(OMEN_TYPE_BIGINT, (int64_t)key * (key < 24   ? 1
-                                                                   : key < 36 ? -(INT64_C(1) << 50)
-                                                                              : INT64_C(1) << 50));
+        key->values[0] =
+            number_value(OMEN_TYPE_BIGINT, (int64_t)number * (number < 24   ? 1
+                                                              : number < 36 ? -(INT64_C(1) << 50)
+                                                                            : INT64_C(1) << 50));
         break;
     case 1:
-        snprintf(text, TEXT_BYTES, key % 3 == 0 ? "n%" PRIu32 : "n%" PRIu32 "%s", key, padding);
-        values[0] = text_value(text);
+        snprintf(key->text, sizeof key->text, number % 3 == 0 ? "n%" PRIu32 : "n%" PRIu32 "%s",
+                 number, padding);
+        key->values[0] = text_value(key->text);
         break;
     case 2:
-        snprintf(text, TEXT_BYTES, "p%" PRIu32, key % 7);
-        values[0] = number_value(OMEN_TYPE_INTEGER, (int64_t)key / 7 - 3);
-        values[1] = text_value(text);
+        snprintf(key->text, sizeof key->text, "p%" PRIu32, number % 7);
+        key->values[0] = number_value(OMEN_TYPE_INTEGER, (int64_t)number / 7 - 3);
+        key->values[1] = text_value(key->text);
         break;
     default:
-        values[0] = number_value(OMEN_TYPE_BIGINT, key);
+        key->values[0] = number_value(OMEN_TYPE_BIGINT, number);
     }
+}
+
+/* The key columns of a row. */
+static const omen_value *key_values(int table, uint32_t key)
+{
+    static struct key keys[MODEL_TABLES][MODEL_KEYS];
+    static bool made;
+    for (int i = 0; i < MODEL_TABLES && !made; i++)
+        for (uint32_t j = 0; j < MODEL_KEYS; j++)
+            make_key(i, j, &keys[i][j]);
+    made = true;
+    return keys[table][key].values;
 }
 
 /* The columns behind the key. */
 static void version_values(uint64_t version, omen_value *values, char text[static TEXT_BYTES])
 {
     size_t length = version % 11 == 0 ? 1500 : version % 29;
-    for (size_t i = 0; i < length; i++)
-        text[i] = (char)('a' + (version / 7 + i * i) % 26);
+    for (size_t i = 0; i < length && i < LETTERS; i++)
+        text[i] = (char)('a' + (version / 7 + i * i) % LETTERS);
+    for (size_t i = LETTERS; i < length; i += LETTERS)
+        memcpy(text + i, text, LETTERS);
     text[length] = '\0';
     values[0] = number_value(OMEN_TYPE_BIGINT, (int64_t)version);
     values[1] = text_value(text);
@@ -111,10 +140,8 @@ static bool same_value(const omen_value *a, const omen_value *b)
 /* Which key a row has, MODEL_KEYS where it is none that was ever written. */
 static uint32_t key_of(int table, const omen_value *values)
 {
-    char text[TEXT_BYTES];
-    omen_value expected[2];
     for (uint32_t key = 0; key < MODEL_KEYS; key++) {
-        key_values(table, key, expected, text);
+        const omen_value *expected = key_values(table, key);
         bool same = same_value(&values[0], &expected[0]);
         if (same && key_columns(table) == 2)
             same = same_value(&values[1], &expected[1]);
@@ -187,15 +214,23 @@ static struct model_state newest(const struct model *model)
     return state;
 }
 
+/* The first `number` commits since the beginning are acknowledged. */
+static void acknowledge_up_to(struct model *model, uint64_t number)
+{
+    uint32_t count = 0;
+    while (count < model->pending_count && model->acknowledged < number) {
+        model->history[model->acknowledged++ % MODEL_HISTORY] = model->base.hash;
+        state_apply(&model->base, &model->pending[count++]);
+    }
+    model->pending_count -= count;
+    memmove(model->pending, model->pending + count, model->pending_count * sizeof *model->pending);
+    model->changes++;
+}
+
 void model_acknowledge(struct model *model)
 {
-    for (uint32_t i = 0; i < model->pending_count; i++) {
-        model->history[model->acknowledged++ % MODEL_HISTORY] = model->base.hash;
-        state_apply(&model->base, &model->pending[i]);
-    }
-    model->pending_count = 0;
+    acknowledge_up_to(model, UINT64_MAX);
     model->unsure = false;
-    model->changes++;
 }
 
 /* --- commits --- */
@@ -251,10 +286,10 @@ static void choose_changes(struct model_commit *commit, struct model_state *stat
 static omen_status write_change(struct write_set *set, const struct model_change *change,
                                 bool there, omen_error *error)
 {
-    char key_text[TEXT_BYTES], value_text[TEXT_BYTES];
+    char value_text[TEXT_BYTES];
     omen_value values[COLUMNS_MAX];
     uint32_t keys = key_columns(change->table), columns[VALUE_COLUMNS];
-    key_values(change->table, change->key, values, key_text);
+    memcpy(values, key_values(change->table, change->key), keys * sizeof *values);
     if (change->kind == MODEL_DELETE)
         return write_set_delete(set, values, error);
     version_values(change->version, values + keys, value_text);
@@ -265,41 +300,91 @@ static omen_status write_change(struct write_set *set, const struct model_change
     return write_set_update(set, values, columns, values + keys, VALUE_COLUMNS, error);
 }
 
-omen_status model_write(struct model *model, omen_connection *connection, struct random *random,
-                        bool durable, omen_error *error)
+/* Under the writer lock: the changes, and their commit. */
+static omen_status write_changes(struct session *session, struct write_set *set,
+                                 const struct model_commit *commit,
+                                 const struct model_state *before, struct txn_ticket *ticket,
+                                 omen_error *error)
 {
-    struct session *session = session_of(connection);
+    for (uint32_t i = 0; i < commit->count; i++) {
+        const struct model_change *change = &commit->changes[i];
+        OMEN_TRY(
+            write_change(set, change, before->versions[change->table][change->key] != 0, error));
+    }
+    return session_commit_locked(session, set, ticket, error);
+}
+
+/* Appends a commit of random changes, which is then the last pending one. `*begun` where there was
+ * something to commit; `waits`: on success it is waited for. */
+static omen_status append(struct model *model, struct session *session, struct random *random,
+                          bool waits, bool *begun, struct txn_ticket *ticket, omen_error *error)
+{
     struct model_state state = newest(model), before = state;
     int table = (int)random_below(random, MODEL_TABLES);
+    *begun = false;
     if (!state.exists[table] || model->pending_count == MODEL_PENDING_MAX)
         return OMEN_OK;
     struct model_commit *commit = begin_commit(model);
     choose_changes(commit, &state, table, random);
     if (commit->count == 0)
         return OMEN_OK;
+    *begun = true;
     model->pending_count++;
     model->changes++;
     struct table *found;
-    omen_status status = api_table(session, table_names[table], &found, error);
-    if (status != OMEN_OK)
-        return end_commit(model, status, durable);
+    OMEN_TRY(api_table(session, table_names[table], &found, error));
     struct write_set *set = NULL;
-    struct txn_ticket ticket = {0};
-    status = write_set_create(found, &set);
+    omen_status status = write_set_create(found, &set);
     if (status == OMEN_OK)
         status = session_writer_lock(session, 0, error);
-    bool locked = status == OMEN_OK;
-    for (uint32_t i = 0; i < commit->count && status == OMEN_OK; i++)
-        status = write_change(set, &commit->changes[i],
-                              before.versions[table][commit->changes[i].key] != 0, error);
-    if (locked) {
-        if (status == OMEN_OK)
-            status = session_commit_locked(session, set, &ticket, error);
-        status = session_writer_unlock(session, status, &ticket, error);
+    if (status == OMEN_OK) {
+        status = write_changes(session, set, commit, &before, ticket, error);
+        if (status == OMEN_OK && !waits)
+            txn_writer_unlock(session->database->manager);
+        else
+            status = session_writer_unlock(session, status, ticket, error);
     }
     write_set_destroy(set);
     table_release(found);
-    return end_commit(model, status, durable);
+    return status;
+}
+
+omen_status model_write(struct model *model, omen_connection *connection, struct random *random,
+                        bool durable, omen_error *error)
+{
+    bool begun;
+    struct txn_ticket ticket = {0};
+    omen_status status =
+        append(model, session_of(connection), random, true, &begun, &ticket, error);
+    return begun ? end_commit(model, status, durable) : status;
+}
+
+omen_status model_append(struct model *model, omen_connection *connection, struct random *random,
+                         struct model_flight *flight, omen_error *error)
+{
+    bool begun;
+    *flight = (struct model_flight){0};
+    omen_status status =
+        append(model, session_of(connection), random, false, &begun, &flight->ticket, error);
+    if (begun)
+        status = end_commit(model, status, false);
+    if (begun && status == OMEN_OK)
+        flight->number = model->acknowledged + model->pending_count;
+    return status;
+}
+
+omen_status model_wait(struct model *model, omen_connection *connection,
+                       const struct model_flight *flight, omen_error *error)
+{
+    if (flight->number == 0)
+        return OMEN_OK;
+    struct txn_manager *manager = session_of(connection)->database->manager;
+    omen_status status = txn_wait(manager, &flight->ticket, error);
+    if (status == OMEN_OK)
+        acknowledge_up_to(model, flight->number);
+    model->unsure = model->unsure || status != OMEN_OK;
+    model->changes++;
+    return status;
 }
 
 omen_status model_define(struct model *model, omen_connection *connection, struct random *random,
@@ -348,9 +433,8 @@ static omen_value array_value(const struct ArrowArray *array, omen_type_id type,
     uint32_t parts[4];
     memcpy(parts, view, sizeof parts);
     value.as.bytes.length = parts[0];
-    value.as.bytes.data = parts[0] <= 12
-                              ? view + 4
-                              : (const uint8_t *)array->buffers[2 + parts[2]] + parts[3];
+    value.as.bytes.data =
+        parts[0] <= 12 ? view + 4 : (const uint8_t *)array->buffers[2 + parts[2]] + parts[3];
     return value;
 }
 
@@ -395,8 +479,8 @@ static bool take_batch(const struct ArrowArray *batch, int table, struct model_s
 }
 
 static enum model_verdict scan_table(omen_connection *connection, int table,
-                                   const omen_snapshot *snapshot, struct model_state *found,
-                                   char *text, size_t text_bytes)
+                                     const omen_snapshot *snapshot, struct model_state *found,
+                                     char *text, size_t text_bytes)
 {
     omen_error error;
     struct ArrowArrayStream rows;
@@ -458,15 +542,13 @@ static bool same_rows(const struct model *model, const struct model_state *found
 
 /* One key by the index: right, failed, or wrong. */
 static enum model_verdict get_key(const struct model *model, omen_connection *connection, int table,
-                                uint32_t key, char *text, size_t text_bytes)
+                                  uint32_t key, char *text, size_t text_bytes)
 {
-    char key_text[TEXT_BYTES];
     omen_value values[COLUMNS_MAX];
     omen_row *row;
     uint64_t version = model->base.versions[table][key];
-    key_values(table, key, values, key_text);
-    omen_status status = omen_get(connection, table_names[table], NULL, values, key_columns(table),
-                                  &row, NULL);
+    omen_status status = omen_get(connection, table_names[table], NULL, key_values(table, key),
+                                  key_columns(table), &row, NULL);
     if (status == OMEN_NOT_FOUND && version == 0)
         return MODEL_SAME;
     if (status != OMEN_OK && status != OMEN_NOT_FOUND)
@@ -510,13 +592,12 @@ bool model_never_wrong(const struct model *model, omen_connection *connection, u
 static enum model_verdict get_agrees(omen_connection *connection, int table, uint32_t key,
                                      uint64_t version, char *text, size_t text_bytes)
 {
-    char key_text[TEXT_BYTES];
     omen_value values[COLUMNS_MAX];
     omen_row *row;
     omen_error error;
-    key_values(table, key, values, key_text);
     uint32_t keys = key_columns(table);
-    omen_status status = omen_get(connection, table_names[table], NULL, values, keys, &row, &error);
+    omen_status status =
+        omen_get(connection, table_names[table], NULL, key_values(table, key), keys, &row, &error);
     if (status == OMEN_NOT_FOUND && version == 0)
         return MODEL_SAME;
     if (status != OMEN_OK) {
@@ -536,9 +617,8 @@ static enum model_verdict get_agrees(omen_connection *connection, int table, uin
     return same ? MODEL_SAME : MODEL_HALF;
 }
 
-static enum model_verdict index_agrees(omen_connection *connection,
-                                       const struct model_state *found, char *text,
-                                       size_t text_bytes)
+static enum model_verdict index_agrees(omen_connection *connection, const struct model_state *found,
+                                       char *text, size_t text_bytes)
 {
     enum model_verdict verdict = MODEL_SAME;
     for (int table = 0; table < MODEL_NO_KEY; table++)

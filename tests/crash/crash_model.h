@@ -65,6 +65,19 @@ enum model_verdict {
 omen_status model_write(struct model *model, omen_connection *connection, struct random *random,
                         bool durable, omen_error *error);
 
+/* A commit that is appended and applied, and that nobody has waited for yet. */
+struct model_flight {
+    struct txn_ticket ticket;
+    uint64_t number; /* what is acknowledged once it is; 0: there was nothing to commit */
+};
+
+/* The first half of model_write: what a session does before it waits. */
+omen_status model_append(struct model *model, omen_connection *connection, struct random *random,
+                         struct model_flight *flight, omen_error *error);
+/* The second: waits for it. With it all before it are acknowledged. */
+omen_status model_wait(struct model *model, omen_connection *connection,
+                       const struct model_flight *flight, omen_error *error);
+
 /* Creates or drops a table. */
 omen_status model_define(struct model *model, omen_connection *connection, struct random *random,
                          omen_error *error);
@@ -78,8 +91,8 @@ enum model_verdict model_compare(struct model *model, omen_connection *connectio
                                  char *text, size_t text_bytes);
 
 /* Reads everything from a database whose files were damaged: each read fails, and is counted in
- * `*failed`, or gives what the model's base says. False, and why in `text`, where it gives something
- * else. */
+ * `*failed`, or gives what the model's base says. False, and why in `text`, where it gives
+ * something else. */
 bool model_never_wrong(const struct model *model, omen_connection *connection, uint64_t *failed,
                        char *text, size_t text_bytes);
 

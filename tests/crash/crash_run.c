@@ -1,15 +1,17 @@
 /* crash_run.c - episodes, distinct images, coverage of sites by faults. See crash_run.h. */
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/checksum.h"
 #include "crash/crash_run.h"
 
-enum { COUNTS_MAX = 32, FAILURES_PRINTED_MAX = 10, NTH_MAX = 24 };
+enum { COUNTS_MAX = 32, FAILURES_PRINTED_MAX = 10, PATH_BYTES_MAX = 4096, PARQUET_ONE_IN = 20 };
 
 /* What a planned failure can be. */
 enum fault {
@@ -37,6 +39,7 @@ struct site {
 struct crash_run {
     crash_episode *episode;
     struct random random;
+    enum crash_subject subject;
     uint64_t seed; /* of this episode */
     uint64_t episodes, images;
     uint64_t results[CRASH_RESULT_COUNT];
@@ -47,10 +50,8 @@ struct crash_run {
         const char *what;
         uint64_t times;
     } counts[COUNTS_MAX];
-    /* the failure planned for the present disk */
-    struct sim_fault planned;
-    enum fault planned_fault;
-    bool has_planned;
+    uint64_t parquet;            /* distinct images that hold a Parquet file */
+    char engine[PATH_BYTES_MAX]; /* empty: none */
 };
 
 static void *allocate(size_t bytes)
@@ -87,6 +88,11 @@ static void set_clear(struct hash_set *set)
     if (set->capacity != 0)
         memset(set->slots, 0, set->capacity * sizeof *set->slots);
     set->count = 0;
+}
+
+uint64_t crash_seed(const struct crash_run *run)
+{
+    return run->seed;
 }
 
 struct random *crash_random(struct crash_run *run)
@@ -128,6 +134,21 @@ void crash_fail(struct crash_run *run, enum crash_result result, const char *for
 
 /* --- images --- */
 
+static void look_for_parquet(void *context, const char *path, uint64_t bytes)
+{
+    static const char ending[] = ".parquet";
+    size_t length = strlen(path), ending_length = sizeof ending - 1;
+    if (bytes > 0 && length > ending_length && strcmp(path + length - ending_length, ending) == 0)
+        *(bool *)context = true;
+}
+
+static bool holds_parquet(struct sim_disk *image)
+{
+    bool found = false;
+    sim_disk_each(image, look_for_parquet, &found);
+    return found;
+}
+
 void crash_boundary(struct crash_run *run, struct sim_disk *disk, enum sim_call call,
                     enum sim_kind kind, unsigned depth, uint64_t one_in, uint64_t stage,
                     crash_check *check, void *context)
@@ -141,7 +162,8 @@ void crash_boundary(struct crash_run *run, struct sim_disk *disk, enum sim_call 
     site->images[mode]++;
     run->images++;
     run->depths[depth + 1]++;
-    (void)set_add(&run->distinct, hash);
+    if (set_add(&run->distinct, hash))
+        run->parquet += holds_parquet(image);
     const uint64_t key[] = {hash, stage, mode == SIM_KILL};
     if (set_add(&run->checked, checksum64(key, sizeof key, 0)))
         check(context, image, depth + 1);
@@ -159,50 +181,97 @@ static bool may_fill(enum sim_call call)
 
 #define CALL(call) (1u << SIM_##call)
 
-/* The calls that each kind of file meets. */
-static const uint32_t calls_of[SIM_KIND_COUNT] = {
-    [SIM_OTHER] = CALL(CREATE) | CALL(RENAME) | CALL(REMOVE),
-    [SIM_ROOT] = CALL(DIRECTORY_CREATE) | CALL(DIRECTORY_SYNC) | CALL(DIRECTORY_LIST),
-    [SIM_LOG_FOLDER] = CALL(DIRECTORY_CREATE) | CALL(DIRECTORY_SYNC) | CALL(DIRECTORY_LIST),
-    [SIM_DATA_FOLDER] = CALL(DIRECTORY_CREATE) | CALL(DIRECTORY_SYNC) | CALL(DIRECTORY_LIST),
-    [SIM_LOCK_FILE] = CALL(OPEN) | CALL(CREATE) | CALL(WRITE) | CALL(TRUNCATE) | CALL(LOCK),
-    [SIM_MANIFEST] = CALL(OPEN) | CALL(READ) | CALL(SIZE),
-    [SIM_MANIFEST_NEW] = CALL(CREATE) | CALL(WRITE) | CALL(SYNC) | CALL(RENAME) | CALL(REMOVE),
-    [SIM_LOG] = CALL(OPEN) | CALL(CREATE) | CALL(READ) | CALL(WRITE) | CALL(SYNC) | CALL(RESERVE) |
-                CALL(TRUNCATE) | CALL(SIZE) | CALL(RENAME) | CALL(REMOVE),
-    [SIM_PARQUET] = CALL(OPEN) | CALL(CREATE) | CALL(READ) | CALL(WRITE) | CALL(SYNC) |
-                    CALL(SIZE) | CALL(REMOVE),
-    [SIM_KEYS] = CALL(OPEN) | CALL(CREATE) | CALL(READ) | CALL(WRITE) | CALL(SYNC) | CALL(SIZE) |
-                 CALL(REMOVE),
-    [SIM_ENDS] = CALL(OPEN) | CALL(CREATE) | CALL(READ) | CALL(WRITE) | CALL(SYNC) | CALL(SIZE) |
-                 CALL(REMOVE),
+enum {
+    FOLDER_CALLS = CALL(DIRECTORY_CREATE) | CALL(DIRECTORY_SYNC) | CALL(DIRECTORY_LIST),
+    READ_CALLS = CALL(OPEN) | CALL(READ) | CALL(SIZE),
+    WRITE_CALLS = CALL(CREATE) | CALL(WRITE) | CALL(SYNC) | CALL(REMOVE),
+    LOCK_CALLS = CALL(WRITE) | CALL(TRUNCATE) | CALL(LOCK),
+    RESERVE_CALLS = CALL(OPEN) | CALL(CREATE) | CALL(RESERVE) | CALL(REMOVE),
 };
 
-void crash_plan_failure(struct crash_run *run, struct sim_disk *disk, uint32_t kinds)
+/* The calls that each kind of file meets in each scene. */
+static const uint32_t calls_of[CRASH_SCENE_COUNT][SIM_KIND_COUNT] = {
+    [CRASH_FOUNDING] = {[SIM_ROOT] = CALL(DIRECTORY_CREATE), [SIM_LOCK_FILE] = CALL(CREATE)},
+    [CRASH_CREATING] =
+        {
+            [SIM_OTHER] = CALL(RENAME),
+            [SIM_ROOT] = FOLDER_CALLS,
+            [SIM_LOG_FOLDER] = FOLDER_CALLS,
+            [SIM_DATA_FOLDER] = FOLDER_CALLS,
+            [SIM_LOCK_FILE] = LOCK_CALLS | CALL(OPEN) | CALL(CREATE),
+            [SIM_CREATING] = CALL(CREATE) | CALL(RENAME) | CALL(REMOVE),
+            [SIM_RESERVE_FILE] = RESERVE_CALLS,
+            [SIM_MANIFEST_NEW] = WRITE_CALLS | CALL(RENAME),
+            [SIM_LOG] = WRITE_CALLS | CALL(RESERVE) | CALL(RENAME),
+        },
+    [CRASH_OPENING] =
+        {
+            [SIM_ROOT] = CALL(DIRECTORY_SYNC) | CALL(DIRECTORY_LIST),
+            [SIM_LOG_FOLDER] = CALL(DIRECTORY_SYNC) | CALL(DIRECTORY_LIST),
+            [SIM_DATA_FOLDER] = CALL(DIRECTORY_LIST),
+            [SIM_LOCK_FILE] = LOCK_CALLS | CALL(OPEN),
+            [SIM_CREATING] = CALL(REMOVE),
+            [SIM_RESERVE_FILE] = RESERVE_CALLS,
+            [SIM_MANIFEST] = READ_CALLS,
+            [SIM_MANIFEST_NEW] = WRITE_CALLS | CALL(RENAME),
+            [SIM_LOG] = READ_CALLS | WRITE_CALLS | CALL(RESERVE) | CALL(TRUNCATE) | CALL(RENAME),
+            [SIM_PARQUET] = READ_CALLS | CALL(REMOVE),
+            [SIM_KEYS] = READ_CALLS | CALL(REMOVE),
+            [SIM_ENDS] = READ_CALLS | CALL(REMOVE),
+        },
+    [CRASH_WORKING] =
+        {
+            [SIM_ROOT] = CALL(DIRECTORY_SYNC),
+            [SIM_LOG_FOLDER] = CALL(DIRECTORY_SYNC),
+            [SIM_DATA_FOLDER] = CALL(DIRECTORY_SYNC),
+            [SIM_RESERVE_FILE] = RESERVE_CALLS,
+            [SIM_MANIFEST_NEW] = WRITE_CALLS | CALL(RENAME),
+            [SIM_LOG] = WRITE_CALLS | CALL(RESERVE) | CALL(TRUNCATE) | CALL(RENAME),
+            [SIM_PARQUET] = READ_CALLS | WRITE_CALLS,
+            [SIM_KEYS] = WRITE_CALLS,
+            [SIM_ENDS] = WRITE_CALLS,
+        },
+    [CRASH_LOGGING] =
+        {
+            [SIM_LOG_FOLDER] = FOLDER_CALLS,
+            [SIM_LOG] = READ_CALLS | WRITE_CALLS | CALL(RESERVE) | CALL(TRUNCATE) | CALL(RENAME),
+        },
+};
+
+/* How far away a failure is planned at most: work writes to the log much more than all else. */
+static uint64_t furthest_call(enum crash_scene scene, enum sim_kind kind)
 {
-    struct sim_fault *planned = &run->planned;
-    do {
-        planned->call = random_below(&run->random, SIM_CALL_COUNT);
-        planned->kind = random_below(&run->random, SIM_KIND_COUNT);
-        run->planned_fault = random_below(&run->random, FAULT_COUNT);
-    } while ((calls_of[planned->kind] >> planned->call & 1) == 0 ||
-             (kinds >> planned->kind & 1) == 0 ||
-             (run->planned_fault >= FAULT_FULL_ONCE && !may_fill(planned->call)));
-    uint64_t far = random_below(&run->random, planned->kind == SIM_LOG ? NTH_MAX : 4);
-    planned->nth = 1 + random_below(&run->random, 1 + far);
-    planned->forever = run->planned_fault == FAULT_EVER || run->planned_fault == FAULT_FULL_EVER;
-    planned->status = run->planned_fault >= FAULT_FULL_ONCE ? OMEN_DISK_FULL : OMEN_IO_ERROR;
-    run->has_planned = true;
-    sim_disk_fail(disk, planned);
+    bool works = scene == CRASH_WORKING || scene == CRASH_LOGGING;
+    if (!works)
+        return scene == CRASH_FOUNDING ? 1 : 3;
+    return kind == SIM_LOG ? 24 : 6;
 }
 
-void crash_note_failures(struct crash_run *run, struct sim_disk *disk)
+struct crash_plan crash_plan_failure(struct crash_run *run, struct sim_disk *disk,
+                                     enum crash_scene scene)
 {
-    if (!run->has_planned)
-        return;
-    run->sites[run->planned.call][run->planned.kind].failures[run->planned_fault] +=
-        sim_disk_failures(disk, run->planned.call, run->planned.kind);
-    run->has_planned = false;
+    struct sim_fault fault;
+    struct crash_plan plan;
+    do {
+        plan.call = fault.call = random_below(&run->random, SIM_CALL_COUNT);
+        plan.kind = fault.kind = random_below(&run->random, SIM_KIND_COUNT);
+        plan.fault = (uint32_t)random_below(&run->random, FAULT_COUNT);
+    } while ((calls_of[scene][plan.kind] >> plan.call & 1) == 0 ||
+             (plan.fault >= FAULT_FULL_ONCE && !may_fill(plan.call)));
+    uint64_t far = random_below(&run->random, furthest_call(scene, plan.kind));
+    fault.nth = 1 + random_below(&run->random, 1 + far);
+    fault.forever = plan.fault == FAULT_EVER || plan.fault == FAULT_FULL_EVER;
+    fault.status = plan.fault >= FAULT_FULL_ONCE ? OMEN_DISK_FULL : OMEN_IO_ERROR;
+    plan.failures = sim_disk_failures(disk, plan.call, plan.kind);
+    sim_disk_fail(disk, &fault);
+    return plan;
+}
+
+void crash_note_failures(struct crash_run *run, struct sim_disk *disk,
+                         const struct crash_plan *plan)
+{
+    run->sites[plan->call][plan->kind].failures[plan->fault] +=
+        sim_disk_failures(disk, plan->call, plan->kind) - plan->failures;
 }
 
 void crash_note_calls(struct crash_run *run, struct sim_disk *disk)
@@ -214,32 +283,37 @@ void crash_note_calls(struct crash_run *run, struct sim_disk *disk)
 
 /* --- the report --- */
 
-/* One line a site that was called; returns what of it is not covered. */
-static unsigned print_site(const struct crash_run *run, int call, int kind)
+/* Pairs of this site and a fault that were not met. */
+static unsigned count_missing(const struct site *site, int call)
 {
-    const struct site *site = &run->sites[call][kind];
     unsigned missing = 0;
-    printf("  %-8s %-13s %9llu", sim_call_names[call], sim_kind_names[kind],
-           (unsigned long long)site->calls);
     bool drawn = call != SIM_OPEN && call != SIM_READ && call != SIM_SIZE && call != SIM_LOCK &&
                  call != SIM_DIRECTORY_LIST;
-    for (int mode = 0; mode < SIM_MODE_COUNT; mode++) {
-        printf(" %7llu", (unsigned long long)site->images[mode]);
+    for (int mode = 0; mode < SIM_MODE_COUNT; mode++)
         missing += drawn && site->images[mode] == 0;
-    }
-    for (int fault = 0; fault < FAULT_COUNT; fault++) {
-        if (fault >= FAULT_FULL_ONCE && !may_fill(call)) {
-            printf("       -");
-            continue;
-        }
-        printf(" %7llu", (unsigned long long)site->failures[fault]);
-        missing += site->failures[fault] == 0;
-    }
-    printf("%s\n", missing != 0 ? "  *" : "");
+    for (int fault = 0; fault < FAULT_COUNT; fault++)
+        missing += (fault < FAULT_FULL_ONCE || may_fill(call)) && site->failures[fault] == 0;
     return missing;
 }
 
-static void print_sites(const struct crash_run *run)
+static void print_site(const struct site *site, int call, int kind)
+{
+    printf("  %-8s %-13s %9llu", sim_call_names[call], sim_kind_names[kind],
+           (unsigned long long)site->calls);
+    for (int mode = 0; mode < SIM_MODE_COUNT; mode++)
+        printf(" %7llu", (unsigned long long)site->images[mode]);
+    for (int fault = 0; fault < FAULT_COUNT; fault++) {
+        if (fault >= FAULT_FULL_ONCE && !may_fill(call))
+            printf("       -");
+        else
+            printf(" %7llu", (unsigned long long)site->failures[fault]);
+    }
+    printf("%s\n", count_missing(site, call) != 0 ? "  *" : "");
+}
+
+/* A line for each site that was called, of `gaps` only for those that lack a fault; returns how
+ * many pairs of a site and a fault were not met. */
+static unsigned print_sites(const struct crash_run *run, bool gaps)
 {
     unsigned sites = 0, missing = 0;
     printf("images drawn before a call on a kind of file, by mode, and calls that were failed:\n");
@@ -251,18 +325,25 @@ static void print_sites(const struct crash_run *run)
     printf("\n");
     for (int call = 0; call < SIM_CALL_COUNT; call++)
         for (int kind = 0; kind < SIM_KIND_COUNT; kind++) {
-            if (run->sites[call][kind].calls == 0)
+            const struct site *site = &run->sites[call][kind];
+            if (site->calls == 0)
                 continue;
+            bool judged = run->subject == CRASH_DATABASE || kind != SIM_ROOT;
+            unsigned lacking = judged ? count_missing(site, call) : 0;
             sites++;
-            missing += print_site(run, call, kind);
+            missing += lacking;
+            if (!gaps || lacking != 0)
+                print_site(site, call, kind);
         }
     printf("sites: %u, pairs of a site and a fault not covered: %u\n", sites, missing);
+    return missing;
 }
 
-static double seconds_now(void)
+/* By CLOCK_MONOTONIC, or of this process by CLOCK_PROCESS_CPUTIME_ID. */
+static double seconds_now(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
@@ -270,6 +351,7 @@ struct limits {
     uint64_t seed, images, episodes;
     double seconds;
     bool quiet;
+    const char *engine;
 };
 
 static bool read_limits(int argc, char **argv, struct limits *limits)
@@ -288,6 +370,8 @@ static bool read_limits(int argc, char **argv, struct limits *limits)
             limits->episodes = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--seconds") == 0)
             limits->seconds = strtod(value, NULL);
+        else if (strcmp(argv[i], "--engine") == 0)
+            limits->engine = value;
         else
             return false;
         i++;
@@ -295,47 +379,125 @@ static bool read_limits(int argc, char **argv, struct limits *limits)
     return true;
 }
 
-static int print_report(const struct crash_run *run, const struct limits *limits, double seconds)
+/* Where the engine is, if it is there: as told, as the environment says, or in the build's folder,
+ * two above that of this program. */
+static void find_engine(struct crash_run *run, const char *given)
 {
-    if (!limits->quiet)
-        print_sites(run);
+    const struct os *os = &os_real;
+    char folder[PATH_BYTES_MAX / 2];
+    int64_t file;
+    if (given == NULL)
+        given = os->environment(os, "OMENDB_ENGINE");
+    if (given == NULL && os->own_folder(os, folder, sizeof folder, NULL) == OMEN_OK)
+        snprintf(run->engine, sizeof run->engine, "%s/../../libomendb_engine.so", folder);
+    else if (given != NULL)
+        snprintf(run->engine, sizeof run->engine, "%s", given);
+    if (os->file_open(os, run->engine, OS_OPEN_READ, &file, NULL) == OMEN_OK)
+        os->file_close(os, file);
+    else
+        run->engine[0] = '\0';
+}
+
+const char *crash_engine(const struct crash_run *run)
+{
+    return run->engine[0] != '\0' ? run->engine : NULL;
+}
+
+static bool lacks_parquet(const struct crash_run *run)
+{
+    return run->engine[0] != '\0' && run->parquet * PARQUET_ONE_IN < run->distinct.count;
+}
+
+static int print_report(const struct crash_run *run, const struct limits *limits, double seconds,
+                        double cpu_seconds)
+{
+    bool judged = run->distinct.count >= COVERED_IMAGES && !crash_failed(run), uncovered = false;
+    if (judged || !limits->quiet)
+        uncovered = print_sites(run, limits->quiet) != 0 || lacks_parquet(run);
     for (size_t i = 0; run->counts[i].what != NULL; i++)
         printf("%s%s=%llu", i == 0 ? "counted: " : " ", run->counts[i].what,
                (unsigned long long)run->counts[i].times);
     printf("\nepisodes=%llu drawn=%llu depth1=%llu depth2=%llu depth3=%llu seconds=%.1f "
-           "distinct_per_second=%.0f\n",
+           "cpu_seconds=%.1f distinct_per_core_second=%.0f with_parquet=%llu (%.1f %%)\n",
            (unsigned long long)run->episodes, (unsigned long long)run->images,
            (unsigned long long)run->depths[1], (unsigned long long)run->depths[2],
-           (unsigned long long)run->depths[3], seconds, (double)run->distinct.count / seconds);
+           (unsigned long long)run->depths[3], seconds, cpu_seconds,
+           (double)run->distinct.count / cpu_seconds, (unsigned long long)run->parquet,
+           100.0 * (double)run->parquet /
+               (double)(run->distinct.count + (run->distinct.count == 0)));
+    if (judged && uncovered)
+        printf("crash: NOT COVERED: see the gaps above\n");
+    bool slow = limits->images != UINT64_MAX && run->episodes < limits->episodes &&
+                run->distinct.count < limits->images && !crash_failed(run);
+    if (slow)
+        printf("crash: TOO SLOW: fewer than %llu images\n", (unsigned long long)limits->images);
     printf("crash: images=%zu lost=%llu half=%llu unopenable=%llu\n", run->distinct.count,
            (unsigned long long)run->results[CRASH_LOST],
            (unsigned long long)run->results[CRASH_HALF],
            (unsigned long long)run->results[CRASH_UNOPENABLE]);
-    return crash_failed(run) ? 1 : 0;
+    return crash_failed(run) || (judged && uncovered) || slow ? 1 : 0;
 }
 
-int crash_main(int argc, char **argv, crash_episode *episode)
+/* An assertion that fails, or worse: tells which episode it was. */
+static volatile sig_atomic_t episode_seed_low, episode_seed_high;
+
+static void tell_seed(int signal_number)
+{
+    static const char text[] = "crash: aborted (SEED=";
+    char line[64];
+    size_t length = sizeof line;
+    uint64_t seed = (uint64_t)(uint32_t)episode_seed_high << 32 | (uint32_t)episode_seed_low;
+    line[--length] = '\n';
+    line[--length] = ')';
+    do
+        line[--length] = (char)('0' + seed % 10);
+    while ((seed /= 10) != 0);
+    (void)!write(STDOUT_FILENO, text, sizeof text - 1);
+    (void)!write(STDOUT_FILENO, line + length, sizeof line - length);
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+static void begin_episode(struct crash_run *run, uint64_t seed)
+{
+    run->seed = seed;
+    run->random = random_seeded(seed);
+    episode_seed_low = (sig_atomic_t)(uint32_t)seed;
+    episode_seed_high = (sig_atomic_t)(uint32_t)(seed >> 32);
+    set_clear(&run->checked);
+}
+
+int crash_main(int argc, char **argv, enum crash_subject subject, crash_episode *episode)
 {
     struct limits limits = {.images = UINT64_MAX, .episodes = UINT64_MAX, .seconds = 10};
     limits.seed = (uint64_t)time(NULL) * 1000003 % 1000000000;
     if (!read_limits(argc, argv, &limits)) {
-        fprintf(stderr, "usage: %s [--seed N] [--seconds S] [--images N] [--episodes N] "
-                        "[--quiet]\n",
+        fprintf(stderr,
+                "usage: %s [--seed N] [--seconds S] [--images N] [--episodes N] "
+                "[--engine PATH] [--quiet]\n",
                 argv[0]);
         return 2;
     }
     struct crash_run *run = allocate(sizeof *run);
-    double begun = seconds_now();
-    printf("crash: SEED=%llu\n", (unsigned long long)limits.seed);
+    run->subject = subject;
+    if (subject == CRASH_DATABASE)
+        find_engine(run, limits.engine);
+    signal(SIGABRT, tell_seed);
+    signal(SIGSEGV, tell_seed);
+    double begun = seconds_now(CLOCK_MONOTONIC), cpu_begun = seconds_now(CLOCK_PROCESS_CPUTIME_ID);
+    printf("crash: SEED=%llu%s\n", (unsigned long long)limits.seed,
+           subject == CRASH_DATABASE && run->engine[0] == '\0'
+               ? ", without an engine: no image holds Parquet"
+               : "");
     fflush(stdout);
     while (run->episodes < limits.episodes && run->distinct.count < limits.images &&
-           (run->episodes == 0 || seconds_now() - begun < limits.seconds) && !crash_failed(run)) {
-        run->seed = limits.seed + run->episodes++;
-        run->random = random_seeded(run->seed);
-        set_clear(&run->checked);
+           (run->episodes == 0 || seconds_now(CLOCK_MONOTONIC) - begun < limits.seconds) &&
+           !crash_failed(run)) {
+        begin_episode(run, limits.seed + run->episodes++);
         episode(run, &run->random);
     }
-    int result = print_report(run, &limits, seconds_now() - begun);
+    int result = print_report(run, &limits, seconds_now(CLOCK_MONOTONIC) - begun,
+                              seconds_now(CLOCK_PROCESS_CPUTIME_ID) - cpu_begun);
     free(run->distinct.slots);
     free(run->checked.slots);
     free(run);

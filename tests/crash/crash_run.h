@@ -3,6 +3,10 @@
  * A run is a series of episodes. An episode does everything from one seed, on one thread, so a
  * failure replays by giving its seed to the same program: the first episode is then the one that
  * failed. What an episode does (its work, its model, how it recovers) is the caller's.
+ *
+ * A run of COVERED_IMAGES or more is to meet everything: it fails where a site (a call on a kind of
+ * file) lacks a fault, and where fewer than one image in twenty holds a real Parquet file, unless
+ * there is no engine to write one.
  */
 #ifndef OMEN_TESTS_CRASH_RUN_H
 #define OMEN_TESTS_CRASH_RUN_H
@@ -17,7 +21,7 @@ enum crash_result {
     CRASH_RESULT_COUNT,
 };
 
-enum { CRASH_DEPTH_MAX = 3 };
+enum { CRASH_DEPTH_MAX = 3, COVERED_IMAGES = 50000 };
 
 struct crash_run;
 
@@ -28,14 +32,26 @@ typedef void crash_check(void *context, struct sim_disk *image, unsigned depth);
 /* One episode; `random` is seeded with its seed. */
 typedef void crash_episode(struct crash_run *run, struct random *random);
 
+/* What an episode works on: the directory around a log is made by the test, and not judged. */
+enum crash_subject { CRASH_LOG, CRASH_DATABASE };
+
 /* Runs episodes as the command line asks and prints what they found:
  *   --seed N      the first episode's seed (default: from the clock, printed)
  *   --seconds S   begin no episode after that (default 10)
- *   --images N    nor after so many distinct images
+ *   --images N    nor after so many distinct images; fewer, when the seconds are over, are a
+ * failure
  *   --episodes N  nor after so many episodes
+ *   --engine PATH the SQL engine (default: OMENDB_ENGINE, or where the build leaves it)
  *   --quiet       no table of sites
- * Returns the exit status: 0 where nothing was lost, half, or unopenable. */
-int crash_main(int argc, char **argv, crash_episode *episode);
+ * Returns the exit status: 0 where nothing was lost, half, or unopenable, nor anything left
+ * uncovered. */
+int crash_main(int argc, char **argv, enum crash_subject subject, crash_episode *episode);
+
+/* The engine's path, NULL where there is none. */
+const char *crash_engine(const struct crash_run *run);
+
+/* The episode's seed. */
+uint64_t crash_seed(const struct crash_run *run);
 
 /* Draws an image with probability 1 in `one_in` at a boundary before `call` on `kind`
  * (SIM_CALL_COUNT: between calls), and checks it. Images that look the same are checked once as
@@ -49,10 +65,29 @@ void crash_fail(struct crash_run *run, enum crash_result result, const char *for
     OMEN_PRINTF(3, 4);
 bool crash_failed(const struct crash_run *run);
 
-/* Plans a failure on one of `kinds` (a bit for each sim_kind), once or for ever, of any kind, and
- * counts it as covered once it fired (crash_note_failures, before the disk goes). */
-void crash_plan_failure(struct crash_run *run, struct sim_disk *disk, uint32_t kinds);
-void crash_note_failures(struct crash_run *run, struct sim_disk *disk);
+/* What is done while a call is to fail: each meets sites of its own. */
+enum crash_scene {
+    CRASH_FOUNDING, /* the first calls of creating, which no image meets again */
+    CRASH_CREATING,
+    CRASH_OPENING,
+    CRASH_WORKING, /* and closing */
+    CRASH_LOGGING, /* the log alone */
+    CRASH_SCENE_COUNT,
+};
+
+struct crash_plan {
+    enum sim_call call;
+    enum sim_kind kind;
+    uint32_t fault;
+    uint64_t failures; /* of the site before */
+};
+
+/* Plans a failure at one of the sites that the scene meets, once or for ever. Where it has fired,
+ * crash_note_failures (before the disk goes) counts it as covered. */
+struct crash_plan crash_plan_failure(struct crash_run *run, struct sim_disk *disk,
+                                     enum crash_scene scene);
+void crash_note_failures(struct crash_run *run, struct sim_disk *disk,
+                         const struct crash_plan *plan);
 
 /* Adds the calls made on a disk to the table of sites, before the disk goes; images are added by
  * crash_boundary. */

@@ -1,4 +1,5 @@
-/* crash_wal.c - crashes of the log alone: what was acknowledged is replayed, in order, byte by byte.
+/* crash_wal.c - crashes of the log alone: what was acknowledged is replayed, in order, byte by
+ * byte.
  *
  * An episode appends commits of random sizes, syncs some, releases and closes, while images are
  * drawn at every boundary. Each image is recovered: what is replayed must be the commits from the
@@ -152,15 +153,15 @@ static bool recover(struct world *world, omen_error *error)
 {
     if (!world->created)
         return create(world, error);
-    struct replay replay = {
-        .model = &world->model, .run = world->run, .next = world->model.start};
+    struct replay replay = {.model = &world->model, .run = world->run, .next = world->model.start};
     const struct wal_replay calls = {&replay, replay_data, replay_commit, replay_discard};
     const struct wal_options options = options_of(world);
     if (wal_recover(&options, &calls, &world->wal, error) != OMEN_OK)
         return false;
     struct model *model = &world->model;
     if (!replay.wrong && replay.next < model->acknowledged) {
-        crash_fail(world->run, CRASH_LOST, "%zu of %zu acknowledged commits are there (%zu "
+        crash_fail(world->run, CRASH_LOST,
+                   "%zu of %zu acknowledged commits are there (%zu "
                    "appended), from LSN %llu",
                    replay.next, model->acknowledged, model->count,
                    (unsigned long long)model->start_lsn);
@@ -226,8 +227,8 @@ static void sync_log(struct world *world)
         return;
     struct random *random = crash_random(world->run);
     size_t unsynced = model->count - model->acknowledged;
-    size_t upto = unsynced == 0 ? model->count
-                                : model->acknowledged + 1 + random_below(random, unsynced);
+    size_t upto =
+        unsynced == 0 ? model->count : model->acknowledged + 1 + random_below(random, unsynced);
     if (upto == model->start ||
         wal_sync(world->wal, model->commits[upto - 1].end_lsn, NULL) != OMEN_OK)
         return;
@@ -316,12 +317,13 @@ static void check(void *context, struct sim_disk *image, unsigned depth)
     sim_disk_set_capacity(image, 0);
     omen_error error = {0};
     bool fails = random_below(random, 16) == 0;
+    struct crash_plan plan;
     if (fails)
-        crash_plan_failure(world->run, image, 1u << SIM_LOG | 1u << SIM_LOG_FOLDER);
+        plan = crash_plan_failure(world->run, image, CRASH_LOGGING);
     bool opened = recover(world, &error);
     if (fails) {
         sim_disk_mend(image);
-        crash_note_failures(world->run, image);
+        crash_note_failures(world->run, image, &plan);
         if (!opened && !crash_failed(world->run)) {
             crash_count(world->run, "failed_recoveries", 1);
             opened = recover(world, &error);
@@ -364,14 +366,15 @@ static void episode(struct crash_run *run, struct random *random)
     OMEN_ASSERT(world->allocator != NULL);
     sim_disk_watch(world->disk, watch, world);
     bool fails = random_below(random, 2) == 0;
+    struct crash_plan plan;
     if (!create(world, &error)) {
         crash_fail(run, CRASH_UNOPENABLE, "a new log: %s", error.message);
     } else {
         if (fails)
-            crash_plan_failure(run, world->disk, 1u << SIM_LOG | 1u << SIM_LOG_FOLDER);
+            plan = crash_plan_failure(run, world->disk, CRASH_LOGGING);
         work(world, 40);
         if (fails)
-            crash_note_failures(run, world->disk);
+            crash_note_failures(run, world->disk, &plan);
         close_log(world);
         watch_often(world, 4);
     }
@@ -384,5 +387,5 @@ static void episode(struct crash_run *run, struct random *random)
 
 int main(int argc, char **argv)
 {
-    return crash_main(argc, argv, episode);
+    return crash_main(argc, argv, CRASH_LOG, episode);
 }

@@ -1,4 +1,5 @@
-/* sim_content.c - the bytes of simulated files: pages of 4 KiB, counted, shared, copied on write. */
+/* sim_content.c - the bytes of simulated files: pages of 4 KiB, counted, shared, copied on write.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,8 +38,7 @@ struct sim_page *sim_page_retain(struct sim_page *page)
 
 void sim_page_release(struct sim_page *page)
 {
-    if (page != NULL &&
-        atomic_fetch_sub_explicit(&page->references, 1, memory_order_acq_rel) == 1)
+    if (page != NULL && atomic_fetch_sub_explicit(&page->references, 1, memory_order_acq_rel) == 1)
         free(page);
 }
 

@@ -3,27 +3,25 @@
  * The fault model, which is stricter than any one file system:
  *
  *   two states   Each file has the content that programs read (the page cache) and the content that
- *                survives a power cut (the disk); each directory has its names twice likewise. Writes,
- *                reserves, truncations, creates, renames and removes change the first. file_sync and
+ *                survives a power cut (the disk); each directory has its names twice likewise.
+ * Writes, reserves, truncations, creates, renames and removes change the first. file_sync and
  *                directory_sync carry the changes to the second; nothing else does. A file's sync
  *                does not make its name durable, nor a directory's sync the content of its files.
  *   power cut    An image is what the disk may hold if the power fails now. For each page of 4 KiB
- *                that changed since the last sync it has any of the page's versions: the synced one,
- *                the newest, or one between; with a tear at 512 bytes each sector has. A length is
- *                any of those since the last sync, and what a file never got reads as zeros. Names:
- *                each unsynced change happened or did not, whatever became of others and of the
- *                content; only changes of the same name keep their order, and a rename is atomic.
- *   kill         The process dies, the machine lives on: another image, in which both states stay.
- *   sync fails   Some of the changes reached the disk, or all, or none; the cache forgets that they
- *                have not, shows them as if they had, and a later sync that succeeds does not carry
- *                them: only a new write to the same page does.
- *   disk full    With a capacity, writes beyond what is reserved, reserves and creates get DISK_FULL,
- *                writes after having written a part.
- *   failures     Each call on each kind of file (a site) can be made to fail the nth time, once or
- *                for ever. A write that fails has written a part.
+ *                that changed since the last sync it has any of the page's versions: the synced
+ * one, the newest, or one between; with a tear at 512 bytes each sector has. A length is any of
+ * those since the last sync, and what a file never got reads as zeros. Names: each unsynced change
+ * happened or did not, whatever became of others and of the content; only changes of the same name
+ * keep their order, and a rename is atomic. kill         The process dies, the machine lives on:
+ * another image, in which both states stay. sync fails   Some of the changes reached the disk, or
+ * all, or none; the cache forgets that they have not, shows them as if they had, and a later sync
+ * that succeeds does not carry them: only a new write to the same page does. disk full    With a
+ * capacity, writes beyond what is reserved, reserves and creates get DISK_FULL, writes after having
+ * written a part. failures     Each call on each kind of file (a site) can be made to fail the nth
+ * time, once or for ever. A write that fails has written a part.
  *
- * It does not model bits that rot (tests write those themselves), a disk that lies about a sync that
- * succeeded, or sectors that tear within 512 bytes.
+ * It does not model bits that rot (tests write those themselves), a disk that lies about a sync
+ * that succeeded, or sectors that tear within 512 bytes.
  *
  * Everything comes from one seed: faults, images, time and random bytes. Thread-safe; a run is
  * repeatable where one thread makes it. Images share pages with what they were drawn from, so
@@ -66,6 +64,8 @@ enum sim_kind {
     SIM_LOG_FOLDER,
     SIM_DATA_FOLDER,
     SIM_LOCK_FILE,
+    SIM_CREATING, /* the mark of a database that is being made */
+    SIM_RESERVE_FILE,
     SIM_MANIFEST,
     SIM_MANIFEST_NEW,
     SIM_LOG,
@@ -137,7 +137,8 @@ void sim_disk_mend(struct sim_disk *disk);
 uint64_t sim_disk_calls(struct sim_disk *disk, enum sim_call call, enum sim_kind kind);
 uint64_t sim_disk_failures(struct sim_disk *disk, enum sim_call call, enum sim_kind kind);
 
-/* Bytes for all files, in pages; 0 = no limit. What is used may be more: then only freeing helps. */
+/* Bytes for all files, in pages; 0 = no limit. What is used may be more: then only freeing helps.
+ */
 void sim_disk_set_capacity(struct sim_disk *disk, uint64_t bytes);
 uint64_t sim_disk_used(struct sim_disk *disk);
 

@@ -62,8 +62,7 @@ static bool happened(struct draw *draw, uint64_t number, uint64_t bias)
         return number <= draw->cut;
     case SIM_TEAR_512:
     case SIM_TEAR_4096:
-        return number < draw->cut ||
-               (number == draw->cut && random_below(&draw->random, 2) == 0);
+        return number < draw->cut || (number == draw->cut && random_below(&draw->random, 2) == 0);
     case SIM_REORDER_512:
     case SIM_REORDER_4096:
         return random_below(&draw->random, BIAS_MAX) < bias;
@@ -79,8 +78,8 @@ static const uint8_t *version_bytes(const struct sim_inode *inode, uint64_t page
                                     struct sim_page **whole)
 {
     static const uint8_t zeros[SIM_PAGE_BYTES];
-    struct sim_page *bytes = version == SIZE_MAX ? sim_content_page(inode->disk, page)
-                                                 : inode->changes[version].bytes;
+    struct sim_page *bytes =
+        version == SIZE_MAX ? sim_content_page(inode->disk, page) : inode->changes[version].bytes;
     *whole = bytes;
     return bytes != NULL ? bytes->bytes : zeros;
 }
@@ -112,8 +111,8 @@ static void draw_page(struct draw *draw, const struct sim_inode *inode, struct s
     size_t versions[SECTORS];
     bool same = true;
     for (size_t i = 0; i < SECTORS; i++) {
-        versions[i] = i == 0 || sectors ? choose_version(draw, inode, indexes, count, bias)
-                                        : versions[0];
+        versions[i] =
+            i == 0 || sectors ? choose_version(draw, inode, indexes, count, bias) : versions[0];
         same = same && versions[i] == versions[0];
     }
     if (same) {

@@ -145,9 +145,15 @@ enum sim_kind sim_kind_of(const char *path, bool directory)
     static const struct {
         const char *end;
         enum sim_kind kind;
-    } ends[] = {{"/lock", SIM_LOCK_FILE},    {"/manifest", SIM_MANIFEST},
-                {"manifest.new", SIM_MANIFEST_NEW}, {".keys", SIM_KEYS},
-                {".ends", SIM_ENDS},         {".parquet", SIM_PARQUET},
+    } ends[] = {{"/lock", SIM_LOCK_FILE},
+                {"/manifest", SIM_MANIFEST},
+                {"/creating", SIM_CREATING},
+                {"/creating.new", SIM_CREATING},
+                {"/reserve", SIM_RESERVE_FILE},
+                {"manifest.new", SIM_MANIFEST_NEW},
+                {".keys", SIM_KEYS},
+                {".ends", SIM_ENDS},
+                {".parquet", SIM_PARQUET},
                 {".plain", SIM_PARQUET}};
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
         if (ends_with(path, length, ends[i].end))
