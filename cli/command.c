@@ -67,7 +67,8 @@ static omen_status run_help(struct shell *shell, const char *argument, omen_erro
             printf(" (%s)", commands[i].alias);
         putchar('\n');
     }
-    puts("Anything else is SQL and ends with a semicolon. Ctrl-C cancels a statement.");
+    puts("Anything else is SQL and ends with a semicolon. Ctrl-C cancels a statement.\n"
+         "Tab completes, Ctrl-R searches the history, Alt-Enter begins a line.");
     return OMEN_OK;
 }
 

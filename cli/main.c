@@ -181,7 +181,7 @@ int main(int count, char **arguments)
         fputs(options_help, stdout);
         status = finish(&(struct shell){0});
     } else if (options.version) {
-        printf("omendb %s\nline editing: %s\n", omen_version(), prompt_editor());
+        printf("omendb %s\n", omen_version());
         status = finish(&(struct shell){0});
     } else if (options.verify) {
         status = run_verify(options.directory);

@@ -1,5 +1,5 @@
-/* prompt.c - the prompt: edited by libedit (prompt_edit.c), or plain lines where that is not built
- * in or the terminal is too dumb for it. */
+/* prompt.c - the prompt: edited (prompt_edit.c), or plain lines where the terminal is too dumb for
+ * it. */
 #define _XOPEN_SOURCE 700
 #define _DEFAULT_SOURCE
 #include "prompt.h"
@@ -30,18 +30,21 @@ static bool is_dumb(void)
     return terminal == NULL || terminal[0] == '\0' || strcmp(terminal, "dumb") == 0;
 }
 
-struct prompt *prompt_open(void)
+struct prompt *prompt_open(const struct prompt_questions *questions)
 {
     struct prompt *prompt = calloc(1, sizeof *prompt);
     if (prompt == NULL)
         return NULL;
     prompt->out = isatty(STDOUT_FILENO) ? stdout : stderr;
     if (!is_dumb())
-        prompt->editor = editor_open(prompt->out);
+        prompt->editor = editor_open(prompt->out, questions);
     if (prompt->editor != NULL)
         history_read(editor_remember, prompt->editor);
     return prompt;
 }
+
+#define PROMPT      "omendb> "
+#define PROMPT_MORE "   ...> "
 
 static enum prompt_event read_plain(struct prompt *prompt, const char *text, const char **line,
                                     size_t *length)
@@ -61,13 +64,14 @@ static enum prompt_event read_plain(struct prompt *prompt, const char *text, con
     return bytes > 0 ? PROMPT_LINE : PROMPT_END;
 }
 
-enum prompt_event prompt_read(struct prompt *prompt, const char *text, const char **line,
+enum prompt_event prompt_read(struct prompt *prompt, bool continues, const char **line,
                               size_t *length)
 {
+    const char *text = continues ? PROMPT_MORE : PROMPT;
     interrupt_clear();
-    enum prompt_event event = prompt->editor != NULL
-                                  ? editor_read(prompt->editor, text, line, length)
-                                  : read_plain(prompt, text, line, length);
+    if (prompt->editor != NULL)
+        return editor_read(prompt->editor, text, PROMPT_MORE, line, length);
+    enum prompt_event event = read_plain(prompt, text, line, length);
     if (event != PROMPT_LINE) {
         putc('\n', prompt->out);
         fflush(prompt->out);
@@ -98,9 +102,4 @@ void prompt_close(struct prompt *prompt)
     editor_close(prompt->editor);
     free(prompt->last);
     free(prompt);
-}
-
-const char *prompt_editor(void)
-{
-    return editor_name();
 }

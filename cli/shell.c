@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "complete.h"
 #include "interrupt.h"
 #include "output.h"
 #include "prompt.h"
@@ -256,20 +257,16 @@ bool shell_run_file(struct shell *shell, const char *name)
 
 /* --- the prompt ------------------------------------------------------------------------------ */
 
-/* quit, exit and help at the prompt, as newcomers type them. */
-static bool run_plain_word(struct shell *shell, const char *line, size_t length)
+/* The command that quit, exit and help mean, as newcomers type them; NULL: it is none of them. */
+static const char *plain_word(const char *line, size_t length)
 {
     static const char *const words[] = {"quit", "exit", "help"};
     while (length > 0 && (scan_is_blank(line[length - 1]) || line[length - 1] == ';'))
         length--;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (length == 4 && memcmp(line, words[i], 4) == 0) {
-            struct place place = {.line = 1};
-            command_run(shell, i == 2 ? ".help" : ".quit", 5, &place);
-            return true;
-        }
-    }
-    return false;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (length == 4 && memcmp(line, words[i], 4) == 0)
+            return i == 2 ? ".help" : ".quit";
+    return NULL;
 }
 
 /* Remembers and runs what was typed, as far as it is complete. */
@@ -278,7 +275,9 @@ static void run_typed(struct shell *shell, struct prompt *prompt, struct text *t
     struct place place = {.line = 1};
     size_t taken;
     size_t blank = scan_blank(text->data, text->length);
-    if (run_plain_word(shell, text->data + blank, text->length - blank)) {
+    const char *command = plain_word(text->data + blank, text->length - blank);
+    if (command != NULL) {
+        command_run(shell, command, strlen(command), &place);
         text->length = 0;
         return;
     }
@@ -292,16 +291,49 @@ static void run_typed(struct shell *shell, struct prompt *prompt, struct text *t
     fflush(stdout);
 }
 
+/* Whether all of a text would be run, its last line with its end (prompt_questions). */
+static bool is_complete(void *context, const char *text, size_t length)
+{
+    (void)context;
+    size_t blank = scan_blank(text, length);
+    if (plain_word(text + blank, length - blank) != NULL)
+        return true;
+    for (size_t at = blank; at < length; at += scan_blank(text + at, length - at)) {
+        size_t bare = at + scan_comments(text + at, length - at), rest;
+        if (bare == length)
+            return true;
+        if (bare < length && (text[bare] == '.' || text[bare] == '\\')) {
+            const char *newline = memchr(text + bare, '\n', length - bare);
+            at = newline == NULL ? length : (size_t)(newline - text);
+            continue;
+        }
+        bool complete;
+        omen_statement_split(text + at, length - at, &rest, &complete);
+        if (!complete)
+            return false;
+        at += rest;
+    }
+    return true;
+}
+
+static void complete_word(void *context, const char *text, size_t length, size_t cursor,
+                          struct candidates *out)
+{
+    const struct shell *shell = context;
+    complete(shell->connection, text, length, cursor, out);
+}
+
 bool shell_run_prompt(struct shell *shell)
 {
-    struct prompt *prompt = prompt_open();
+    const struct prompt_questions questions = {
+        .context = shell, .is_complete = is_complete, .complete = complete_word};
+    struct prompt *prompt = prompt_open(&questions);
     struct text text = {0};
     bool memory = prompt != NULL;
     while (memory && !shell->quit && !output_failed()) {
         const char *line;
         size_t length;
-        enum prompt_event event =
-            prompt_read(prompt, text.length == 0 ? "omendb> " : "   ...> ", &line, &length);
+        enum prompt_event event = prompt_read(prompt, text.length > 0, &line, &length);
         if (event == PROMPT_END)
             break;
         if (event == PROMPT_CLEARED) {

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import time
+import unicodedata
 import unittest
 
 SHELL = os.path.abspath(sys.argv.pop(1))
@@ -21,8 +22,7 @@ SECONDS = 60
 
 def environment(**changes):
     """The environment without what a developer's machine adds; None takes a variable away."""
-    values = dict(os.environ, OMENDB_HISTORY="", TERM="xterm", EDITRC="/dev/null",
-                  LSAN_OPTIONS=f"suppressions={os.path.dirname(os.path.abspath(__file__))}/lsan.supp:print_suppressions=0")
+    values = dict(os.environ, OMENDB_HISTORY="", TERM="xterm")
     values.update(changes)
     return {name: value for name, value in values.items() if value is not None}
 
@@ -77,6 +77,23 @@ class Terminal:
         before, self.text = self.text.split(text, 1)
         return before
 
+    def press(self, keys):
+        """Sends keys, each tab alone, as somebody types who pastes nothing; gives what is printed so far."""
+        shown = ""
+        for part in re.findall(r"\t|[^\t]+", keys):
+            if part == "\t":
+                self.send(part)
+                self.read(SECONDS)
+                shown, self.text = shown + self.text, ""
+            else:
+                shown += self.drawn(part)
+        return shown
+
+    def drawn(self, keys=""):
+        """What is printed for the keys, up to the bell that a page down behind the history rings."""
+        self.send(keys + "\x1b[6~")
+        return self.expect("\a")
+
     def type(self, text, prompt="omendb> "):
         """Types a line at the prompt and gives what is printed before the next one."""
         self.send(text + "\r")
@@ -97,6 +114,57 @@ class Terminal:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait(SECONDS)
         os.close(self.master)
+
+
+class Screen:
+    """What a terminal of that size shows of the bytes it got: the sequences that the shell uses, and no others."""
+
+    def __init__(self, columns, rows):
+        self.columns, self.rows, self.row, self.column = columns, rows, 0, 0
+        self.lines = [""]
+
+    def put(self, character):
+        if unicodedata.combining(character):
+            line = self.lines[self.row]
+            self.lines[self.row] = line + character
+            return
+        width = 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if self.column + width > self.columns:
+            self.feed("\r\n")
+        line = self.lines[self.row].ljust(self.column)
+        cells = line[:self.column] + character + "\0" * (width - 1) + line[self.column + width:]
+        self.lines[self.row], self.column = cells, self.column + width
+
+    def feed(self, text):
+        for match in re.finditer(r"\x1b\[(\??[0-9;]*)([A-Za-z])|\x1b.|[^\x1b]", text, re.DOTALL):
+            number, letter, character = int(match[1]) if (match[1] or "").isdigit() else 1, match[2], match[0]
+            if letter == "A":
+                self.row = max(self.row - number, max(0, len(self.lines) - self.rows))
+            elif letter == "C":
+                self.column = min(self.column + number, self.columns - 1)
+            elif letter == "K":
+                self.lines[self.row] = self.lines[self.row][:self.column]
+            elif letter == "J" and match[1] == "2":
+                self.lines, self.row, self.column = [""], 0, 0
+            elif letter == "J":
+                self.lines[self.row:] = [self.lines[self.row][:self.column]]
+            elif letter == "H":
+                self.row, self.column = max(0, len(self.lines) - self.rows), 0
+            elif letter in ("h", "l") and match[1] == "?2004":
+                pass
+            elif character == "\r":
+                self.column = 0
+            elif character == "\n":
+                self.row += 1
+                self.lines += [""] * (self.row + 1 - len(self.lines))
+            elif character != "\a":
+                assert not letter and character >= " ", f"{match[0]!r} goes to the terminal"
+                self.put(character)
+        return self
+
+    def shown(self):
+        """The lines without blanks at their ends."""
+        return [line.replace("\0", "").rstrip() for line in self.lines]
 
 
 def plain(text):

@@ -1,13 +1,12 @@
-"""The prompt on a terminal: editing, history, Ctrl-C, and what it does without libedit. See support.py."""
+"""The prompt on a terminal: editing, history, completion, Ctrl-C, and a dumb terminal. See support.py."""
 import os
 import signal
 import stat
 import tempfile
 import unittest
 
-from support import SECONDS, Terminal, environment, main, plain, run
+from support import SECONDS, Screen, Terminal, environment, main, plain, run
 
-HAS_EDITOR = "libedit" in run("--version").stdout
 USERS = "CREATE TABLE users (id BIGINT PRIMARY KEY, name TEXT);"
 
 
@@ -103,7 +102,6 @@ class Prompt(Case):
         self.assertTrue(terminal.is_as_before())
 
 
-@unittest.skipUnless(HAS_EDITOR, "built without libedit")
 class Editing(Case):
     def test_arrows_and_wide_characters(self):
         terminal = self.start()
@@ -177,6 +175,162 @@ class Editing(Case):
         terminal.resize(40, 20)
         terminal.process.send_signal(signal.SIGWINCH)
         self.assertIn("(42601)", terminal.type(" FRO x;"))
+
+    def test_lines_are_edited_as_a_whole(self):
+        terminal = self.start()
+        terminal.type("VALUES (1,", prompt="...> ")
+        terminal.type("2,", prompt="...> ")
+        self.assertIn("(1 row)", terminal.type("3);"))
+        # up: the whole statement; twice up within it, to the first line's end; another value there
+        self.assertIn("|       4 |", terminal.type("\x1b[A" + "\x1b[A" * 2 + "\x05" + "4,"))
+        # Alt-Enter begins a line of a complete statement; Home and End are the line's
+        self.assertIn(" 57\n", terminal.type("VALUES (5);\x1b\r-- x\x01\x1b[A\x05\x1b[D\x1b[D7"))
+        terminal.send("\x04")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_what_is_typed_is_kept_while_the_history_is_shown(self):
+        terminal = self.start()
+        terminal.type("VALUES (1);")
+        terminal.type("VALUES (2);")
+        self.assertIn(" 34\n", terminal.type("VALUES (3" + "\x1b[A" * 5 + "\x1b[B" * 5 + "4);"))
+        # page up and down leave a text of several lines at once
+        self.assertIn(" 2\n", terminal.type("\x1b[A\x1b[5~\x1b[5~\x1b[6~"))
+
+    def test_keys(self):
+        terminal = self.start()
+        for keys, expected in (("VALUES (12)\x02\x02\x083\x05;", "32"), ("x\x15VALUES (12);", "12"), ("VALUES (1) 2\x17;", "1"),
+                               ("VALUES (1, 2);\x1b[1;5D\x17", "2"), ("VALUES (1);\x15\x19", "1"),
+                               ("VALUES (21\x14);", "12"), ("VALUES (21);\x02\x02\x02\x14", "12"), ("1);\x01VALUES (", "1"),
+                               ("VALUES (one);\x1bb\x1bd7", "7"), ("ALUES (9);\x1b[H\x1b[F\x1bOHV\x1b[4~", "9"),
+                               ("VALUES (1 + 2);\x1b[D\x1b[D\x1b[D\x1b[D\x1b[D\x1b[D\x1b[3~\x1b[3~\x04", "12"),
+                               ("VALUES (3) 4;\x1b[D\x1b[D\x1b[D\x0b;", "3"), ("VALUES (8);\x1b[99;99Z\x1b[15~\x1bz\x1f", "8")):
+            self.assertIn(f" {expected}\n", terminal.type(keys), keys)
+
+    def test_search(self):
+        for keys, expected in (("\x121", "133"), ("\x121\x12", "111"), ("\x122", "222"), ("\x12\xf6", "\xe4\xf6"),
+                               ("\x121x\x7f\x12", "111"), ("VALUES (4);\x12zzz\x07", "4"), ("\x12222\x05\x7f\x7f5);", "2225"),
+                               ("VALUES (6);\x121\x1b\x1b\x1b[B\x1b[B\x1b[B\x1b[B", "6"), ("\x121\x12\x12\x12", "111")):
+            with tempfile.NamedTemporaryFile("w", suffix="history") as file:
+                file.write("VALUES (111);\nVALUES (\\n222);\nVALUES (133);\nVALUES ('\xe4\xf6');\n")
+                file.flush()
+                terminal = self.start(env=environment(OMENDB_HISTORY=file.name))
+                self.assertRegex(terminal.type(keys), f" {expected} *\n", keys)
+
+    def test_paste(self):
+        terminal = self.start()
+        terminal.send("\x1b[200~VALUES\t(1);\r\nVALUES\n(2\x1b[201~")
+        terminal.expect("(2")
+        self.assertNotIn("row", terminal.text)
+        shown = terminal.type(");")
+        self.assertIn(" 1\n", shown)
+        self.assertIn(" 2\n", shown)
+        # unmarked: statements run as they end, tabs are kept
+        terminal.send("VALUES\t('a\tb');VALUES (3);\rVALUES (4);\r")
+        terminal.expect("a\\tb")
+        terminal.expect(" 4\r\n")
+
+    def test_a_long_line_in_a_narrow_window(self):
+        terminal = self.start(columns=30, rows=10)
+        screen = Screen(30, 10).feed("omendb> ")
+        for keys in ("SELECT 'abcdefghijklmnopqrstuvwxyz'", ", '中文字中文字中文字中文字中文字'", " \x1b\rFROM t",
+                     "\x1b[A\x05\x1b[D\x1b[D\x1b[DXY", "\x01\x0b", "\x19", "\x1b[B\x17", "Z" * 22, "\x7f"):
+            screen.feed(terminal.drawn(keys))
+        at = screen.shown().index("omendb> SELECT 'abcdefghijklmn")
+        self.assertEqual(screen.shown()[at:], ["omendb> SELECT 'abcdefghijklmn", "opqrstuvwxyz', '中文字中文字中", "文字中文字中文XY字'",
+                                               "   ...> FROM ZZZZZZZZZZZZZZZZZ", "ZZZZ"])
+        # once more from nothing
+        terminal.send("\x0c")
+        self.assertEqual(Screen(30, 10).feed(terminal.drawn()).shown(), screen.shown()[at:])
+
+    def test_text_higher_than_the_window(self):
+        terminal = self.start(columns=40, rows=5)
+        screen = Screen(40, 5).feed("omendb> ")
+        screen.feed(terminal.drawn("VALUES (0" + "".join(f",\x1b\r{i}" for i in range(1, 9))))
+        self.assertEqual(screen.shown()[-5:], [f"   ...> {i}," for i in range(4, 8)] + ["   ...> 8"])
+        screen.feed(terminal.drawn("\x1b[A" * 8))
+        self.assertEqual(screen.shown()[-5:], ["omendb> VALUES (0,"] + [f"   ...> {i}," for i in range(1, 5)])
+        screen.feed(terminal.drawn("\x1b[B" * 8 + "\x05"))
+        self.assertIn("(1 row; 9 columns", terminal.type(");"))
+
+    def test_windows_that_change(self):
+        terminal = self.start(columns=60)
+        terminal.drawn("SELECT 'abcdefghijklmnopqrstuvwxyz'")
+        terminal.resize(30, 20)
+        terminal.process.send_signal(signal.SIGWINCH)
+        terminal.expect("omendb> ")
+        self.assertEqual(Screen(30, 20).feed("omendb> " + terminal.drawn()).shown(),
+                         ["omendb> SELECT 'abcdefghijklmn", "opqrstuvwxyz'"])
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.expect("omendb> ")
+        self.assertEqual(Screen(30, 20).feed("omendb> " + terminal.drawn()).shown(),
+                         ["omendb> SELECT 'abcdefghijklmn", "opqrstuvwxyz'"])
+        terminal.send("\x03")
+        terminal.expect("omendb> ")
+        self.assertIn(" 1\n", terminal.type("VALUES (1);"))
+
+    def test_a_hostile_history(self):
+        with tempfile.NamedTemporaryFile("w", suffix="history") as file:
+            file.write("VALUES ('\x1b]0;title\x07\u202e\x9b31m');\n")
+            file.flush()
+            terminal = self.start(env=environment(OMENDB_HISTORY=file.name))
+            screen = Screen(80, 24).feed("omendb> ")
+            terminal.send("\x1b[A")
+            screen.feed(terminal.expect("');"))
+            self.assertEqual(screen.shown()[-1], "omendb> VALUES ('\\x1B]0;title\\x07\\u202E\\x9B31m")
+
+
+class Completion(Case):
+    TABLES = ('CREATE TABLE flights (id INT PRIMARY KEY, origin TEXT, "Carrier" TEXT); CREATE TABLE "No Key" ("order" INT);'
+              "CREATE TABLE planes (tailnum TEXT, seats INT);")
+
+    def test_words(self):
+        terminal = self.start(columns=200)
+        terminal.type(self.TABLES)
+        for keys, expected in (("SEL\t", "SELECT"), ("sel\t1", "select 1"), ("SELECT * FROM fl\t", "SELECT * FROM flights"),
+                               ("SELECT * FROM FL\tf", "SELECT * FROM flights f"), ("SELECT * FROM n\t", 'SELECT * FROM "No Key"'),
+                               ('SELECT * FROM "N\tx', 'SELECT * FROM "No Key" x'), ("SELECT 1 FROM planes, fl\t", "SELECT 1 FROM planes, flights"),
+                               ("SELECT f. FROM flights f" + "\x1b[D" * 15 + "c\t", 'SELECT f."Carrier" FROM flights f'),
+                               ("SELECT * FROM flights f WHERE f.or\t", "SELECT * FROM flights f WHERE f.origin"),
+                               ("SELECT * FROM flights WHERE ori\t", "SELECT * FROM flights WHERE origin"),
+                               ('SELECT * FROM "No Key" WHERE ord\t', 'SELECT * FROM "No Key" WHERE ord'),
+                               ("SELECT * FROM planes AS p JOIN flights AS x ON p.t\t", "SELECT * FROM planes AS p JOIN flights AS x ON p.tailnum"),
+                               ("UPDATE planes SET sea\t", "UPDATE planes SET seats"), ("INSERT INTO planes (tail\t", "INSERT INTO planes (tailnum"),
+                               ("SET statement_t\t= 0", "SET statement_timeout = 0"), ("SHOW omen.route_\t", "SHOW omen.route_strict"),
+                               ("SHOW CREATE TABLE pl\t", "SHOW CREATE TABLE planes"), ("DESCRIBE pl\t", "DESCRIBE planes"),
+                               ("SUMMARIZE pl\t", "SUMMARIZE planes"), (".sch\tpl\t", ".schema planes"), (".timer of\t", ".timer off"),
+                               ("VALUES (1); SELECT * FROM pl\t", "VALUES (1); SELECT * FROM planes"), ("SELECT 'fl\t", "SELECT 'fl"),
+                               ("-- SEL\t", "-- SEL"), ("SELECT * FROM none WHERE none.\t", "SELECT * FROM none WHERE none."),
+                               ("SELECT * FROM public.fl\t", "SELECT * FROM public.flights")):
+            shown = Screen(200, 50).feed("omendb> " + terminal.press(keys + "\x05|")).shown()[-1]
+            self.assertEqual(shown.replace(" |", "|"), "omendb> " + expected + "|", keys)
+            terminal.send("\x03")
+            terminal.expect("omendb> ")
+
+    def test_several_are_listed_by_the_second_tab(self):
+        terminal = self.start()
+        terminal.type(self.TABLES)
+        terminal.send("SELECT * FROM \t")
+        self.assertNotIn("planes", terminal.expect("\a"))
+        terminal.send("\t")
+        shown = plain(terminal.expect("omendb> "))
+        self.assertEqual(shown.split("\n", 1)[1].split(), ['"No', 'Key"', "flights", "planes"])
+        self.assertIn(" 1\n", terminal.type("\x15VALUES (1);"))
+
+    def test_files(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("it's.csv", "data.sql", ".hidden"):
+                open(os.path.join(folder, name), "w").close()
+            os.mkdir(os.path.join(folder, "folder"))
+            terminal = self.start(columns=200)
+            for keys, expected in ((f"SELECT * FROM '{folder}/it\t", f"SELECT * FROM '{folder}/it''s.csv'"),
+                                   (f"COPY t FROM '{folder}/it\t (", f"COPY t FROM '{folder}/it''s.csv' ("),
+                                   (f"COPY t TO '{folder}/fo\tx", f"COPY t TO '{folder}/folder/x"),
+                                   (f".read {folder}/da\t", f".read {folder}/data.sql"), (f".read {folder}/.\t", f".read {folder}/.hidden"),
+                                   (f".read {folder}/none/\t", f".read {folder}/none/")):
+                shown = Screen(200, 50).feed("omendb> " + terminal.press(keys + "\x05|")).shown()[-1]
+                self.assertEqual(shown, "omendb> " + expected + "|", keys)
+                terminal.send("\x03")
+                terminal.expect("omendb> ")
 
 
 if __name__ == "__main__":
