@@ -40,6 +40,8 @@ static bool checkpoint_due(const struct storage *storage, uint64_t now)
     uint64_t bytes = storage_log_bytes(storage);
     if (bytes == 0 || storage->manifest_unknown || now < storage->retry_ms)
         return false;
+    if (wal_is_short(storage->wal)) /* it frees the log's files */
+        return true;
     /* Relaxed: they order nothing. */
     return bytes >= atomic_load_explicit(&settings->checkpoint_bytes, memory_order_relaxed) ||
            now - storage->checkpoint_ms >=
@@ -62,6 +64,13 @@ static void end_checkpoint(struct storage *storage, omen_status status, const om
         memcpy(storage->failure, reason->message, sizeof storage->failure);
     }
     storage_note_facts(storage);
+}
+
+/* Room for writers on a full disk, where no checkpoint would bring any. */
+static void help_writers(struct storage *storage)
+{
+    if (wal_is_short(storage->wal) && storage_log_bytes(storage) == 0)
+        (void)reserve_lend(storage);
 }
 
 /* One step of the checkpoint under way, or the first of a new one. */
@@ -101,6 +110,7 @@ omen_status storage_checkpoint(struct storage *storage, omen_error *error)
     omen_status status = run_checkpoint(storage, &reason);
     if (status == OMEN_DISK_FULL && reserve_give(storage))
         status = run_checkpoint(storage, &reason);
+    help_writers(storage);
     mutex_unlock(&storage->work);
     return status == OMEN_OK ? OMEN_OK : error_set(error, status, "%s", reason.message);
 }
@@ -158,6 +168,7 @@ static bool turn(struct storage *storage)
     bool more = false;
     omen_error reason = {.message = ""};
     sync_log(storage, now);
+    help_writers(storage);
     if (!storage_log_is_long(storage))
         (void)!database_maintain(storage->database, STEP_ROWS, &more); /* tried again next time */
     if (storage->checkpoint == NULL && !checkpoint_due(storage, now))

@@ -578,6 +578,7 @@ omen_status checkpoint_finish(struct checkpoint *checkpoint, omen_error *error)
     }
     install(checkpoint, lists);
     storage->start_lsn = storage->quiet_lsn = checkpoint->lsn;
+    storage->manifest_renewed = true;
     /* What it cannot do now is done when the database is opened again. */
     (void)!wal_release(storage->wal, checkpoint->lsn, NULL);
     return OMEN_OK;

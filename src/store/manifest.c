@@ -261,21 +261,21 @@ omen_status manifest_read(const struct os *os, const char *directory, struct all
     return status;
 }
 
-/* Writes `manifest.new` and makes its content durable. */
+/* Writes `manifest.new` and makes its content durable; it stays open. */
 static omen_status write_new(const struct os *os, const char *path,
-                             const struct byte_writer *content, omen_error *error)
+                             const struct byte_writer *content, int64_t *file, omen_error *error)
 {
-    int64_t file;
     omen_status status = os->file_remove(os, path, NULL);
     if (status != OMEN_OK && status != OMEN_FILE_NOT_FOUND)
         return error_set(error, status, "could not remove \"%s\"", path);
-    OMEN_TRY(os->file_open(os, path, OS_OPEN_CREATE_NEW, &file, error));
-    status = os->file_write_at(os, file, content->data, content->length, 0, error);
+    OMEN_TRY(os->file_open(os, path, OS_OPEN_CREATE_NEW, file, error));
+    status = os->file_write_at(os, *file, content->data, content->length, 0, error);
     if (status == OMEN_OK)
-        status = os->file_sync(os, file, error);
-    os->file_close(os, file);
-    if (status != OMEN_OK)
-        (void)os->file_remove(os, path, NULL);
+        status = os->file_sync(os, *file, error);
+    if (status == OMEN_OK)
+        return OMEN_OK;
+    os->file_close(os, *file);
+    (void)os->file_remove(os, path, NULL);
     return status;
 }
 
@@ -285,6 +285,7 @@ omen_status manifest_write(const struct os *os, const char *directory, struct al
 {
     char path[STORE_PATH_BYTES], path_new[STORE_PATH_BYTES];
     struct byte_writer content = {.allocator = allocator};
+    int64_t file;
     *state = MANIFEST_OLD;
     OMEN_TRY(path_join(path, directory, MANIFEST_NAME, error));
     OMEN_TRY(path_join(path_new, directory, MANIFEST_NEW_NAME, error));
@@ -295,11 +296,13 @@ omen_status manifest_write(const struct os *os, const char *directory, struct al
     else if (content.length > FILE_BYTES_MAX)
         status = error_set(error, OMEN_LIMIT_EXCEEDED, "the manifest has become too long");
     if (status == OMEN_OK)
-        status = write_new(os, path_new, &content, error);
+        status = write_new(os, path_new, &content, &file, error);
     byte_writer_release(&content);
     if (status != OMEN_OK)
         return status;
     status = os->file_rename(os, path_new, path, error);
+    os->file_close(os,
+                   file); /* now: the directory's sync opens another, and must not find too many */
     if (status != OMEN_OK) {
         /* A system that says "no room" has not done it; after any other failure, who knows. */
         *state = status == OMEN_DISK_FULL ? MANIFEST_OLD : MANIFEST_UNKNOWN;

@@ -29,55 +29,77 @@ static omen_status change_catalog(void *context, uint64_t timestamp, uint8_t kin
     return catalog_replay(storage->database->catalog, kind, body, length, error);
 }
 
+struct recovering {
+    struct storage *storage;
+    struct manifest *manifest; /* to be renewed */
+    struct replay *replay;
+};
+
 static omen_status take_piece(void *context, const void *bytes, size_t length, omen_error *error)
 {
-    return replay_data(context, bytes, length, error);
+    const struct recovering *recovering = context;
+    return replay_data(recovering->replay, bytes, length, error);
 }
 
 static omen_status take_commit(void *context, uint64_t lsn, omen_error *error)
 {
-    return replay_commit(context, error);
+    const struct recovering *recovering = context;
+    return replay_commit(recovering->replay, error);
 }
 
 static void forget_pieces(void *context)
 {
-    replay_discard(context);
+    const struct recovering *recovering = context;
+    replay_discard(recovering->replay);
 }
 
-static omen_status run(struct storage *storage, const struct manifest *manifest, bool opens,
-                       omen_error *error)
+/* The log is right to its end: from here on the directory changes. */
+static omen_status accept_log(void *context, bool *keep, omen_error *error)
+{
+    const struct recovering *recovering = context;
+    OMEN_TRY(replay_finish(recovering->replay, error));
+    OMEN_TRY(storage_renew_manifest(recovering->storage, recovering->manifest, error));
+    *keep = !recovering->storage->manifest_renewed;
+    return OMEN_OK;
+}
+
+/* Opens the log, and renews the manifest, where that is given once more as one that may change. */
+static omen_status run(struct storage *storage, const struct manifest *manifest,
+                       struct manifest *renewed, omen_error *error)
 {
     const struct replay_hooks hooks = {
         .context = storage, .find = find_table, .other = change_catalog};
     struct txn_manager *manager = storage->database->manager;
-    struct replay *replay;
+    struct recovering recovering = {.storage = storage, .manifest = renewed};
     uint64_t end_lsn;
     txn_set_time(manager, manifest->timestamp);
-    omen_status status = replay_create(storage->allocator, manager, &hooks, &replay);
+    omen_status status = replay_create(storage->allocator, manager, &hooks, &recovering.replay);
     if (status != OMEN_OK)
         return error_set_default(error, status);
     const struct wal_options options =
         storage_wal_options(storage, manifest->start_lsn, manifest->proven_lsn);
-    const struct wal_replay calls = {
-        .context = replay, .data = take_piece, .commit = take_commit, .discard = forget_pieces};
-    status = opens ? wal_recover(&options, &calls, &storage->wal, error)
-                   : wal_verify(&options, &calls, &end_lsn, error);
-    if (status == OMEN_OK)
-        status = replay_finish(replay, error);
-    storage->replayed_commits = replay_commit_count(replay);
-    storage->replayed_rows = replay_row_count(replay);
-    replay_destroy(replay);
+    const struct wal_replay calls = {.context = &recovering,
+                                     .data = take_piece,
+                                     .commit = take_commit,
+                                     .discard = forget_pieces,
+                                     .accept = accept_log};
+    status = renewed != NULL ? wal_recover(&options, &calls, &storage->wal, error)
+                             : wal_verify(&options, &calls, &end_lsn, error);
+    if (status == OMEN_OK && renewed == NULL)
+        status = replay_finish(recovering.replay, error);
+    storage->replayed_commits = replay_commit_count(recovering.replay);
+    storage->replayed_rows = replay_row_count(recovering.replay);
+    replay_destroy(recovering.replay);
     return status;
 }
 
-omen_status recovery_run(struct storage *storage, const struct manifest *manifest,
-                         omen_error *error)
+omen_status recovery_run(struct storage *storage, struct manifest *manifest, omen_error *error)
 {
-    return run(storage, manifest, true, error);
+    return run(storage, manifest, manifest, error);
 }
 
 omen_status recovery_try(struct storage *storage, const struct manifest *manifest,
                          omen_error *error)
 {
-    return run(storage, manifest, false, error);
+    return run(storage, manifest, NULL, error);
 }

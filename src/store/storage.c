@@ -1,8 +1,10 @@
 /* storage.c - opening and closing the persistent side.
  *
  * Making a database: the directory and its mark, the log, then the manifest; only the manifest
- * makes it one. Opening one reads and checks everything before anything changes, except that the
- * log copies what is not proven durable (R8.3).
+ * makes it one. Opening one reads and checks everything before anything changes, the log to its
+ * last commit too; then the manifest is renewed, the log copies what is not proven durable (R8.3),
+ * and files that nothing names are removed. A full disk prevents none of it but the renewing and,
+ * without that, the removing.
  */
 #include "store/storage_private.h"
 #include "store/engine_library.h"
@@ -219,16 +221,24 @@ static void sweep(struct storage *storage)
 
 /* --- opening --- */
 
-/* Writes the manifest that was read once more. Its name may be one that the disk lacks, where the
- * process before was killed between renaming and syncing, or that sync failed; and what follows
- * takes away files that only the manifest before it names. */
-static omen_status renew_manifest(struct storage *storage, struct manifest *manifest,
-                                  omen_error *error)
+/* The name of the manifest that was read may be one that the disk lacks, where the process before
+ * was killed between renaming and syncing, or that sync failed; and what follows takes away files
+ * that only the manifest before it names. Without room for another these files are kept until a
+ * checkpoint writes one. */
+omen_status storage_renew_manifest(struct storage *storage, struct manifest *manifest,
+                                   omen_error *error)
 {
     enum manifest_state state;
+    omen_error reason = {.message = ""};
     manifest->generation++;
-    return manifest_write(storage->os, storage->directory.path, storage->allocator, manifest,
-                          &state, error);
+    omen_status status = manifest_write(storage->os, storage->directory.path, storage->allocator,
+                                        manifest, &state, &reason);
+    storage->manifest_renewed = status == OMEN_OK;
+    if (status == OMEN_OK)
+        storage->generation = manifest->generation;
+    if (status == OMEN_OK || (status == OMEN_DISK_FULL && state == MANIFEST_OLD))
+        return OMEN_OK;
+    return error_set(error, status, "%s", reason.message);
 }
 
 static omen_status read_database(struct storage *storage, omen_error *error)
@@ -242,15 +252,12 @@ static omen_status read_database(struct storage *storage, omen_error *error)
     }
     if (status == OMEN_OK) {
         catalog_set_id_next(storage->database->catalog, manifest.table_id_next);
+        storage->generation = manifest.generation;
         storage->start_lsn = manifest.start_lsn;
         storage->checkpoint_us = manifest.written_us;
-        status = renew_manifest(storage, &manifest, error);
-    }
-    if (status == OMEN_OK) {
-        storage->generation = manifest.generation;
         status = recovery_run(storage, &manifest, error);
     }
-    if (status == OMEN_OK)
+    if (status == OMEN_OK && storage->manifest_renewed)
         sweep(storage);
     manifest_release(&manifest);
     return status;

@@ -38,6 +38,7 @@ struct storage {
     struct mutex work;
     uint64_t generation;       /* of the manifest that counts */
     uint64_t start_lsn;        /* where its log begins */
+    bool manifest_renewed;     /* since this process opened it: what it does not name may go */
     uint64_t quiet_lsn;        /* a log that ends here has nothing that a checkpoint would keep */
     struct table_files *files; /* that it names, table by table */
     size_t file_count, file_capacity;
@@ -49,8 +50,7 @@ struct storage {
     int64_t checkpoint_us;                  /* wall clock of the last manifest */
     uint64_t checkpoint_ms, retry_ms, sync_ms;
     uint64_t checkpoints, checkpoint_failures; /* since it was opened */
-    uint64_t reserve_bytes;
-    bool reserve_held;
+    uint64_t reserve_bytes, reserve_left;      /* to keep; kept now */
 
     struct mutex lock; /* guards `stopping` and `facts` */
     struct storage_facts facts;
@@ -81,9 +81,15 @@ OMEN_MUST_CHECK omen_status storage_restore_table(struct storage *storage,
 /* Whether a file of data/ belongs to a table of the manifest. `context` is the storage. */
 bool storage_names_file(void *context, const char *name);
 
-/* Reads the log from the manifest's position, does again what it holds, and opens it for appending.
- * The tables of the manifest are in the catalog. (recovery.c) */
-OMEN_MUST_CHECK omen_status recovery_run(struct storage *storage, const struct manifest *manifest,
+/* Writes the manifest that was read once more, under the next generation; `manifest_renewed` says
+ * whether there was room for it. Errors: as manifest_write. */
+OMEN_MUST_CHECK omen_status storage_renew_manifest(struct storage *storage,
+                                                   struct manifest *manifest, omen_error *error);
+
+/* Reads the log from the manifest's position, does again what it holds, renews the manifest, and
+ * opens the log for appending. Where it refuses the log, nothing on the disk has changed. The
+ * tables of the manifest are in the catalog. (recovery.c) */
+OMEN_MUST_CHECK omen_status recovery_run(struct storage *storage, struct manifest *manifest,
                                          omen_error *error);
 
 /* The same without opening the log: nothing on the disk changes. */
@@ -114,8 +120,10 @@ void storage_note_facts(struct storage *storage);
 bool storage_start(struct storage *storage);
 void storage_stop(struct storage *storage);
 
-/* Keeps room for one checkpoint; gives it back, once. (reserve.c) */
+/* Keeps room for one checkpoint; gives it back, once; lends a quarter of it to writers that no
+ * checkpoint can help. Whether there was something to give. (reserve.c) */
 void reserve_make(struct storage *storage);
 bool reserve_give(struct storage *storage);
+bool reserve_lend(struct storage *storage);
 
 #endif

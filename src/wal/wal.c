@@ -116,7 +116,8 @@ omen_status wal_create(const struct wal_options *options, struct wal **wal, omen
  * does is to make damage tellable from a torn end. */
 static omen_status record_end(struct wal *wal, omen_error *error)
 {
-    if (wal->filling->lsn == wal->last_file->end_lsn && wal_add_file(wal, NULL) != OMEN_OK)
+    if (wal->filling->lsn == wal->last_file->end_lsn &&
+        wal_add_file(wal, WAL_ROOM_MIN, NULL) != OMEN_OK)
         return OMEN_OK;
     mutex_lock(&wal->lock);
     wal_begin_batch(wal);
@@ -159,6 +160,7 @@ omen_status wal_release(struct wal *wal, uint64_t lsn, omen_error *error)
     while (wal->files != wal->write_file && wal->files->end_lsn <= lsn) {
         last = wal->files;
         wal->files = last->next;
+        wal->is_short = false;
     }
     bool failed = wal->failed;
     mutex_unlock(&wal->lock);
@@ -196,6 +198,21 @@ uint64_t wal_bytes_since(struct wal *wal, uint64_t lsn)
 {
     uint64_t end = wal_end(wal);
     return end > lsn ? end - lsn : 0;
+}
+
+bool wal_is_short(struct wal *wal)
+{
+    mutex_lock(&wal->lock);
+    bool is_short = wal->is_short;
+    mutex_unlock(&wal->lock);
+    return is_short;
+}
+
+void wal_note_room(struct wal *wal)
+{
+    mutex_lock(&wal->lock);
+    wal->is_short = false;
+    mutex_unlock(&wal->lock);
 }
 
 omen_status wal_failed(struct wal *wal, omen_error *error)

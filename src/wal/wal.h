@@ -18,6 +18,7 @@
 #ifndef OMEN_WAL_WAL_H
 #define OMEN_WAL_WAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -67,6 +68,10 @@ struct wal_replay {
     omen_status (*commit)(void *context, uint64_t lsn, omen_error *error);
     /* The pieces since the last call belong to a commit that never ended: forget them. */
     void (*discard)(void *context);
+    /* All was read and handed over, and nothing on the disk has changed yet: the last chance to
+     * refuse. Files that the log needs no more go afterwards, unless `*keep` is set. May be NULL.
+     */
+    omen_status (*accept)(void *context, bool *keep, omen_error *error);
 };
 
 /* Makes a new, empty log that begins at options->start_lsn: the folder where it is missing, and
@@ -79,8 +84,10 @@ OMEN_MUST_CHECK omen_status wal_create(const struct wal_options *options, struct
 
 /* Reads the log from options->start_lsn, hands each commit to `replay`, and opens the log for
  * appending behind the last. A torn tail is cut; what is valid but not proven durable is copied to
- * a new file and synced before it is replayed. Where this fails the log holds the same commits as
- * before, and it may be repeated. `*wal` is NULL on failure.
+ * a new file and synced before this returns, or, where the disk is full, written once more where it
+ * is: then the log has no room, and wal_reserve gets it once there is. Where this fails the log
+ * holds the same commits as before, and it may be repeated; what is refused before replay->accept
+ * returns is as it was, bit for bit. `*wal` is NULL on failure.
  * Errors: CORRUPTED where the log is damaged before what is known to have been durable, lacks a
  * file or is another database's; NOT_SUPPORTED where its format is newer; what `replay` returned;
  * OUT_OF_MEMORY, DISK_FULL, INSUFFICIENT_PRIVILEGE, IO_ERROR. */
@@ -136,6 +143,13 @@ uint64_t wal_durable(struct wal *wal);
 
 /* OK, or IO_ERROR with the reason for which the log has failed. Any thread. */
 omen_status wal_failed(struct wal *wal, omen_error *error);
+
+/* Whether a small commit found the disk full, and nothing has been written or given back since. Any
+ * thread. */
+bool wal_is_short(struct wal *wal);
+
+/* Room has been given back on the disk: wal_is_short is false until the next that finds none. */
+void wal_note_room(struct wal *wal);
 
 /* How many bytes the log has grown since `lsn`. Any thread. */
 uint64_t wal_bytes_since(struct wal *wal, uint64_t lsn);

@@ -15,6 +15,7 @@ enum {
     RECORD = sizeof(struct wal_record_bytes),
     CONTENT_MAX = WAL_BATCH_BYTES_MAX - WAL_ROOM_MIN, /* the rest is for padding */
     END_ROOM = 2 * WAL_ROOM_MIN, /* what a file keeps for the record that ends a commit */
+    FEW_BYTES = 1024 * 1024,     /* of a commit that small files are made for */
 };
 
 /* --- files --- */
@@ -25,7 +26,19 @@ static uint64_t room_left(const struct wal *wal)
     return wal->last_file->end_lsn - wal_position(wal);
 }
 
-omen_status wal_add_file(struct wal *wal, omen_error *error)
+/* Makes a file of full length, or a small one. */
+static omen_status make_file(struct wal *wal, uint64_t bytes, uint64_t first_lsn,
+                             uint64_t proven_lsn, struct wal_file **file, omen_error *error)
+{
+    uint64_t small = wal_small_capacity(bytes);
+    omen_status status =
+        wal_file_make(&wal->folder, first_lsn, wal->capacity, proven_lsn, file, error);
+    if (status == OMEN_DISK_FULL && bytes <= FEW_BYTES && small < wal->capacity)
+        status = wal_file_make(&wal->folder, first_lsn, small, proven_lsn, file, error);
+    return status;
+}
+
+omen_status wal_add_file(struct wal *wal, uint64_t bytes, omen_error *error)
 {
     omen_error reason = {0};
     mutex_lock(&wal->folder_lock);
@@ -38,15 +51,18 @@ omen_status wal_add_file(struct wal *wal, omen_error *error)
         return status;
     }
     struct wal_file *file = NULL;
-    status = wal_file_make(&wal->folder, first_lsn, wal->capacity, proven_lsn, &file, &reason);
-    if (wal_is_passing(status)) /* it may have its name: nothing is there but zeros */
+    status = make_file(wal, bytes, first_lsn, proven_lsn, &file, &reason);
+    /* It may have its name, and nothing is in it. That of a file without room is its own. */
+    if (wal_is_passing(status) && first_lsn > wal->last_file->first_lsn)
         (void)wal->os->file_remove(wal->os, wal_folder_file_path(&wal->folder, first_lsn), NULL);
     mutex_lock(&wal->lock);
     if (status == OMEN_OK) {
         wal->last_file->next = file;
         wal->last_file = file;
+        wal->is_short = false;
     } else if (wal_is_passing(status)) {
         error_set(error, status, "%s", reason.message);
+        wal->is_short |= status == OMEN_DISK_FULL && bytes <= FEW_BYTES;
     } else {
         wal_fail(wal, &reason);
         status = wal_failure(wal, OMEN_IO_ERROR, error);
@@ -84,8 +100,9 @@ omen_status wal_reserve(struct wal *wal, uint64_t payload_bytes, omen_error *err
     uint64_t batches = payload_bytes / (WAL_BATCH_BYTES_MAX / 8) + 2;
     uint64_t needed = payload_bytes + batches * (HEADER + RECORD + WAL_ROOM_MIN) + END_ROOM;
     while (status == OMEN_OK && room_left(wal) < needed) {
+        uint64_t missing = needed - room_left(wal);
         mutex_unlock(&wal->lock);
-        status = wal_add_file(wal, error);
+        status = wal_add_file(wal, missing, error);
         if (status != OMEN_OK)
             drop_spare_files(wal);
         mutex_lock(&wal->lock);
@@ -208,7 +225,7 @@ omen_status wal_append(struct wal *wal, const void *data, size_t length, omen_er
             break;
         if (room_left(wal) < END_ROOM) {
             mutex_unlock(&wal->lock);
-            status = wal_add_file(wal, error);
+            status = wal_add_file(wal, END_ROOM, error);
             mutex_lock(&wal->lock);
             continue;
         }

@@ -10,7 +10,7 @@
 
 static const char name_new[] = "new";
 
-enum { NAME_BYTES = 32 };
+enum { NAME_BYTES = 32, SMALL_ROOM_BYTES = 64 * 1024 };
 
 omen_status wal_folder_init(struct wal_folder *folder, const struct wal_options *options,
                             omen_error *error)
@@ -46,6 +46,11 @@ uint64_t wal_file_capacity(const struct wal_options *options)
     uint64_t bytes = options->file_bytes != 0 ? options->file_bytes : WAL_FILE_BYTES_DEFAULT;
     OMEN_ASSERT(bytes % WAL_HEADER_BYTES == 0 && bytes >= WAL_FILE_BYTES_MIN);
     return bytes - WAL_HEADER_BYTES;
+}
+
+uint64_t wal_small_capacity(uint64_t bytes)
+{
+    return (bytes + SMALL_ROOM_BYTES) / WAL_CAPACITY_MIN * WAL_CAPACITY_MIN;
 }
 
 const char *wal_folder_path(struct wal_folder *folder, const char *name)
@@ -224,6 +229,10 @@ omen_status wal_files_retire(struct wal_folder *folder, struct wal_file *files, 
     for (struct wal_file *file = files, *next; file != NULL; file = next) {
         next = file->next;
         file->next = NULL;
+        if (file->end_lsn == file->first_lsn) { /* its name is that of the next one */
+            wal_file_free(folder, file);
+            continue;
+        }
         bool whole = file->header.capacity == capacity &&
                      file->end_lsn == file->first_lsn + capacity &&
                      file->zeroed_lsn == file->end_lsn;
@@ -247,6 +256,19 @@ omen_status wal_files_retire(struct wal_folder *folder, struct wal_file *files, 
     else
         wal_file_free(folder, spare);
     return status;
+}
+
+bool wal_folder_drop_spares(struct wal_folder *folder, const struct byte_writer *remains)
+{
+    bool dropped = false;
+    for (size_t at = 0; at < remains->length;) {
+        const char *name = (const char *)remains->data + at;
+        if (strcmp(name, name_new) == 0 || strncmp(name, "spare-", 6) == 0)
+            dropped |=
+                folder->os->file_remove(folder->os, wal_folder_path(folder, name), NULL) == OMEN_OK;
+        at += strlen(name) + 1;
+    }
+    return dropped;
 }
 
 void wal_folder_sweep(struct wal_folder *folder, const struct byte_writer *remains,

@@ -48,6 +48,9 @@ void wal_file_name(char name[LSN_NAME_BYTES], uint64_t first_lsn);
 /* Bytes of batches that a new file has room for. */
 uint64_t wal_file_capacity(const struct wal_options *options);
 
+/* The same of a file for little more than `bytes`, for a disk that is nearly full. */
+uint64_t wal_small_capacity(uint64_t bytes);
+
 /* `name` in the folder, in the folder's scratch until the next call. */
 const char *wal_folder_path(struct wal_folder *folder, const char *name);
 const char *wal_folder_file_path(struct wal_folder *folder, uint64_t first_lsn);
@@ -88,6 +91,9 @@ omen_status wal_files_retire(struct wal_folder *folder, struct wal_file *files, 
  * Errors: CORRUPTED and NOT_SUPPORTED for headers; OUT_OF_MEMORY, IO_ERROR. */
 omen_status wal_folder_scan(struct wal_folder *folder, uint64_t start_lsn, struct wal_file **files,
                             struct byte_writer *remains, omen_error *error);
+
+/* Removes the spares, and what was being made, of such a list of names; whether there were any. */
+bool wal_folder_drop_spares(struct wal_folder *folder, const struct byte_writer *remains);
 
 /* Removes the files of such a list of names, but not the log file that begins at `keep_lsn`, which
  * may have taken one of them; what cannot be removed stays. */

@@ -48,8 +48,9 @@ omen_status wal_header_decode(const uint8_t *bytes, size_t length, const char *p
     uint32_t version = bytes_get_u32(bytes + HEADER_FIELD(version));
     if (version > WAL_FORMAT_VERSION)
         return error_set(error, OMEN_NOT_SUPPORTED,
-                         "\"%s\" is a log file of format %u; this build reads up to %d", path,
-                         version, WAL_FORMAT_VERSION);
+                         "\"%s\" has format %u, which a newer OmenDB wrote; this one reads formats "
+                         "up to %d",
+                         path, version, WAL_FORMAT_VERSION);
     memcpy(header->database_id, bytes + HEADER_FIELD(database_id), sizeof header->database_id);
     header->first_lsn = bytes_get_u64(bytes + HEADER_FIELD(first_lsn));
     header->sequence = bytes_get_u64(bytes + HEADER_FIELD(sequence));

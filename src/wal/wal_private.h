@@ -73,6 +73,7 @@ struct wal {
     uint64_t end_lsn, written_lsn, synced_lsn, durable_lsn;
     bool failed;
     omen_error failure;
+    bool is_short; /* the disk had no room for a few bytes, and none has come since */
 };
 
 /* Whether a failure to write, reserve or make a file is over once something is given back: disk
@@ -100,8 +101,10 @@ void wal_begin_batch(struct wal *wal);
 void wal_seal(struct wal *wal);
 
 /* Makes a new file at the end of the list. Neither lock held; one thread at a time.
- * Errors: those that pass (wal_is_passing), and there is no file; any other fails the log. */
-omen_status wal_add_file(struct wal *wal, omen_error *error);
+ * `bytes` are what is to be written to it at least: where the disk has no room for a whole file,
+ * and they are few, a small one is made. Errors: those that pass (wal_is_passing), and there is no
+ * file; any other fails the log. */
+omen_status wal_add_file(struct wal *wal, uint64_t bytes, omen_error *error);
 
 /* --- wal_sync.c --- */
 

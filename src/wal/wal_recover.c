@@ -7,10 +7,16 @@
  * 2. Find what is proven: the highest `durable` of the batches and `proven` of the files, those
  *    behind the end too, and what the caller knows. Beyond the end it means damage, not a torn
  *    tail: refuse. (Batches behind the end that prove nothing are writes that overtook others.)
- * 3. Copy the tail to a new file, synced, that begins at `proven` and from there on replaces all
+ * 3. Replay, checking everything once more. Nothing has been changed so far.
+ * 4. Copy the tail to a new file, synced, that begins at `proven` and from there on replaces all
  *    others: after a failed sync the page cache may show batches that the disk lacks. The new file
- *    has a new salt, so what lay behind the end can't come back.
- * 4. Replay, checking everything once more.
+ *    has a new salt, so what lay behind the end can't come back. If what is read now is not what
+ *    was replayed, because the cache has lost it meanwhile, the recovery fails, and may be
+ * repeated.
+ *
+ * Where the disk has no room for a new file, the tail is written and synced where it lies: the same
+ * bytes, so that a crash does no harm, and into room that is there. Nothing is appended behind it,
+ * where batches may lie that overtook others: the log goes on in a file made once there is room.
  */
 #include "wal/wal_private.h"
 
@@ -164,29 +170,117 @@ static void shorten(struct recovery *recovery, const struct wal_file *file)
     os->file_close(os, handle);
 }
 
-/* Makes the file that the log goes on in, beginning with a copy of the tail. */
-static omen_status copy_tail(struct recovery *recovery, omen_error *error)
+/* Begins a file of that capacity with a copy of the tail. */
+static omen_status begin_copy(struct recovery *recovery, uint64_t capacity, struct wal_file **file,
+                              omen_error *error)
 {
-    struct wal_folder *folder = &recovery->folder;
-    uint64_t first_lsn = recovery->proven_lsn, tail_bytes = recovery->end_lsn - first_lsn;
-    uint64_t capacity = wal_file_capacity(recovery->options);
-    if (capacity < tail_bytes + WAL_CAPACITY_MIN)
-        capacity = (tail_bytes + 2 * WAL_CAPACITY_MIN) / WAL_CAPACITY_MIN * WAL_CAPACITY_MIN;
-    struct wal_file *file = NULL;
+    uint64_t first_lsn = recovery->proven_lsn;
     /* The file proves no more than is proven without it: if making its name durable fails, the
      * next recovery may see a name that the disk lacks, and must copy the tail once more. */
-    OMEN_TRY(wal_file_begin(folder, first_lsn, capacity, first_lsn, &file, error));
-    omen_status status = copy_batches(recovery, file, error);
-    if (status != OMEN_OK) {
-        wal_file_undo(folder, file);
-        return status;
+    OMEN_TRY(wal_file_begin(&recovery->folder, first_lsn, capacity, first_lsn, file, error));
+    omen_status status = copy_batches(recovery, *file, error);
+    if (status != OMEN_OK)
+        wal_file_undo(&recovery->folder, *file);
+    return status;
+}
+
+/* The same, with less room where the disk has little. */
+static omen_status begin_some_copy(struct recovery *recovery, struct wal_file **file,
+                                   omen_error *error)
+{
+    uint64_t tail_bytes = recovery->end_lsn - recovery->proven_lsn;
+    uint64_t capacity = wal_file_capacity(recovery->options);
+    uint64_t small = wal_small_capacity(tail_bytes);
+    if (capacity < tail_bytes + WAL_CAPACITY_MIN)
+        capacity = (tail_bytes + 2 * WAL_CAPACITY_MIN) / WAL_CAPACITY_MIN * WAL_CAPACITY_MIN;
+    omen_status status = begin_copy(recovery, capacity, file, error);
+    if (status == OMEN_DISK_FULL && wal_folder_drop_spares(&recovery->folder, &recovery->remains))
+        status = begin_copy(recovery, capacity, file, error);
+    if (status == OMEN_DISK_FULL && small < capacity)
+        status = begin_copy(recovery, small, file, error);
+    return status;
+}
+
+/* Writes a batch where it was read, and syncs the file before where this is in another. `*at` is
+ * the file written to, open. */
+static omen_status write_again(struct recovery *recovery, const struct wal_batch *batch,
+                               const uint8_t *records, const struct wal_file **at, int64_t *handle,
+                               omen_error *error)
+{
+    struct wal_folder *folder = &recovery->folder;
+    const struct os *os = folder->os;
+    const struct wal_file *file = recovery->reader.file;
+    size_t header = sizeof(struct wal_batch_bytes);
+    if (file != *at) {
+        if (*handle >= 0)
+            OMEN_TRY(os->file_sync(os, *handle, error));
+        if (*handle >= 0)
+            os->file_close(os, *handle);
+        *handle = -1;
+        OMEN_TRY(os->file_open(os, wal_folder_file_path(folder, file->first_lsn), OS_OPEN_WRITE,
+                               handle, error));
+        *at = file;
     }
+    return os->file_write_at(os, *handle, records - header, header + batch->length,
+                             WAL_HEADER_BYTES + batch->lsn - file->first_lsn, error);
+}
+
+/* Makes the tail durable where it is. */
+static omen_status rewrite_tail(struct recovery *recovery, omen_error *error)
+{
+    struct wal_reader *reader = &recovery->reader;
+    const struct os *os = recovery->folder.os;
+    const struct wal_file *at = NULL;
+    int64_t handle = -1;
+    omen_status status = wal_reader_seek(reader, recovery->files, recovery->proven_lsn, error);
+    while (status == OMEN_OK && reader->lsn < recovery->end_lsn) {
+        struct wal_batch batch;
+        const uint8_t *records;
+        status = wal_reader_next(reader, &batch, &records, error);
+        if (status == OMEN_OK && records == NULL)
+            status = changed(error, reader->lsn);
+        if (status == OMEN_OK)
+            status = write_again(recovery, &batch, records, &at, &handle, error);
+    }
+    if (status == OMEN_OK && handle >= 0)
+        status = os->file_sync(os, handle, error);
+    if (handle >= 0)
+        os->file_close(os, handle);
+    return status;
+}
+
+/* The log as it is, up to its end and with no room behind it. */
+static omen_status stay(struct recovery *recovery, omen_error *error)
+{
+    struct wal_folder *folder = &recovery->folder;
+    OMEN_TRY(rewrite_tail(recovery, error));
+    struct wal_file *last = recovery->files;
+    while (last->next != NULL && last->next->first_lsn < recovery->end_lsn)
+        last = last->next;
+    wal_files_free(folder, last->next);
+    last->next = NULL;
+    last->end_lsn = recovery->end_lsn;
+    return folder->os->file_open(folder->os, wal_folder_file_path(folder, last->first_lsn),
+                                 OS_OPEN_WRITE, &last->handle, error);
+}
+
+/* Makes the file that the log goes on in, beginning with a copy of the tail. */
+static omen_status copy_tail(struct recovery *recovery, bool keep, omen_error *error)
+{
+    struct wal_folder *folder = &recovery->folder;
+    uint64_t first_lsn = recovery->proven_lsn;
+    struct wal_file *file = NULL;
+    omen_status status = begin_some_copy(recovery, &file, error);
+    if (status == OMEN_DISK_FULL)
+        return stay(recovery, error);
+    OMEN_TRY(status);
     OMEN_TRY(wal_file_finish(folder, file, error));
     OMEN_TRY(cut_files(recovery, file, error));
     for (const struct wal_file *cut = recovery->files; cut != file; cut = cut->next)
         if (cut->next == file && cut->end_lsn < cut->first_lsn + cut->header.capacity)
             shorten(recovery, cut);
-    wal_folder_sweep(folder, &recovery->remains, first_lsn);
+    if (!keep)
+        wal_folder_sweep(folder, &recovery->remains, first_lsn);
     return OMEN_OK;
 }
 
@@ -244,14 +338,17 @@ omen_status wal_recover(const struct wal_options *options, const struct wal_repl
                         struct wal **wal, omen_error *error)
 {
     struct recovery recovery;
+    bool keep = false;
     *wal = NULL;
     omen_status status = begin(&recovery, options, error);
     if (status == OMEN_OK)
         status = find_end(&recovery, error);
     if (status == OMEN_OK)
-        status = copy_tail(&recovery, error);
-    if (status == OMEN_OK)
         status = replay_commits(&recovery, replay, error);
+    if (status == OMEN_OK && replay->accept != NULL)
+        status = replay->accept(replay->context, &keep, error);
+    if (status == OMEN_OK)
+        status = copy_tail(&recovery, keep, error);
     end(&recovery);
     if (status == OMEN_OK)
         return wal_open(options, &recovery.folder, recovery.files, recovery.end_lsn, wal, error);

@@ -133,6 +133,7 @@ static omen_status write_out(struct wal *wal, uint64_t lsn, omen_error *reason)
             return status;
         wal->written_lsn = wal->pending->lsn + wal->pending->length;
         wal->pending = NULL;
+        wal->is_short = false;
     }
     return OMEN_OK;
 }
@@ -176,6 +177,7 @@ omen_status wal_flush(struct wal *wal, omen_error *error)
     omen_error reason = {0};
     take_turn(wal, 0);
     omen_status status = write_out(wal, wal_position(wal), &reason);
+    wal->is_short |= status == OMEN_DISK_FULL;
     if (wal_is_passing(status))
         error_set(error, status, "%s", reason.message);
     else if (status != OMEN_OK)
@@ -254,6 +256,7 @@ static omen_status lead(struct wal *wal, omen_error *error)
         if (wal->durable_lsn > led)
             condition_wake_all(&wal->turn[wal->parity ^ 1]);
     }
+    wal->is_short |= status == OMEN_DISK_FULL;
     if (wal_is_passing(status)) {
         error_set(error, status, "%s", reason.message);
         condition_wake_all(&wal->turn[wal->parity ^ 1]);

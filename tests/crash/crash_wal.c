@@ -154,7 +154,10 @@ static bool recover(struct world *world, omen_error *error)
     if (!world->created)
         return create(world, error);
     struct replay replay = {.model = &world->model, .run = world->run, .next = world->model.start};
-    const struct wal_replay calls = {&replay, replay_data, replay_commit, replay_discard};
+    const struct wal_replay calls = {.context = &replay,
+                                     .data = replay_data,
+                                     .commit = replay_commit,
+                                     .discard = replay_discard};
     const struct wal_options options = options_of(world);
     if (wal_recover(&options, &calls, &world->wal, error) != OMEN_OK)
         return false;

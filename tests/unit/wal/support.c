@@ -159,7 +159,8 @@ static void on_discard(void *context)
 omen_status log_recover(struct log_test *test, omen_error *error)
 {
     struct replayed state = {.test = test};
-    const struct wal_replay replay = {&state, on_data, on_commit, on_discard};
+    const struct wal_replay replay = {
+        .context = &state, .data = on_data, .commit = on_commit, .discard = on_discard};
     test->replayed = test->discarded = 0;
     omen_status status = wal_recover(&test->options, &replay, &test->wal, error);
     free(state.bytes);
