@@ -347,6 +347,29 @@ omen_status storage_open(struct database *database, const struct database_option
     return status;
 }
 
+/* Where a checkpoint could not be made: at least the manifest says how far the log goes, so that a
+ * log that ends before, though with a whole batch, is told from this one. */
+static void prove_log(struct storage *storage)
+{
+    struct manifest manifest;
+    enum manifest_state state;
+    if (storage->manifest_unknown || storage_log_bytes(storage) == 0 ||
+        wal_sync(storage->wal, wal_end(storage->wal), NULL) != OMEN_OK)
+        return;
+    uint64_t durable_lsn = wal_durable(storage->wal);
+    omen_status status =
+        manifest_read(storage->os, storage->directory.path, storage->allocator, &manifest, NULL);
+    if (status == OMEN_OK && manifest.generation == storage->generation &&
+        manifest.proven_lsn < durable_lsn) {
+        manifest.generation++;
+        manifest.proven_lsn = durable_lsn;
+        status = manifest_write(storage->os, storage->directory.path, storage->allocator, &manifest,
+                                &state, NULL);
+    }
+    (void)status; /* all is well without it, as long as nothing is damaged */
+    manifest_release(&manifest);
+}
+
 omen_status storage_close(struct storage *storage, omen_error *error)
 {
     if (storage == NULL)
@@ -354,6 +377,7 @@ omen_status storage_close(struct storage *storage, omen_error *error)
     storage_stop(storage);
     (void)!storage_checkpoint(storage, NULL);
     OMEN_ASSERT(storage->checkpoint == NULL);
+    prove_log(storage);
     txn_set_wal(storage->database->manager, NULL);
     /* Who did not wait for a commit has not been told. */
     omen_status failed = wal_failed(storage->wal, error);

@@ -302,6 +302,34 @@ static void test_what_has_a_log_that_makes_no_sense(void **state)
     expect_refusal("/db", OMEN_CORRUPTED, "the log has rows of a table that never was");
 }
 
+/* A whole log, which ends where it ended before: closing could make no checkpoint, and says in the
+ * manifest how far the log goes. */
+static void test_what_has_a_former_log(void **state)
+{
+    static uint8_t former[1 << 17];
+    char path[PATH_BYTES];
+    open_it();
+    run("INSERT INTO t VALUES (30, 'kept in the former log')");
+    snprintf(path, sizeof path, "%s", find("/log/0"));
+    size_t length = get(path, former, sizeof former);
+    run("INSERT INTO t VALUES (31, 'and this is not')");
+    sim_disk_fail(disk, &(struct sim_fault){SIM_CREATE, SIM_PARQUET, 1, true, OMEN_IO_ERROR});
+    assert_int_equal(close_it(), OMEN_OK);
+    assert_true(sim_disk_failures(disk, SIM_CREATE, SIM_PARQUET) > 0);
+    sim_disk_mend(disk);
+    struct sim_disk *closed = sim_disk_draw(disk, SIM_KEEP, 1);
+    put(path, 0, former, length);
+    expect_refusal("/db", OMEN_CORRUPTED, "although it was durable up to LSN ");
+    sim_disk_destroy(disk);
+    disk = closed;
+    open_it();
+    omen_value key = {.type.id = OMEN_TYPE_INTEGER, .as.i32 = 31};
+    omen_row *row;
+    assert_int_equal(omen_get(connection, "t", NULL, &key, 1, &row, NULL), OMEN_OK);
+    omen_row_release(row);
+    assert_int_equal(close_it(), OMEN_OK);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, make, destroy)
 
 int main(void)
@@ -315,6 +343,7 @@ int main(void)
         TEST(test_what_is_damaged),
         TEST(test_what_has_a_damaged_log),
         TEST(test_what_has_a_log_that_makes_no_sense),
+        TEST(test_what_has_a_former_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
