@@ -11,7 +11,7 @@
 //!   stream      <-| stream.rs   result out, as an Arrow C stream
 //!                 | wait.rs     callers wait, and give up when asked to (stop.rs)
 //!                 | segment.rs  row groups as Parquet files, and back
-//!                 | functions.rs, frames.rs, arithmetic.rs, sorts.rs: what DataFusion has
+//!                 | functions.rs, frames.rs, arithmetic.rs, sorts.rs, facts.rs: what DataFusion has
 //!                 |             otherwise, or not at all
 //!                 | error.rs    every error as a SQLSTATE
 //!                 | limits.rs   how deep a statement may be
@@ -25,6 +25,7 @@ mod abi;
 mod arithmetic;
 mod catalog;
 mod error;
+mod facts;
 mod frames;
 mod functions;
 mod host;

@@ -35,6 +35,8 @@ use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::registry::FunctionRegistry;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
@@ -47,6 +49,7 @@ use crate::abi::{omen_engine_counters, omen_engine_options, omen_engine_statemen
 use crate::arithmetic::CheckedArithmetic;
 use crate::catalog::{StatementCatalog, CATALOG, SCHEMA};
 use crate::error::{EngineError, EngineResult};
+use crate::facts::{self, AggregatesFromFacts};
 use crate::frames;
 use crate::functions;
 use crate::host::Host;
@@ -185,6 +188,16 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules
 }
 
+/// DataFusion's own, with those of `sorts.rs` and `facts.rs`.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    for rule in rules.iter_mut().filter(|rule| rule.name() == facts::REPLACED) {
+        *rule = Arc::new(AggregatesFromFacts(Arc::clone(rule)));
+    }
+    sorts::add_rule(&mut rules);
+    rules
+}
+
 /// A session with functions and rules and nothing else.
 fn new_state(
     threads: usize,
@@ -225,7 +238,7 @@ fn new_state(
         .with_config(config)
         .with_runtime_env(environment)
         .with_optimizer_rules(optimizer_rules())
-        .with_physical_optimizer_rules(sorts::physical_rules())
+        .with_physical_optimizer_rules(physical_rules())
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
         .with_scalar_functions(scalar_functions)
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())

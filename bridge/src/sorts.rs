@@ -15,20 +15,16 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::ExecutionPlan;
 
-/// DataFusion's rules, and this one where it knows sorts and partitions, before limits and dynamic
-/// filters move.
-pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules = PhysicalOptimizer::new().rules;
+/// Puts this rule where DataFusion's know sorts and partitions, before limits and dynamic filters move.
+pub fn add_rule(rules: &mut Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>) {
     let ensured = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
     rules.insert(ensured.map_or(rules.len(), |index| index + 1), Arc::new(SortPartitions));
-    rules
 }
 
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sql/condition_order.h"
+#include "sql/constant_errors.h"
 #include "sql/decorrelate.h"
 #include "sql/simplify.h"
 #include "sql/value_text.h"
@@ -125,6 +126,7 @@ static omen_status plan_select(struct query_plan *plan, omen_error *error)
 omen_status query_plan_make(struct query_plan *plan, omen_error *error)
 {
     const struct query *query = plan->query;
+    OMEN_TRY(constant_errors_find(query, plan->arena, error));
     query_order_conditions(plan->query, plan->arena);
     plan->names = arena_alloc(plan->arena, query->target_count * sizeof *plan->names);
     if (plan->names == NULL)

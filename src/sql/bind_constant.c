@@ -72,10 +72,19 @@ omen_status bind_expression_for(struct binder *binder, struct scope *scope,
         node->a_const->val_case != PG_QUERY__A__CONST__VAL_FVAL)
         return bind_expression(binder, scope, node, out, error);
     const char *text = node->a_const->fval->fval;
-    const omen_value value = {.type.id = OMEN_TYPE_NONE,
-                              .as.bytes = {(const uint8_t *)text, strlen(text)}};
+    omen_value number,
+        value = {.type.id = OMEN_TYPE_NONE, .as.bytes = {(const uint8_t *)text, strlen(text)}};
+    omen_error failure;
+    /* A number beyond the type fails where it is asked for: perhaps nowhere, in a CASE. */
+    bool fails = value_from_text(type, text, strlen(text), binder->arena, &number, &failure) ==
+                 OMEN_OUT_OF_RANGE;
+    if (fails)
+        value.type.id = OMEN_TYPE_TEXT;
     *out = bind_value(binder, &value, node->a_const->location);
-    return *out != NULL ? OMEN_OK : bind_no_memory(error);
+    if (*out == NULL)
+        return bind_no_memory(error);
+    return fails ? bind_explicit_cast(binder, *out, type, node->a_const->location, out, error)
+                 : OMEN_OK;
 }
 
 omen_status bind_parameter(struct binder *binder, struct scope *scope,

@@ -129,33 +129,23 @@ static bool is_failed_constant(const struct expression *expression)
     return true;
 }
 
-/* A clause that as a whole is arithmetic beyond its type is an error even where no row asks for it.
- * Others are not, unless `always`: PostgreSQL doesn't compute beforehand what depends on settings,
- * as dates do. */
-static omen_status check_constant(struct simplifying *simplifying,
-                                  const struct expression *expression, bool always)
-{
-    struct evaluation evaluation = {.arena = simplifying->arena};
-    omen_value value;
-    if (expression->kind != EXPRESSION_CALL || !is_failed_constant(expression))
-        return OMEN_OK;
-    omen_error error;
-    omen_status status = evaluate(expression, &evaluation, &value, &error);
-    bool told = status == OMEN_OUT_OF_RANGE || status == OMEN_DIVISION_BY_ZERO ||
-                (always && status != OMEN_OK);
-    return told ? error_set(simplifying->error, status, "%s", error.message) : OMEN_OK;
-}
-
-/* The engine asks what reads no row below an aggregate of all rows, where it may never be asked. */
+/* The engine asks what reads no row below an aggregate of all rows, where it may never be asked:
+ * conditions that fail are errors at once. (What fails for want of a number is told before, by
+ * constant_errors_find.) */
 static omen_status check_conditions(struct simplifying *simplifying, struct query *query)
 {
     uint32_t count;
-    bool always = false;
+    bool one_group = false;
     for (uint32_t i = 0; i < query->from_count; i++)
-        always |= from_has_one_group(query->from[i]);
+        one_group |= from_has_one_group(query->from[i]);
+    if (!one_group)
+        return OMEN_OK;
+    struct evaluation evaluation = {.arena = simplifying->arena};
     struct expression **conditions = conjuncts_of(&query->where, &count);
+    omen_value value;
     for (uint32_t i = 0; i < count; i++)
-        OMEN_TRY(check_constant(simplifying, conditions[i], always));
+        if (conditions[i]->kind == EXPRESSION_CALL && is_failed_constant(conditions[i]))
+            OMEN_TRY(evaluate(conditions[i], &evaluation, &value, simplifying->error));
     return OMEN_OK;
 }
 
@@ -165,8 +155,6 @@ static bool simplify_expression(struct expression **expression, void *state)
     if (!simplify_subqueries(expression, state))
         return false;
     simplifying->status = evaluate_constants(expression, simplifying->arena, simplifying->error);
-    if (simplifying->status == OMEN_OK)
-        simplifying->status = check_constant(simplifying, *expression, false);
     if (simplifying->status == OMEN_OK) {
         turn_comparisons(expression, simplifying->arena);
         split_nulls(expression, simplifying->arena);
@@ -244,11 +232,39 @@ static bool is_never_true(const struct expression *condition)
            (condition->value.is_null || !condition->value.as.boolean);
 }
 
+/* Where only true counts, OR needs no side that never is: x IN (1, NULL) is x IN (1), which the
+ * index can answer. Elsewhere the same expression may count as NULL, so it is not changed itself.
+ */
+static void drop_untrue_sides(struct expression **filter, struct arena *arena)
+{
+    const struct expression *condition = *filter;
+    if (condition->kind != EXPRESSION_AND && condition->kind != EXPRESSION_OR)
+        return;
+    struct expression *copy = arena_alloc(arena, sizeof *copy);
+    struct expression **sides = arena_alloc(arena, condition->argument_count * sizeof *sides);
+    if (copy == NULL || sides == NULL)
+        return; /* as it was, it is right too */
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < condition->argument_count; i++) {
+        sides[kept] = condition->arguments[i];
+        drop_untrue_sides(&sides[kept], arena);
+        kept += condition->kind == EXPRESSION_AND || !is_never_true(sides[kept]);
+    }
+    if (kept == 0)
+        return;
+    *copy = *condition;
+    copy->arguments = sides;
+    copy->argument_count = kept;
+    *filter = kept == 1 ? sides[0] : copy;
+}
+
 /* A filter that a constant keeps from ever being true is FALSE, whatever else it asks. (The engine
  * would ask a NULL among other conditions below an aggregate of all rows, which has a row always.)
  */
 static void fold_filter(struct expression **filter, struct arena *arena)
 {
+    if (*filter != NULL)
+        drop_untrue_sides(filter, arena);
     if (*filter == NULL || !is_never_true(*filter))
         return;
     struct expression *never = arena_alloc(arena, sizeof *never);

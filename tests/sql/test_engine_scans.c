@@ -60,7 +60,7 @@ static void test_index_switched_off(void **state)
 {
     struct fixture fixture = open_with(engine_path);
     omen_connection *c = fixture.connection;
-    static const char sql[] = "SELECT count(*), sum(g) FROM t WHERE id IN (5, 7, 5, 700)";
+    static const char sql[] = "SELECT count(*), sum(g) FROM t WHERE id IN (5, 7, 5, 700, NULL)";
     expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
     insert_rows(c, "t", 0, 100);
     expect_scans(c, sql, "2|12\n", 1, 0);
