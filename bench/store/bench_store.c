@@ -1,32 +1,35 @@
-/* bench_store.c - opening a large database, and commits while checkpoints run. No peers, no targets:
- * lines that say what was measured.
+/* bench_store.c - commits while checkpoints run. No peers, no targets: lines that say what was
+ * measured. Opening is bench_open.py's.
  *
  *     bench_store [NAME] [ROWS] [FOLDER]     FOLDER: on the disk to be measured; the current one
  *
- *   store.open.clean   from the call to a row read by its key, of a database that was closed
- *   store.open.crash   likewise, with the last tenth of the rows in the log only
- *   store.commit       one client inserting rows, each durable: median, 99th percentile and longest
- *                      time of a commit, alone (quiet) and while another connection makes checkpoints
- *                      one after another of a database that is being written
+ *   store.commit   one client inserting rows, each durable: median, 99th percentile and longest time of
+ *                  a commit, alone (quiet), while another connection makes one checkpoint of as many new
+ *                  rows as there were before (large), and while it makes small ones one after another
+ *                  (small)
  *
- * Rows of 50 bytes: id BIGINT (the key, ascending), amount BIGINT, kind INTEGER, code TEXT of 30 bytes.
- * Segments are written by the engine if it lies beside the library, else by the plain codec.
+ * Rows of 50 bytes: id BIGINT (the key, ascending), amount BIGINT, kind INTEGER, code TEXT of 30
+ * bytes. Segments are written by the engine if it lies beside the library, else by the plain codec.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "figure.h"
 #include "omendb.h"
 #include "os/thread.h"
 
-enum { COLUMNS = 4, BATCH = 10000, OPENINGS = 5, COMMITS = 2000, TEXT_BYTES = 30 };
+enum {
+    COLUMNS = 4,
+    BATCH = 10000,
+    COMMITS = 2000,
+    COMMITS_MAX = 200000,
+    TEXT_BYTES = 30
+};
 
 static char folder[512], path[600];
 static uint64_t row_count = 1000000;
@@ -79,8 +82,8 @@ static void make_row(uint64_t id, char text[TEXT_BYTES + 1], omen_value *out)
     out[0] = (omen_value){.type.id = OMEN_TYPE_BIGINT, .as.i64 = (int64_t)id};
     out[1] = (omen_value){.type.id = OMEN_TYPE_BIGINT, .as.i64 = (int64_t)(id * 7919 % 1000003)};
     out[2] = (omen_value){.type.id = OMEN_TYPE_INTEGER, .as.i32 = (int32_t)(id % 100)};
-    out[3] = (omen_value){.type.id = OMEN_TYPE_TEXT,
-                          .as.bytes = {(const uint8_t *)text, TEXT_BYTES}};
+    out[3] =
+        (omen_value){.type.id = OMEN_TYPE_TEXT, .as.bytes = {(const uint8_t *)text, TEXT_BYTES}};
 }
 
 static void insert_rows(omen_connection *connection, uint64_t first, uint64_t count)
@@ -117,114 +120,82 @@ static int compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* --- opening --- */
-
-static double time_opening(uint64_t row)
-{
-    omen_value key = {.type.id = OMEN_TYPE_BIGINT, .as.i64 = (int64_t)row};
-    omen_row *found;
-    omen_error error;
-    double start = figure_seconds();
-    struct client client = open_client(false);
-    must(omen_get(client.connection, "t", NULL, &key, 1, &found, &error), &error);
-    double seconds = figure_seconds() - start;
-    omen_row_release(found);
-    return seconds; /* nothing is closed: the next opening finds what this one has found */
-}
-
-/* Each opening in a process of its own, which dies without closing. */
-static double time_in_child(uint64_t row)
-{
-    int pipes[2];
-    double seconds = 0;
-    if (pipe(pipes) != 0)
-        exit(2);
-    pid_t child = fork();
-    if (child == 0) {
-        seconds = time_opening(row);
-        _exit(write(pipes[1], &seconds, sizeof seconds) != sizeof seconds);
-    }
-    if (child < 0 || read(pipes[0], &seconds, sizeof seconds) != sizeof seconds)
-        exit(2);
-    waitpid(child, NULL, 0);
-    close(pipes[0]);
-    close(pipes[1]);
-    return seconds;
-}
-
-static void print_opening(const char *name, uint64_t row)
-{
-    double seconds[OPENINGS];
-    for (int i = 0; i < OPENINGS; i++)
-        seconds[i] = time_in_child(row);
-    qsort(seconds, OPENINGS, sizeof *seconds, compare);
-    printf("%s rows=%" PRIu64 " ours=%.0fms fastest=%.0fms slowest=%.0fms\n", name, row_count,
-           figure_median(seconds, OPENINGS) * 1e3, seconds[0] * 1e3, seconds[OPENINGS - 1] * 1e3);
-    fflush(stdout);
-}
-
-/* Inserts the last tenth and dies. */
-static void crash_with_a_log(void)
-{
-    pid_t child = fork();
-    if (child == 0) {
-        struct client client = open_client(false);
-        insert_rows(client.connection, row_count - row_count / 10, row_count / 10);
-        kill(getpid(), SIGKILL);
-    }
-    int status;
-    waitpid(child, &status, 0);
-}
-
 /* --- commits --- */
 
 static atomic_bool stopping;
 static atomic_uint checkpoints;
 
+struct checkpoints {
+    omen_connection *connection;
+    bool repeat;
+};
+
 static void *make_checkpoints(void *argument)
 {
-    omen_connection *connection = argument;
-    while (!atomic_load(&stopping)) {
-        run(connection, "CHECKPOINT");
+    const struct checkpoints *wanted = argument;
+    do {
+        run(wanted->connection, "CHECKPOINT");
         atomic_fetch_add(&checkpoints, 1);
-    }
+    } while (wanted->repeat && !atomic_load(&stopping));
+    atomic_store(&stopping, true);
     return NULL;
 }
 
-static void time_commits(omen_connection *connection, uint64_t first, const char *name)
+/* Times commits: so many at least, and as long as the checkpoint takes. Gives how many. */
+static uint64_t time_commits(omen_connection *connection, uint64_t first, uint64_t wanted,
+                             const char *name)
 {
-    static double times[COMMITS];
-    static omen_value values[COLUMNS];
+    static double times[COMMITS_MAX];
+    omen_value values[COLUMNS];
     char text[TEXT_BYTES + 1];
     omen_error error;
-    for (uint64_t i = 0; i < COMMITS; i++) {
-        make_row(first + i, text, values);
+    uint64_t count = 0;
+    double begin = figure_seconds();
+    for (; count < COMMITS_MAX && (count < wanted || !atomic_load(&stopping)); count++) {
+        make_row(first + count, text, values);
         double start = figure_seconds();
         must(omen_insert(connection, "t", values, 1, &error), &error);
-        times[i] = figure_seconds() - start;
+        times[count] = figure_seconds() - start;
+        if (wanted > 0 && count + 1 >= wanted)
+            atomic_store(&stopping, true);
     }
-    qsort(times, COMMITS, sizeof *times, compare);
-    printf("store.commit.%s commits=%d median=%.0fus p99=%.0fus longest=%.0fus checkpoints=%u\n",
-           name, COMMITS, times[COMMITS / 2] * 1e6, times[COMMITS * 99 / 100] * 1e6,
-           times[COMMITS - 1] * 1e6, atomic_load(&checkpoints));
+    double seconds = figure_seconds() - begin;
+    qsort(times, count, sizeof *times, compare);
+    printf("store.commit.%s rows=%" PRIu64 " commits=%" PRIu64 " median=%.0fus p99=%.0fus "
+           "longest=%.0fus checkpoints=%u seconds=%.1f\n",
+           name, row_count, count, times[count / 2] * 1e6, times[count * 99 / 100] * 1e6,
+           times[count - 1] * 1e6, atomic_load(&checkpoints), seconds);
     fflush(stdout);
+    return count;
+}
+
+static uint64_t time_beside(struct checkpoints *beside, omen_connection *connection, uint64_t first,
+                            uint64_t wanted, const char *name)
+{
+    struct thread thread;
+    atomic_store(&stopping, false);
+    atomic_store(&checkpoints, 0);
+    if (!thread_start(&thread, make_checkpoints, beside))
+        exit(2);
+    uint64_t count = time_commits(connection, first, wanted, name);
+    thread_join(&thread);
+    return count;
 }
 
 static void measure_commits(void)
 {
     struct client client = open_client(false);
-    omen_connection *other;
+    struct checkpoints beside = {.repeat = false};
     omen_error error;
-    struct thread thread;
-    uint64_t first = 2 * row_count;
-    must(omen_connect(client.database, &other, &error), &error);
-    time_commits(client.connection, first, "quiet");
-    if (!thread_start(&thread, make_checkpoints, other))
-        exit(2);
-    time_commits(client.connection, first + COMMITS, "checkpoint");
-    atomic_store(&stopping, true);
-    thread_join(&thread);
-    omen_disconnect(other);
+    uint64_t next = 2 * row_count;
+    must(omen_connect(client.database, &beside.connection, &error), &error);
+    next += time_commits(client.connection, next, COMMITS, "quiet");
+    insert_rows(client.connection, next, row_count);
+    next += row_count;
+    next += time_beside(&beside, client.connection, next, 0, "large");
+    beside.repeat = true;
+    time_beside(&beside, client.connection, next, COMMITS, "small");
+    omen_disconnect(beside.connection);
     close_client(&client);
 }
 
@@ -238,14 +209,8 @@ int main(int count, char **arguments)
         return 2;
     snprintf(path, sizeof path, "%s/db", folder);
     make_database();
-    if (figure_wanted("store.open.clean", wanted))
-        print_opening("store.open.clean", row_count / 2);
     if (figure_wanted("store.commit", wanted))
         measure_commits();
-    if (figure_wanted("store.open.crash", wanted)) {
-        crash_with_a_log();
-        print_opening("store.open.crash", row_count - 1);
-    }
     char command[700];
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
     return system(command) != 0;

@@ -3,7 +3,8 @@
  *   the live keys of each group, ascending   -> runs -> merged two by two -> index_bulk_load
  *
  * Word keys move as (word, row id) between two pairs of arrays; in each round threads take pairs
- * of neighbouring runs. Runs that follow one another without overlap (ascending keys) are copied.
+ * of neighbouring runs. Groups that follow one another without overlap are one run: ascending keys
+ * are not merged at all.
  * Byte keys are few enough to be put one after the other.
  *
  * Concurrency: the caller is alone with the table; the threads share nothing but a counter.
@@ -78,10 +79,6 @@ static void merge_pair(struct word_merge *merge, struct run left, struct run rig
     uint64_t *to_words = merge->words[1 - merge->from], *to_ids = merge->row_ids[1 - merge->from];
     size_t at = left.first, l = left.first, r = right.first;
     size_t l_end = left.first + left.count, r_end = right.first + right.count;
-    if (left.count == 0 || right.count == 0 || words[l_end - 1] < words[r]) {
-        copy_run(merge, (struct run){left.first, left.count + right.count});
-        return;
-    }
     while (l < l_end && r < r_end) {
         bool take_right = words[r] < words[l];
         size_t source = take_right ? r : l;
@@ -133,22 +130,34 @@ static void merge_round(struct word_merge *merge, uint32_t thread_count)
     merge->from = 1 - merge->from;
 }
 
-/* The live keys of every group, each a run. */
+/* Adds the keys [first, at) as a run, or to the run before where they follow it: tables whose keys
+ * ascend are one run, and need no merging and no second pair of arrays. */
+static void add_run(struct word_merge *merge, size_t first, size_t at)
+{
+    const uint64_t *words = merge->words[0];
+    if (first == at)
+        return;
+    if (merge->run_count > 0 && words[first - 1] < words[first])
+        merge->runs[merge->run_count - 1].count += at - first;
+    else
+        merge->runs[merge->run_count++] = (struct run){first, at - first};
+}
+
+/* The live keys of every group, in runs. */
 static void gather_words(struct word_merge *merge, const struct adopted_group *groups, size_t count)
 {
     size_t at = 0;
     for (size_t g = 0; g < count; g++) {
         const struct group_keys *keys = &groups[g].keys;
         const struct row_group *group = groups[g].group;
-        struct run *run = &merge->runs[merge->run_count++];
-        run->first = at;
+        size_t first = at;
         for (uint32_t i = 0; i < keys->count; i++) {
             if (row_group_end(group, keys->slots[i]) != TIMESTAMP_INFINITY)
                 continue;
             merge->words[0][at] = keys->words[i];
             merge->row_ids[0][at++] = row_id_make(row_group_number(group), keys->slots[i]);
         }
-        run->count = at - run->first;
+        add_run(merge, first, at);
     }
 }
 
