@@ -254,7 +254,7 @@ omen_status batch_builder_add(struct batch_builder *builder, const struct row_gr
     OMEN_ASSERT(count <= builder->capacity - builder->row_count);
     if (count == 0)
         return OMEN_OK;
-    if (row_group_absent_count(group) > 0)
+    if (row_group_wants_ensure(group))
         for (uint32_t i = 0; i < builder->column_count; i++)
             OMEN_TRY(row_group_ensure(group, &builder->columns[i].position, 1, NULL));
     for (uint32_t i = 0; i < builder->column_count; i++) {

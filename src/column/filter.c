@@ -599,7 +599,7 @@ uint32_t filter_apply(const struct filter *filter, const struct row_group *group
 omen_status filter_ensure(const struct filter *filter, const struct row_group *group,
                           omen_error *error)
 {
-    if (row_group_absent_count(group) == 0)
+    if (!row_group_wants_ensure(group))
         return OMEN_OK;
     for (uint32_t i = 0; i < filter->test_count; i++)
         OMEN_TRY(row_group_ensure(group, &filter->tests[i].column, 1, error));

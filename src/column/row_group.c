@@ -411,9 +411,10 @@ void row_group_copy(struct row_group *group, uint32_t slot, struct row_copy *cop
     copy_columns(group, slot, copy);
 }
 
-static __attribute__((noinline)) bool columns_are_here(const struct row_group *group,
+static __attribute__((noinline)) bool columns_are_here(struct row_group *group,
                                                        const struct row_copy *copy)
 {
+    row_group_warm(group);
     for (uint32_t i = 0; i < copy->column_count; i++)
         if (!column_is_loaded(group, copy->columns[i]))
             return false;
@@ -436,7 +437,7 @@ enum row_newest row_group_copy_newest(struct row_group *group, uint32_t slot, ui
         if (end <= snapshot)
             return ROW_NEWEST_ENDED;
     }
-    if (__builtin_expect(row_group_absent_count(group) != 0, 0) && !columns_are_here(group, copy))
+    if (__builtin_expect(row_group_wants_ensure(group), 0) && !columns_are_here(group, copy))
         return ROW_NEWEST_ABSENT;
     copy_columns(group, slot, copy);
     return ROW_NEWEST_COPIED;

@@ -128,10 +128,12 @@ OMEN_MUST_CHECK omen_status row_group_open(struct allocator *allocator, struct s
 OMEN_MUST_CHECK omen_status row_group_load(const struct row_group *group, const uint32_t *columns,
                                            uint32_t column_count, omen_error *error);
 
-/* What every group begins with; read by row_group_ensure alone. */
+/* What every group begins with. */
 struct row_group_head {
-    atomic_uint absent; /* columns that have not been loaded; 0 for good once it is 0 */
+    atomic_uint absent; /* columns that have not been loaded, and ROW_GROUP_COLD */
 };
+
+#define ROW_GROUP_COLD 0x80000000u /* nobody has looked at a column since it was set */
 
 /* Makes sure that these columns of a group (ROW_ID_COLUMN may be among them) can be read: before
  * row_group_read, row_group_prefetch and the filters look at them. Loads what is not there, once,
@@ -149,6 +151,14 @@ OMEN_MUST_CHECK static inline omen_status row_group_ensure(const struct row_grou
     return row_group_load(group, columns, column_count, error);
 }
 
+/* Whether row_group_ensure has anything to do for some column. */
+static inline bool row_group_wants_ensure(const struct row_group *group)
+{
+    const struct row_group_head *head = (const struct row_group_head *)(const void *)group;
+    /* Acquire pairs with the release in load_columns. */
+    return atomic_load_explicit(&head->absent, memory_order_acquire) != 0;
+}
+
 /* The same for all stored columns, and for those of the key. */
 OMEN_MUST_CHECK omen_status row_group_ensure_all(const struct row_group *group, omen_error *error);
 OMEN_MUST_CHECK omen_status row_group_ensure_key(const struct row_group *group, omen_error *error);
@@ -158,8 +168,28 @@ static inline uint32_t row_group_absent_count(const struct row_group *group)
 {
     const struct row_group_head *head = (const struct row_group_head *)(const void *)group;
     /* Acquire pairs with the release in load_columns. */
-    return atomic_load_explicit(&head->absent, memory_order_acquire);
+    return atomic_load_explicit(&head->absent, memory_order_acquire) & ~ROW_GROUP_COLD;
 }
+
+/* --- letting columns go again. A form of a group never loses its columns; another takes its place.
+ * --- */
+
+/* Says that nobody looks at the group's columns; the next who does takes it back, at no cost to
+ * those who find nothing to take back. Whether it had not been taken back since the last time. */
+bool row_group_cool(const struct row_group *group);
+
+/* Whether the group's columns lie elsewhere. */
+bool row_group_has_source(const struct row_group *group);
+
+/* Whether anybody but the caller holds a reference. */
+bool row_group_is_shared(const struct row_group *group);
+
+/* A form of a group that has a source, without columns, with the ends of `ends`: the same group, or
+ * the form of it that is in use. Nobody stamps meanwhile. Ends at or below `watermark`, which no
+ * snapshot is below, are folded. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status row_group_reopen(const struct row_group *group,
+                                             const struct row_group *ends, uint64_t watermark,
+                                             struct row_group **out);
 
 /* --- facts --- */
 

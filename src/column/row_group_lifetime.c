@@ -209,6 +209,12 @@ static void fold(const struct row_group *group, const struct row_ends *ends,
             bit_set(folded->begun, slot);
 }
 
+bool row_group_is_shared(const struct row_group *group)
+{
+    /* Acquire pairs with the release in row_group_release: what others read, they have read. */
+    return atomic_load_explicit(&group->references, memory_order_acquire) != 1;
+}
+
 bool row_group_has_stamps(const struct row_group *group)
 {
     const struct row_ends *ends = group_ends(group);
@@ -218,8 +224,7 @@ bool row_group_has_stamps(const struct row_group *group)
 omen_status row_group_fold_ends(struct row_group *group)
 {
     OMEN_ASSERT(row_group_has_stamps(group));
-    /* Acquire pairs with the release in row_group_release: what others read, they have read. */
-    if (atomic_load_explicit(&group->references, memory_order_acquire) != 1)
+    if (row_group_is_shared(group))
         return OMEN_OK;
     struct row_ends *ends = group_ends(group), *folded = NULL;
     if (atomic_load_explicit(&ends->count, memory_order_relaxed) > 0) {

@@ -137,6 +137,62 @@ omen_status row_group_open(struct allocator *allocator, struct schema *schema,
     return OMEN_OK;
 }
 
+/* --- without columns again --- */
+
+bool row_group_cool(const struct row_group *group)
+{
+    struct row_group *changed = (struct row_group *)(uintptr_t)group; /* a hint, no more */
+    /* Relaxed: as in row_group_warm. */
+    return (atomic_fetch_or_explicit(&changed->head.absent, ROW_GROUP_COLD, memory_order_relaxed) &
+            ROW_GROUP_COLD) != 0;
+}
+
+bool row_group_has_source(const struct row_group *group)
+{
+    return group->origin != NULL;
+}
+
+/* The newest end, 0 where nothing has ended. */
+static uint64_t newest_end(const struct row_group *group)
+{
+    uint64_t newest = 0;
+    uint32_t rows = rows_published(group);
+    for (uint32_t slot = 0; slot < rows && row_group_ended_count(group) > 0; slot++) {
+        uint64_t end = row_group_end(group, slot);
+        if (end != TIMESTAMP_INFINITY)
+            newest = size_max(newest, end);
+    }
+    return newest;
+}
+
+omen_status row_group_reopen(const struct row_group *group, const struct row_group *ends,
+                             uint64_t watermark, struct row_group **out)
+{
+    const struct row_group_origin *origin = group->origin;
+    uint64_t ended[ROW_GROUP_ROWS / 64] = {0};
+    uint32_t rows = rows_published(group);
+    uint64_t newest = newest_end(ends);
+    bool folds = !row_group_has_stamps(ends) || newest <= watermark;
+    OMEN_ASSERT(rows == rows_published(ends) && group->number == ends->number);
+    for (uint32_t slot = 0; slot < rows && folds && newest > 0; slot++)
+        if (row_group_end(ends, slot) != TIMESTAMP_INFINITY)
+            bit_set(ended, slot);
+    const struct row_group_facts facts = {.number = group->number,
+                                          .row_count = rows,
+                                          .ordinal = origin->ordinal,
+                                          .begun = origin->begun,
+                                          .ended = ended,
+                                          .ended_at = folds ? size_max(newest, 1) : 1,
+                                          .zones = origin->zones};
+    OMEN_TRY(row_group_open(group->allocator, group->schema, &facts, origin->source, out));
+    omen_status status = folds ? OMEN_OK : row_group_copy_ends(ends, *out);
+    if (status != OMEN_OK) {
+        row_group_release(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
 /* --- reading the source --- */
 
 /* Whatever the data itself is accused of means that the file is damaged. */
@@ -319,12 +375,13 @@ omen_status row_group_load(const struct row_group *group, const uint32_t *column
                            uint32_t column_count, omen_error *error)
 {
     bool all_here = true;
+    /* A group that loads is as it was for everybody who looks at it. */
+    struct row_group *changed = (struct row_group *)(uintptr_t)group;
+    row_group_warm(changed);
     for (uint32_t i = 0; i < column_count && all_here; i++)
         all_here = columns[i] == ROW_ID_COLUMN || column_is_loaded(group, columns[i]);
     if (all_here)
         return OMEN_OK;
-    /* A group that loads is as it was for everybody who looks at it. */
-    struct row_group *changed = (struct row_group *)(uintptr_t)group;
     size_t bytes = column_count * sizeof(uint32_t);
     uint32_t *absent = allocator_alloc(group->allocator, bytes);
     if (absent == NULL)
@@ -347,7 +404,7 @@ omen_status row_group_ensure_all(const struct row_group *group, omen_error *erro
     uint32_t columns[64];
     uint32_t count = 0;
     omen_status status = OMEN_OK;
-    if (row_group_absent_count(group) == 0)
+    if (!row_group_wants_ensure(group))
         return OMEN_OK;
     for (uint32_t i = 0; i < group->schema->stored_count && status == OMEN_OK; i++) {
         columns[count++] = i;

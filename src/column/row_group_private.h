@@ -186,6 +186,14 @@ static inline uint32_t rows_packed(const struct row_group *group)
     return atomic_load_explicit(&group->packed_count, memory_order_acquire);
 }
 
+/* Somebody looks at the columns. */
+static inline void row_group_warm(struct row_group *group)
+{
+    /* Relaxed: a hint. */
+    if ((atomic_load_explicit(&group->head.absent, memory_order_relaxed) & ROW_GROUP_COLD) != 0)
+        atomic_fetch_and_explicit(&group->head.absent, ~ROW_GROUP_COLD, memory_order_relaxed);
+}
+
 /* Whether the column's data is here. */
 static inline bool column_is_loaded(const struct row_group *group, uint32_t column)
 {

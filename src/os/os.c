@@ -119,6 +119,28 @@ omen_status os_run_with_stack(size_t stack_bytes, void (*function)(void *), void
     return OMEN_OK;
 }
 
+/* The number that a file consists of; `fallback` where it does not. */
+static uint64_t number_in(const char *path, uint64_t fallback)
+{
+    unsigned long long number;
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return fallback;
+    if (fscanf(file, "%llu", &number) == 1 && number < fallback)
+        fallback = number;
+    fclose(file);
+    return fallback;
+}
+
+uint64_t os_memory_bytes(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+    uint64_t bytes =
+        pages > 0 && page_bytes > 0 ? (uint64_t)pages * (uint64_t)page_bytes : UINT64_C(1) << 30;
+    return number_in("/sys/fs/cgroup/memory.max",
+                     number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes", bytes));
+}
+
 const struct os os_real = {
     .file_open = real_file_open,
     .file_read = real_file_read,

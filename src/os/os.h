@@ -138,6 +138,9 @@ struct os {
 OMEN_MUST_CHECK omen_status os_run_with_stack(size_t stack_bytes, void (*function)(void *),
                                               void *argument);
 
+/* Bytes of memory that this process may have: the machine's, or what its control group allows. */
+uint64_t os_memory_bytes(void);
+
 /* The operating system itself. Thread-safe. */
 extern const struct os os_real;
 

@@ -18,8 +18,9 @@ enum setting_kind {
     SETTING_COMMIT,
     SETTING_INDEX_SCANS,
     SETTING_TIMEOUT,
-    SETTING_CHECKPOINT_BYTES, /* these two are the database's */
+    SETTING_CHECKPOINT_BYTES, /* these three are the database's */
     SETTING_CHECKPOINT_TIME,
+    SETTING_CACHE_BYTES,
     SETTING_ZONE,
     SETTING_NAME,
 };
@@ -61,6 +62,8 @@ static const struct setting known_settings[] = {
     {"server_encoding", SETTING_SHOWN, "UTF8", "Encoding of stored text."},
     {"server_version", SETTING_SHOWN, "15.0 (OmenDB)", "Version of PostgreSQL whose SQL this is."},
     {"server_version_num", SETTING_SHOWN, "150000", "The same as a number."},
+    {"shared_buffers", SETTING_CACHE_BYTES, "",
+     "Memory for columns that are on disk as well, for all connections."},
     {"standard_conforming_strings", SETTING_FIXED, "on|true|yes|1",
      "Backslashes are plain characters in '...'."},
     {"statement_timeout", SETTING_TIMEOUT, "", "Longest time of a statement; 0 = no limit."},
@@ -228,12 +231,24 @@ static void show_bytes(uint64_t bytes, char value[SETTING_VALUE_BYTES])
              memory_units[unit].name);
 }
 
-/* When checkpoints are made; `value` NULL: the default. */
-static omen_status set_checkpoint(const struct setting *setting, const char *value, bool keep,
-                                  struct storage_settings *storage, omen_error *error)
+/* Where a setting of the database is kept. */
+static atomic_uint_fast64_t *database_place(const struct setting *setting,
+                                            struct storage_settings *storage)
+{
+    if (setting->kind == SETTING_CHECKPOINT_TIME)
+        return &storage->checkpoint_ms;
+    return setting->kind == SETTING_CACHE_BYTES ? &storage->cache_bytes
+                                                : &storage->checkpoint_bytes;
+}
+
+/* Sets what is the database's; `value` NULL: the default. */
+static omen_status set_database(const struct setting *setting, const char *value, bool keep,
+                                struct storage_settings *storage, omen_error *error)
 {
     bool is_time = setting->kind == SETTING_CHECKPOINT_TIME;
     uint64_t number = is_time ? CHECKPOINT_MS_DEFAULT : CHECKPOINT_BYTES_DEFAULT;
+    if (setting->kind == SETTING_CACHE_BYTES)
+        number = storage->cache_bytes_default;
     if (value != NULL && is_time)
         OMEN_TRY(read_timeout(setting, value, &number, error));
     else if (value != NULL)
@@ -242,8 +257,7 @@ static omen_status set_checkpoint(const struct setting *setting, const char *val
         return bad_value(setting, value, error);
     /* Relaxed: read once a turn, and order nothing. */
     if (keep)
-        atomic_store_explicit(is_time ? &storage->checkpoint_ms : &storage->checkpoint_bytes,
-                              number, memory_order_relaxed);
+        atomic_store_explicit(database_place(setting, storage), number, memory_order_relaxed);
     return OMEN_OK;
 }
 
@@ -353,7 +367,8 @@ omen_status settings_set(struct settings *settings, const char *name, const char
         break;
     case SETTING_CHECKPOINT_BYTES:
     case SETTING_CHECKPOINT_TIME:
-        return set_checkpoint(setting, value, keep, settings->storage, error);
+    case SETTING_CACHE_BYTES:
+        return set_database(setting, value, keep, settings->storage, error);
     case SETTING_NAME:
         store_name(changed.application_name, value == NULL ? "" : value);
         break;
@@ -385,8 +400,10 @@ omen_status settings_show(const struct settings *settings, const char *name,
         show_timeout(settings->timeout_ms, value);
         break;
     case SETTING_CHECKPOINT_BYTES:
-        show_bytes(atomic_load_explicit(&settings->storage->checkpoint_bytes, memory_order_relaxed),
-                   value);
+    case SETTING_CACHE_BYTES:
+        show_bytes(
+            atomic_load_explicit(database_place(setting, settings->storage), memory_order_relaxed),
+            value);
         break;
     case SETTING_CHECKPOINT_TIME:
         show_timeout(atomic_load_explicit(&settings->storage->checkpoint_ms, memory_order_relaxed),

@@ -2,6 +2,7 @@
  *
  *   each turn   the log synced, where commits did not wait for it (every 200 ms)
  *               a step of maintenance: freezing, compacting, dropping, repointing
+ *               columns let go, where those that lie in segments take more than their share
  *               a step of a checkpoint, where one is due: by the log's length, or by time
  *
  * A turn is a plain function (storage_step), so that tests call turns where they like; the thread
@@ -171,6 +172,7 @@ static bool turn(struct storage *storage)
     help_writers(storage);
     if (!storage_log_is_long(storage))
         (void)!database_maintain(storage->database, STEP_ROWS, &more); /* tried again next time */
+    more |= storage_trim_cache(storage);
     if (storage->checkpoint == NULL && !checkpoint_due(storage, now))
         return more;
     omen_status status = step_checkpoint(storage, &reason);

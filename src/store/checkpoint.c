@@ -537,6 +537,24 @@ static struct capture *find_capture(struct checkpoint *checkpoint, uint64_t tabl
     return NULL;
 }
 
+/* Lets the tables know where the groups of new segments lie, so that their columns can be let go. A
+ * segment that cannot be opened now is opened with the database. */
+static void back_groups(struct checkpoint *checkpoint, const struct capture *capture)
+{
+    for (size_t i = 0; i < capture->files.count; i++) {
+        struct attachment *attachment = &capture->files.attachments[i];
+        struct segment_opened opened;
+        if (attachment->segment != NULL || attachment->tail ||
+            segment_open(&checkpoint->storage->segments, table_schema(capture->table),
+                         &attachment->facts, &opened, NULL) != OMEN_OK)
+            continue;
+        attachment->segment = segment_retain(opened.segment);
+        for (uint32_t g = 0; g < opened.group_count; g++)
+            table_back_group(capture->table, opened.groups[g].group);
+        segment_opened_release(&opened);
+    }
+}
+
 /* The new lists take the place of the old ones. */
 static void install(struct checkpoint *checkpoint, struct table_files *lists)
 {
@@ -576,6 +594,8 @@ omen_status checkpoint_finish(struct checkpoint *checkpoint, omen_error *error)
         memcpy(storage->manifest_reason, reason.message, sizeof storage->manifest_reason);
         return error_set(error, status, "%s", reason.message);
     }
+    for (size_t i = 0; i < checkpoint->capture_count; i++)
+        back_groups(checkpoint, &checkpoint->captures[i]);
     install(checkpoint, lists);
     storage->start_lsn = storage->quiet_lsn = checkpoint->lsn;
     storage->manifest_renewed = true;

@@ -26,6 +26,11 @@ static omen_status database_fill(struct database *database, const struct databas
     atomic_init(&database->settings.checkpoint_bytes,
                 bytes != 0 ? bytes : CHECKPOINT_BYTES_DEFAULT);
     atomic_init(&database->settings.checkpoint_ms, ms != 0 ? ms : CHECKPOINT_MS_DEFAULT);
+    uint64_t memory = options->memory_bytes_max, cache = options->cache_bytes;
+    database->settings.cache_bytes_default =
+        (memory != 0 ? memory : os_memory_bytes()) / CACHE_SHARE_DEFAULT;
+    atomic_init(&database->settings.cache_bytes,
+                cache != 0 ? cache : database->settings.cache_bytes_default);
     database->engine_memory_bytes_max = options->engine_memory_bytes_max;
     database->engine_thread_count = options->engine_thread_count;
     database->file_access = options->file_access;

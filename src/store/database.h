@@ -39,6 +39,7 @@ struct database_options {
     const char *path;        /* of a directory, for the call; NULL = a database in memory */
     uint64_t log_file_bytes; /* 0 = the default (wal.h) */
     uint64_t checkpoint_bytes, checkpoint_ms; /* 0 = the defaults (storage.h) */
+    uint64_t cache_bytes;   /* columns of segments in memory; 0 = the default (storage.h) */
     uint64_t reserve_bytes; /* kept for the checkpoint of a full disk; 0 = the default */
     bool no_background;     /* no threads of its own: the caller calls storage_step */
     bool plain_segments;    /* write segments with the plain codec, not with the engine's Parquet */

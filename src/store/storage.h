@@ -25,11 +25,14 @@ struct storage_settings {
     atomic_uint_fast64_t
         checkpoint_bytes;               /* a checkpoint is due when the log has grown by these, */
     atomic_uint_fast64_t checkpoint_ms; /* or at this age of the last, if it has grown at all */
+    atomic_uint_fast64_t cache_bytes;   /* of columns that lie in segments as well; about */
+    uint64_t cache_bytes_default;       /* never changes */
 };
 
 enum {
     CHECKPOINT_BYTES_DEFAULT = 64 << 20,
     CHECKPOINT_MS_DEFAULT = 5 * 60 * 1000,
+    CACHE_SHARE_DEFAULT = 4, /* so much is for the cache: a quarter of the memory there is */
     RESERVE_BYTES_DEFAULT = 16 << 20,
     LOG_SLOWED = 2, /* times checkpoint_bytes */
     LOG_HELD = 4,

@@ -51,6 +51,7 @@ struct storage {
     uint64_t checkpoint_ms, retry_ms, sync_ms;
     uint64_t checkpoints, checkpoint_failures; /* since it was opened */
     uint64_t reserve_bytes, reserve_left;      /* to keep; kept now */
+    size_t trim_next; /* the table that loses columns first, the next time */
 
     struct mutex lock; /* guards `stopping` and `facts` */
     struct storage_facts facts;
@@ -119,6 +120,10 @@ void storage_note_facts(struct storage *storage);
 /* The background thread. False where the system has no more threads. (background.c) */
 bool storage_start(struct storage *storage);
 void storage_stop(struct storage *storage);
+
+/* Lets go of columns beyond the budget for them; whether there is more to let go now. `work` is
+ * held. (cache.c) */
+bool storage_trim_cache(struct storage *storage);
 
 /* Keeps room for one checkpoint; gives it back, once; lends a quarter of it to writers that no
  * checkpoint can help. Whether there was something to give. (reserve.c) */

@@ -37,4 +37,19 @@ size_t table_view_group_count(const struct table_view *view);
 struct row_group *table_view_group(const struct table_view *view, size_t position,
                                    uint32_t *row_count);
 
+/* --- columns that lie in segments --- */
+
+/* Says where the columns of a group of the table lie as well: `backing` is a form of it without any
+ * (row_group_open), which is retained. Nothing happens where the group is gone, or knows. Takes the
+ * writer lock. */
+void table_back_group(struct table *table, struct row_group *backing);
+
+/* Bytes of columns that are here and lie in segments as well. */
+uint64_t table_loaded_bytes(struct table *table);
+
+/* Lets go columns of groups that nobody reads, about `bytes` of them: first those that have not
+ * been looked at since the last time. `freed` gets how many. Takes the maintenance and the writer
+ * lock. Errors: OUT_OF_MEMORY; it can be tried again. */
+OMEN_MUST_CHECK omen_status table_unload(struct table *table, uint64_t bytes, uint64_t *freed);
+
 #endif

@@ -76,6 +76,7 @@ void group_entry_destroy(struct table *table, struct group_entry *entry)
     if (entry == NULL)
         return;
     row_group_release(entry->group);
+    row_group_release(entry->backing);
     deleted_keys_destroy(&entry->stalled, table->allocator);
     if (entry->map != NULL)
         allocator_free(table->allocator, entry->map, sizeof *entry->map);
@@ -146,6 +147,14 @@ void group_swap(struct table *table, struct group_entry *entry, struct row_group
 }
 
 /* --- copies --- */
+
+bool group_may_fold(const struct table *table, const struct group_entry *group)
+{
+    for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next)
+        if (entry->map != NULL && entry->map->target == group->number)
+            return false;
+    return group->erasures == 0;
+}
 
 uint64_t slot_map_find(const struct slot_map *map, uint32_t slot)
 {

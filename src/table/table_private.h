@@ -77,7 +77,9 @@ struct slot_map {
 /* One group of the table. Fields change only under the writer lock; those marked * also only
  * under `lock` held for writing, because readers look at them. */
 struct group_entry {
-    struct row_group *group; /* * present form; grown and frozen forms replace it */
+    struct row_group *group;   /* * present form; others replace it: grown, frozen, unloaded */
+    struct row_group *backing; /* a form without columns, from the segment; NULL: none, or `group`
+                                * comes from one */
     uint64_t number;
     uint64_t valid_from;         /* * views at a snapshot in [valid_from, valid_until) capture it */
     uint64_t valid_until;        /* * TIMESTAMP_INFINITY until compacted */
@@ -124,6 +126,8 @@ struct table {
     struct deleted_keys deleted;
     struct mutex maintenance;
 
+    uint64_t unload_hand; /* number of the group that was looked at last; maintenance lock */
+
     _Atomic uint64_t group_number_next;
     _Atomic int64_t hidden_key_next;
     _Atomic uint64_t rows;
@@ -162,6 +166,16 @@ void group_detach(struct table *table, struct group_entry *entry);
 /* Puts another form of the same group in its place; takes over the caller's reference.
  * Takes `lock`. */
 void group_swap(struct table *table, struct group_entry *entry, struct row_group *group);
+
+/* Puts a form without columns in the place of a group that lies in a segment, if nobody reads it;
+ * gives the bytes that became free. As the writer. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status group_unload(struct table *table, struct group_entry *entry,
+                                         uint64_t *freed);
+
+/* Whether it does not matter when rows of the group ended, for all who see that they have: no
+ * queued key names one, and none is a copy of a row that older readers see elsewhere, which is to
+ * end alike. As the writer. */
+bool group_may_fold(const struct table *table, const struct group_entry *group);
 
 /* The row's newest copy: `row_id` itself unless its group has been compacted. As the writer. */
 uint64_t row_id_canonical(const struct table *table, uint64_t row_id);

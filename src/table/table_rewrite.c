@@ -343,20 +343,10 @@ omen_status rewrite_install(struct step *step, struct rewrite *rewrite)
 
 /* --- folding ends --- */
 
-/* Whether rows of the group are copies of rows that old readers see elsewhere: both are to end
- * alike. */
-static bool is_copy(const struct table *table, const struct group_entry *copy)
-{
-    for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next)
-        if (entry->map != NULL && entry->map->target == copy->number)
-            return true;
-    return false;
-}
-
 /* Whether the ends have been the same for some steps, and everybody sees them. */
 static bool is_quiet(const struct step *step, struct group_entry *entry)
 {
-    if (entry->last_end > step->watermark || entry->map != NULL || entry->erasures > 0)
+    if (entry->last_end > step->watermark || entry->map != NULL)
         return false;
     if (entry->quiet_end != entry->last_end)
         entry->quiet_steps = 0;
@@ -370,7 +360,8 @@ omen_status fold_old_ends(struct step *step)
     omen_status status = OMEN_OK;
     for (struct group_entry *entry = table->first; entry != NULL && status == OMEN_OK;
          entry = entry->next) {
-        if (!row_group_has_stamps(entry->group) || !is_quiet(step, entry) || is_copy(table, entry))
+        if (!row_group_has_stamps(entry->group) || !is_quiet(step, entry) ||
+            !group_may_fold(table, entry))
             continue;
         biased_lock_write_lock(&table->lock);
         status = row_group_fold_ends(entry->group);

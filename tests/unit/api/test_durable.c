@@ -330,6 +330,10 @@ static void test_settings_of_checkpoints(void **state)
     expect(other, "SET omen.checkpoint_bytes = 12345", "");
     expect(c, "SHOW omen.checkpoint_bytes", "12345B\n");
     expect(c, "RESET omen.checkpoint_bytes", "");
+    expect(c, "SET shared_buffers = '3MB'", "");
+    expect(other, "SHOW shared_buffers", "3MB\n");
+    expect(c, "SET shared_buffers = 0", "ERROR 22023");
+    expect(c, "RESET shared_buffers", "");
     expect(c, "SHOW omen.checkpoint_bytes", "64MB\n");
     expect(c, "SET omen.checkpoint_bytes = 0", "ERROR 22023");
     expect(c, "SET omen.checkpoint_bytes = '1 lb'", "ERROR 22023");

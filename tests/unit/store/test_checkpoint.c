@@ -13,6 +13,7 @@
 #include "crash/sim_disk.h"
 #include "store/checkpoint.h"
 #include "store/storage_private.h"
+#include "table/table_adopt.h"
 
 enum { KEYS = 400, ABSENT = -1 };
 
@@ -454,6 +455,48 @@ static void test_r5_4_bounds_are_kept(void **state)
     end_world(&world);
 }
 
+static struct table *find(struct world *world, const char *name)
+{
+    struct table *table;
+    struct database *database = (struct database *)world->database;
+    assert_int_equal(catalog_find(database->catalog, name, strlen(name), &table, NULL), OMEN_OK);
+    return table;
+}
+
+/* Rows that came by commits, and were never read from a segment, are let go like all others once a
+ * checkpoint has them: memory is not bounded by what a database was filled with. */
+static void test_what_a_checkpoint_has_can_be_let_go(void **state)
+{
+    enum { GROUP = 20000 };
+    struct world world = make_world(13);
+    struct storage_settings *settings = &((struct database *)world.database)->settings;
+    must_run(&world, "CREATE TABLE u (id int PRIMARY KEY)");
+    for (int i = 0; i < 3; i++)
+        insert_group(&world, i * GROUP, GROUP);
+    struct table *table = find(&world, "u");
+    while (storage_step(storage_of(&world)))
+        continue;
+    assert_int_equal(table_loaded_bytes(table), 0); /* not in a segment: it cannot go */
+    must_run(&world, "CHECKPOINT");
+    uint64_t loaded = table_loaded_bytes(table), used = omen_memory_bytes(world.database);
+    assert_true(loaded >= 3 * GROUP * 4);
+    while (storage_step(storage_of(&world)))
+        continue;
+    assert_int_equal(table_loaded_bytes(table), loaded); /* there is room for it */
+    atomic_store(&settings->cache_bytes, loaded / 2);
+    while (storage_step(storage_of(&world)))
+        continue;
+    assert_in_range(table_loaded_bytes(table), 0, loaded / 2);
+    assert_true(omen_memory_bytes(world.database) + loaded / 3 <= used);
+    delete_keys(&world, 5, 3);
+    assert_int_equal(count_rows(&world, "u"), 3 * GROUP - 3);
+    must_run(&world, "CHECKPOINT");
+    table_release(table);
+    crash_world(&world, SIM_DROP, 1);
+    assert_int_equal(count_rows(&world, "u"), 3 * GROUP - 3);
+    end_world(&world);
+}
+
 /* --- whatever comes in between --- */
 
 /* A step of something: commits, maintenance, a piece of a checkpoint. */
@@ -721,6 +764,7 @@ int main(void)
         TEST(test_files_go_once_no_manifest_names_them),
         TEST(test_pinned_files_stay),
         TEST(test_r5_4_bounds_are_kept),
+        TEST(test_what_a_checkpoint_has_can_be_let_go),
         TEST(test_r8_1_commits_between_the_steps),
         TEST(test_r8_4_every_failure_keeps_what_was),
         TEST(test_a_failed_log_ends_the_checkpoint_under_way),

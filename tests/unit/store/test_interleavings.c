@@ -5,6 +5,7 @@
  *   rewrite      chosen | built | put in place, with the ends that came meanwhile
  *   checkpoint   begun: state C | a segment, an ends file ... | manifest, log released
  *   reader       a snapshot and a view of it | looked at again and again | let go
+ *   columns      of groups that lie in segments let go, and loaded again
  *   maintenance  bounded steps: erasing, repointing, dropping
  *   power        cut, and what the disk then holds is opened; or closed cleanly
  *
@@ -25,6 +26,7 @@
 #include "base/random.h"
 #include "crash/sim_disk.h"
 #include "store/storage_private.h"
+#include "table/table_adopt.h"
 #include "table/table_maintain_private.h"
 #include "unit/table/support.h"
 
@@ -59,7 +61,7 @@ struct world {
 
 /* How often each thing was done, over all seeds: what never happens tests nothing. */
 static struct {
-    int commits, rewrites, overtaken_rewrites, checkpoints, overtaken_checkpoints, cuts, reads;
+    int unloaded, commits, rewrites, overtaken_rewrites, checkpoints, overtaken_checkpoints, cuts, reads;
 } done;
 
 static void must(omen_status status, const omen_error *error)
@@ -274,6 +276,16 @@ static void rewrite_on(struct world *world)
     txn_writer_unlock(manager);
 }
 
+/* Columns that checkpoints have written are let go. */
+static void let_columns_go(struct world *world)
+{
+    uint64_t freed;
+    if (world->making.stage != MAKING_NOTHING)
+        return;
+    assert_int_equal(table_unload(world->model.table, 1 + draw(world, 100000), &freed), OMEN_OK);
+    done.unloaded += freed > 0;
+}
+
 /* --- checkpoints --- */
 
 static void checkpoint_on(struct world *world)
@@ -347,7 +359,8 @@ static void step(struct world *world)
     static void (*const often[])(struct world *) = {
         commit,   commit,   commit,     commit,        commit,        commit, settle, rewrite_on,
         maintain, read_on,  rewrite_on, rewrite_on,    rewrite_on,    seal,   seal,   checkpoint_on,
-        maintain, rewrite_on, read_on,  checkpoint_on, checkpoint_on, check_present};
+        maintain, rewrite_on, read_on,  checkpoint_on, checkpoint_on, check_present,
+        let_columns_go};
     uint64_t choice = draw(world, 1000);
     if (choice < 5)
         cut_power(world);
@@ -378,13 +391,13 @@ static void test_steps_in_any_order(void **state)
         end_world(&world);
     }
     print_message("%d commits, %d rewrites (%d overtaken by commits), %d checkpoints (%d), "
-                  "%d power cuts, %d reads\n",
+                  "%d power cuts, %d reads, %d times columns let go\n",
                   done.commits, done.rewrites, done.overtaken_rewrites, done.checkpoints,
-                  done.overtaken_checkpoints, done.cuts, done.reads);
+                  done.overtaken_checkpoints, done.cuts, done.reads, done.unloaded);
     if (replays)
         return;
     assert_true(done.overtaken_rewrites > SEEDS * 15 && done.overtaken_checkpoints > SEEDS * 20 &&
-                done.cuts > SEEDS * 2);
+                done.cuts > SEEDS * 2 && done.unloaded > SEEDS * 2);
 }
 
 int main(void)

@@ -1,5 +1,6 @@
 /* test_segments.c - row groups that go to segments and come back: the same rows, or an error. */
 #include "segment_fixture.h"
+#include "table/table_adopt.h"
 
 #include "base/random.h"
 #include "table/table_private.h"

@@ -1,0 +1,143 @@
+/* test_unload.c - columns that lie in segments are let go, and come back where they are needed. */
+#include "segment_fixture.h"
+
+#include "table/table_adopt.h"
+#include "table/table_private.h"
+
+static void make_loaded(struct fixture *fixture, int groups, int rows)
+{
+    fixture_make(fixture, KEY_BIGINT);
+    fixture->groups_per_segment = 1;
+    for (int32_t i = 0; i < groups; i++) {
+        model_insert(&fixture->model, i * rows, rows);
+        table_seal_open(fixture->model.table);
+    }
+    fixture_reopen(fixture);
+    assert_int_equal(fixture->segment_count, groups);
+    assert_int_equal(table_loaded_bytes(fixture->model.table), 0);
+    check_all(&fixture->model, 0);
+}
+
+static void unload(struct fixture *fixture, uint64_t bytes, uint64_t least, uint64_t most)
+{
+    uint64_t freed, before = table_loaded_bytes(fixture->model.table);
+    size_t used = fixture->model.allocator.bytes_used;
+    assert_int_equal(table_unload(fixture->model.table, bytes, &freed), OMEN_OK);
+    assert_in_range(freed, least, most);
+    assert_int_equal(table_loaded_bytes(fixture->model.table), before - freed);
+    assert_true(fixture->model.allocator.bytes_used + freed * 3 / 4 <= used);
+}
+
+/* The columns of these groups alone are here. */
+static void expect_loaded(struct fixture *fixture, const char *expected)
+{
+    const struct group_entry *entry = fixture->model.table->first;
+    for (; *expected != '\0'; expected++, entry = entry->next)
+        assert_int_equal(row_group_column_bytes(entry->group) > 0, *expected == 'x');
+}
+
+/* Those that were not looked at go first; all of them come back where they are needed. */
+static void test_columns_are_let_go_and_come_back(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    make_loaded(&fixture, 6, 2000);
+    uint64_t all = table_loaded_bytes(fixture.model.table), one = all / 6;
+    expect_loaded(&fixture, "xxxxxx");
+    unload(&fixture, 1, one / 2, one * 2); /* nobody was asked before: the first one goes */
+    expect_loaded(&fixture, "-xxxxx");
+    struct snapshot snapshot;
+    assert_int_equal(snapshot_acquire(fixture.model.manager, &snapshot), OMEN_OK);
+    assert_int_equal(check_point(&fixture.model, &snapshot, 2001), OMEN_OK);
+    assert_int_equal(check_point(&fixture.model, &snapshot, 6001), OMEN_OK);
+    snapshot_release(&snapshot);
+    unload(&fixture, one * 3 - one / 2, one * 2, one * 4);
+    expect_loaded(&fixture, "-x-x--");
+    unload(&fixture, UINT64_MAX, one, all);
+    expect_loaded(&fixture, "------");
+    unload(&fixture, UINT64_MAX, 0, 0);
+    check_all(&fixture.model, 12000);
+    expect_loaded(&fixture, "xxxxxx");
+    fixture_destroy(&fixture);
+}
+
+/* What somebody reads stays; ends stay, seen by those who are to see them, and rows go on ending. */
+static void test_readers_and_ends_survive_letting_go(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct model *model = &fixture.model;
+    struct snapshot snapshot, old;
+    struct table_view *view;
+    make_loaded(&fixture, 3, 1000);
+    assert_int_equal(snapshot_acquire(model->manager, &snapshot), OMEN_OK);
+    assert_int_equal(table_view_open(model->table, &snapshot, &view), OMEN_OK);
+    unload(&fixture, UINT64_MAX, 0, 0);
+    table_view_release(view);
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(snapshot_acquire(model->manager, &old), OMEN_OK);
+        for (int32_t kid = round; kid < 3000; kid += 90)
+            if (kid % 2 == 0)
+                model_delete(model, kid);
+            else
+                model_update(model, kid, kid);
+        unload(&fixture, UINT64_MAX, 1, UINT64_MAX); /* `old` does not see the ends */
+        assert_int_equal(table_view_open(model->table, &old, &view), OMEN_OK);
+        assert_int_equal(check_scan(model, view, old.timestamp, NULL, 0, true), OMEN_OK);
+        table_view_release(view);
+        for (int32_t kid = 0; kid < 3000; kid += 15)
+            assert_int_equal(check_point(model, &snapshot, kid), OMEN_OK);
+        check_all(model, 3000);
+        snapshot_release(&old);
+    }
+    snapshot_release(&snapshot);
+    unload(&fixture, UINT64_MAX, 1, UINT64_MAX);
+    check_all(model, 3000);
+    maintain_fully(model, NULL);
+    check_all(model, 3000);
+    fixture_destroy(&fixture);
+}
+
+/* Checking a table leaves no more in memory than there was. */
+static void test_validating_lets_go(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    make_loaded(&fixture, 3, 1000);
+    unload(&fixture, UINT64_MAX, 1, UINT64_MAX);
+    check_valid(&fixture.model);
+    expect_loaded(&fixture, "---");
+    fixture_destroy(&fixture);
+}
+
+static void test_unloading_without_memory(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    uint64_t freed;
+    make_loaded(&fixture, 3, 1000);
+    model_delete(&fixture.model, 5);
+    for (uint64_t nth = 1;; nth++) {
+        allocator_fail_at(&fixture.model.allocator, nth, 0);
+        omen_status status = table_unload(fixture.model.table, UINT64_MAX, &freed);
+        bool failed = allocator_has_failed(&fixture.model.allocator);
+        allocator_fail_at(&fixture.model.allocator, 0, 0);
+        assert_int_equal(status, failed ? OMEN_OUT_OF_MEMORY : OMEN_OK);
+        check_all(&fixture.model, 100);
+        if (!failed)
+            break;
+        assert_true(nth < 100);
+    }
+    fixture_destroy(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_columns_are_let_go_and_come_back),
+        cmocka_unit_test(test_readers_and_ends_survive_letting_go),
+        cmocka_unit_test(test_validating_lets_go),
+        cmocka_unit_test(test_unloading_without_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
