@@ -2,7 +2,8 @@
  *
  * Parts are checked one by one, so that a fault in one does not hide those of others: first each
  * segment alone, with all of its columns; then, where the segments are whole, everything together
- * as opening would have it: segments adopted, log applied, tables validated.
+ * as opening would have it: segments adopted, log applied, tables validated. Of columns one row
+ * group's are in memory at a time; of everything the index is.
  */
 #include "store/verify.h"
 
@@ -119,9 +120,12 @@ static bool check_segment(struct verify *verify, struct schema *schema, const ch
         status = segment_verify(opened.segment, &error);
     if (status != OMEN_OK)
         fault(verify, where, &error);
-    for (uint32_t i = 0; i < opened.group_count && status == OMEN_OK; i++)
+    for (uint32_t i = 0; i < opened.group_count && status == OMEN_OK; i++) {
         if (check_group(verify, &opened.groups[i], &error) != OMEN_OK)
             fault(verify, where, &error);
+        row_group_release(opened.groups[i].group); /* one at a time in memory */
+        opened.groups[i].group = NULL;
+    }
     segment_opened_release(&opened);
     return verify->report->faults == faults;
 }

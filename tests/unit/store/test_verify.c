@@ -7,6 +7,7 @@
 #include "api/api_private.h"
 #include "crash/sim_disk.h"
 #include "store/manifest.h"
+#include "table/table.h"
 
 enum { LINES_BYTES = 16384, FILES_MAX = 32, PATH_BYTES = 128 };
 
@@ -115,6 +116,51 @@ static void test_a_whole_database(void **state)
     close_database();
     expect_faults(0);
     assert_non_null(strstr(lines, "log: 0 commits\n"));
+}
+
+/* Appends a group of its own, too large to be merged with a neighbour. */
+static void insert_group(int first, int rows)
+{
+    static char sql[1000 * 200];
+    struct table *table;
+    for (int done = 0; done < rows; done += 1000) {
+        int length = snprintf(sql, sizeof sql, "INSERT INTO w VALUES ");
+        for (int i = 0; i < 1000; i++)
+            length += snprintf(sql + length, sizeof sql - (size_t)length, "%s(%d, '%0100d')",
+                               i > 0 ? ", " : "", first + done + i, i);
+        run(sql);
+    }
+    struct catalog *catalog = ((struct database *)database)->catalog;
+    assert_int_equal(catalog_find(catalog, "w", 1, &table, NULL), OMEN_OK);
+    table_seal_open(table);
+    table_release(table);
+}
+
+/* A segment of more columns than there is memory. */
+static void test_memory_is_bounded(void **state)
+{
+    enum { GROUPS = 12, ROWS = 17000, MEMORY = 16 << 20 };
+    bool more = true;
+    open_database();
+    run("CREATE TABLE w (id int PRIMARY KEY, s text)");
+    for (int i = 0; i < GROUPS; i++)
+        insert_group(i * ROWS, ROWS);
+    while (more)
+        assert_int_equal(omen_maintain(database, 1 << 20, &more, NULL), OMEN_OK);
+    assert_true(omen_memory_bytes(database) > 3 * MEMORY / 2);
+    close_database();
+    omen_options options;
+    omen_options_init(&options);
+    options.memory_bytes_max = MEMORY;
+    uint64_t faults = 1;
+    omen_error error;
+    lines[0] = '\0';
+    omen_status status = api_verify(os, "/db", &options, take_line, NULL, &faults, &error);
+    if (status != OMEN_OK || faults > 0)
+        print_error("%s\n", lines);
+    assert_int_equal(status, OMEN_OK);
+    assert_int_equal(faults, 0);
+    assert_non_null(strstr(lines, "table \"w\": 1 segments\n"));
 }
 
 static void test_what_cannot_be_verified(void **state)
@@ -245,7 +291,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_whole_database),    TEST(test_what_cannot_be_verified),
-        TEST(test_every_file_is_summed), TEST(test_a_damaged_manifest),
+        TEST(test_memory_is_bounded), TEST(test_every_file_is_summed), TEST(test_a_damaged_manifest),
         TEST(test_a_damaged_log),       TEST(test_a_missing_file),
         TEST(test_index_entries_are_checked),
     };
