@@ -1,8 +1,9 @@
 /* cache.c - how much memory columns may take that lie in segments as well.
  *
- * A column comes into memory when somebody first looks at it, and stays. Beyond the budget (the setting
- * shared_buffers) those go that nobody has looked at for longest, group by group; what somebody reads
- * stays until he is done, so a statement that reads more than the budget goes beyond it.
+ * A column comes into memory when somebody first looks at it, and stays. Beyond the budget (the
+ * setting shared_buffers) those go that nobody has looked at for longest, group by group; what
+ * somebody reads stays until he is done, so a statement that reads more than the budget goes beyond
+ * it.
  */
 #include "base/bits.h"
 #include "store/storage_private.h"
@@ -29,8 +30,7 @@ bool storage_trim_cache(struct storage *storage)
     bool more = false;
     uint64_t loaded = 0;
     /* Relaxed: numbers to compare. */
-    uint64_t budget =
-        atomic_load_explicit(&database->settings.cache_bytes, memory_order_relaxed);
+    uint64_t budget = atomic_load_explicit(&database->settings.cache_bytes, memory_order_relaxed);
     if (atomic_load_explicit(&database->allocator->bytes_used, memory_order_relaxed) <= budget ||
         catalog_list(database->catalog, &tables, &count) != OMEN_OK)
         return false;

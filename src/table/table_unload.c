@@ -4,12 +4,12 @@
  *             |      `-> cold, and next time let go, unless somebody looks at it before
  *             `-> a form without columns takes the group's place
  *
- * Columns are never taken out of a group. Another form of the same group, which loads them again when
- * they are needed, replaces it in the list, as growing and freezing do; who holds the old form keeps
- * it. A group that somebody reads is left alone, since it would be loaded twice.
+ * Columns are never taken out of a group. Another form of the same group, which loads them again
+ * when they are needed, replaces it in the list, as growing and freezing do; who holds the old form
+ * keeps it. A group that somebody reads is left alone, since it would be loaded twice.
  *
- * Concurrency: one at a time, and not beside a step of maintenance (the maintenance mutex); the writer
- * lock, because ends must not be stamped while they are carried over.
+ * Concurrency: one at a time, and not beside a step of maintenance (the maintenance mutex); the
+ * writer lock, because ends must not be stamped while they are carried over.
  */
 #include "base/bits.h"
 #include "table/table_adopt.h"
