@@ -55,9 +55,11 @@ def build_planted(build, patch, folder):
     return planted
 
 
-def run(program, *more):
+def run(build, program, *more):
     """The exit status and what was printed; a crash of the program is a find too."""
-    done = subprocess.run([program, "--quiet", *more], capture_output=True, text=True, timeout=600)
+    engine = os.environ.get("OMENDB_ENGINE", os.path.join(build, "libomendb_engine.so"))
+    done = subprocess.run([program, "--quiet", *more], capture_output=True, text=True, timeout=600,
+                          env={**os.environ, "OMENDB_ENGINE": engine})
     return done.returncode, done.stdout + done.stderr
 
 
@@ -68,15 +70,15 @@ def find(build, patch, seconds):
         planted = build_planted(build, patch, folder)
         seed = patch["seed"]
         if seed is not None:
-            status, text = run(planted, "--seed", seed, "--episodes", "1")
+            status, text = run(build, planted, "--seed", seed, "--episodes", "1")
         if seed is None or status == 0:
-            status, text = run(planted, "--seed", "1", "--seconds", str(seconds))
+            status, text = run(build, planted, "--seed", "1", "--seconds", str(seconds))
             match = re.search(r"\(SEED=(\d+)\)", text)
             seed = match[1] if match else None
         if status == 0 or seed is None:
             return f"{patch['name']}: NOT FOUND", False
     what = re.search(r"^crash: \w+ \(SEED=.*$", text, re.M)
-    status, _ = run(own, "--seed", seed, "--episodes", "1")
+    status, _ = run(build, own, "--seed", seed, "--episodes", "1")
     if status != 0:
         return f"{patch['name']}: {patch['program']} --seed {seed} fails without the bug too", False
     return f"{patch['name']}: {patch['program']} --seed {seed}: {what[0] if what else text.strip()[-200:]}", True
