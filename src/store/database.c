@@ -51,7 +51,9 @@ omen_status database_open(const struct os *os, const struct database_options *op
                           struct database **out, omen_error *error)
 {
     *out = NULL;
-    struct allocator *allocator = allocator_create(options->memory_bytes_max);
+    struct allocator *allocator = options->allocator;
+    if (allocator == NULL)
+        allocator = allocator_create(options->memory_bytes_max);
     if (allocator == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     struct database *database = allocator_alloc_zeroed(allocator, sizeof *database);

@@ -31,7 +31,8 @@
 #include "txn/txn.h"
 
 struct database_options {
-    uint64_t memory_bytes_max;        /* 0 = no limit */
+    uint64_t memory_bytes_max;   /* 0 = no limit */
+    struct allocator *allocator; /* its own from now on, also where opening fails; NULL = made */
     uint64_t engine_memory_bytes_max; /* 0 = the engine's default */
     uint32_t engine_thread_count;     /* 0 = one per core */
     const char *engine_path;          /* copied; NULL = the default place */

@@ -12,9 +12,26 @@ omen_status crash_database_run(omen_connection *connection, const char *sql, ome
     return status;
 }
 
+static void make_allocator(struct crash_database *database)
+{
+    database->allocator = allocator_create(0);
+    OMEN_ASSERT(database->allocator != NULL);
+    database->last_block = allocator_alloc(database->allocator, 1);
+    OMEN_ASSERT(database->last_block != NULL);
+    allocator_fail_at(database->allocator, database->fail_allocation, database->fail_for_ever);
+}
+
+static void count_allocations(struct crash_database *database)
+{
+    database->allocations += atomic_load(&database->allocator->calls) - 1;
+    allocator_free(database->allocator, database->last_block, 1);
+}
+
 bool crash_database_open(struct crash_database *database, omen_error *error)
 {
+    make_allocator(database);
     const struct database_options options = {
+        .allocator = database->allocator,
         .path = "db",
         .log_file_bytes = database->log_file_bytes,
         .no_background = true, /* one thread, so that a seed repeats a run */
@@ -25,6 +42,7 @@ bool crash_database_open(struct crash_database *database, omen_error *error)
     if (database_open(sim_disk_os(database->disk), &options, &database->database, error) !=
         OMEN_OK) {
         database->database = NULL;
+        count_allocations(database);
         OMEN_ASSERT(sim_disk_open_count(database->disk) == 0);
         return false;
     }
@@ -45,6 +63,7 @@ omen_status crash_database_close(struct crash_database *database)
     omen_disconnect(database->asynchronous);
     omen_status status = omen_close(crash_database_handle(database), NULL);
     OMEN_ASSERT(status != OMEN_OBJECT_IN_USE);
+    count_allocations(database);
     OMEN_ASSERT(sim_disk_open_count(database->disk) == 0);
     database->database = NULL;
     database->durable = database->asynchronous = NULL;

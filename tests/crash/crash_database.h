@@ -10,6 +10,11 @@ struct crash_database {
     struct sim_disk *disk; /* borrowed */
     uint64_t log_file_bytes;
     const char *engine; /* path of the SQL engine, whose Parquet is written; NULL: plain segments */
+    uint64_t fail_allocation; /* the next opening's nth allocation fails, 0: none; */
+    bool fail_for_ever;       /* and all after it */
+    uint64_t allocations;     /* by all that was opened and closed, or did not open */
+    struct allocator *allocator;
+    void *last_block;                        /* keeps the allocator until it has been counted */
     struct database *database;               /* NULL while it is closed */
     omen_connection *durable, *asynchronous; /* synchronous_commit on and off */
 };

@@ -3,12 +3,14 @@
  *
  * A database is filled, worked on and closed on a simulated disk. Then, many times, a copy of the
  * disk is damaged in one place (a bit, a byte, a range of zeros, a file cut short, missing, swapped
- * with another, or replaced by what it was before), verified, and opened. Opening may refuse, reading
- * may fail; what is read, by index and by scan, must be right. Verifying must tell of any damage to
- * bytes that count (flip_live.h), naming the file, in bounded memory, and changes nothing.
+ * with another, or replaced by what it was before), verified, and opened. Opening may refuse,
+ * reading may fail; what is read, by index and by scan, must be right. Verifying must tell of any
+ * damage to bytes that count (flip_live.h), naming the file, in bounded memory, and changes
+ * nothing.
  *
  * Of the databases, a quarter is closed without a checkpoint, so that its log counts; --parquet is
- * the percentage whose segments are the engine's Parquet (OMENDB_ENGINE), the others have plain ones.
+ * the percentage whose segments are the engine's Parquet (OMENDB_ENGINE), the others have plain
+ * ones.
  *
  * usage: crash_flips [--seed N] [--flips N] [--seconds S] [--parquet PERCENT] [--episode-damages N]
  *     ends after so many flips of bits and bytes, or so many seconds
@@ -60,7 +62,7 @@ struct flips {
     struct sim_disk *closed;           /* the whole database, closed */
     struct sim_disk *stale[STALE_MAX]; /* the disk at former moments */
     struct flip_files files;
-    bool log_counts; /* closed without a checkpoint */
+    bool log_counts;   /* closed without a checkpoint */
     const char *codec; /* of this database: NULL or the engine */
     struct model model;
     uint64_t outcomes[DAMAGE_COUNT][OUTCOME_COUNT];
@@ -329,8 +331,7 @@ static bool is_excused(const struct flips *flips, const struct wound *wound)
            strstr(wound->file->path, "/log/") != NULL;
 }
 
-static void open_and_read(struct flips *flips, struct crash_database *it,
-                          const struct wound *wound)
+static void open_and_read(struct flips *flips, struct crash_database *it, const struct wound *wound)
 {
     char text[512];
     uint64_t failed = 0;
@@ -395,8 +396,11 @@ static void work(struct flips *flips, struct crash_database *it)
 /* Closes it; `log_counts`: without a checkpoint, as where the disk is full. */
 static void finish(struct flips *flips, struct crash_database *it)
 {
-    const struct sim_fault full = {
-        .call = SIM_CREATE, .kind = SIM_MANIFEST_NEW, .nth = 1, .forever = true, .status = OMEN_DISK_FULL};
+    const struct sim_fault full = {.call = SIM_CREATE,
+                                   .kind = SIM_MANIFEST_NEW,
+                                   .nth = 1,
+                                   .forever = true,
+                                   .status = OMEN_DISK_FULL};
     if (flips->log_counts)
         sim_disk_fail(flips->closed, &full);
     OMEN_ASSERT(crash_database_close(it) == OMEN_OK);
@@ -408,9 +412,8 @@ static void finish(struct flips *flips, struct crash_database *it)
 static bool is_whole(struct flips *flips)
 {
     struct verify_report report = {.line = NULL};
-    const struct database_options options = {.path = "db",
-                                             .engine_path = flips->codec,
-                                             .plain_segments = flips->codec == NULL};
+    const struct database_options options = {
+        .path = "db", .engine_path = flips->codec, .plain_segments = flips->codec == NULL};
     return database_verify(sim_disk_os(flips->closed), &options, &report, NULL) == OMEN_OK &&
            report.faults == 0;
 }

@@ -1,4 +1,5 @@
-/* test_faults.c - the fault contract (docs/FILE_FORMAT.md, "Faults"), one test a line.
+/* test_faults.c - the fault contract (docs/ARCHITECTURE.md, "Faults"), a test or more for each
+ * line.
  *
  * A failure inside a call is planned on the simulated disk. What becomes of random failures is
  * crash.c's, and of each single call crash_sweep.c's; here is what each promises.
@@ -86,13 +87,6 @@ static void fail_call(enum sim_call call, enum sim_kind kind, bool forever, omen
 static omen_status checkpoint(void)
 {
     return crash_database_run(it.durable, "CHECKPOINT", &error);
-}
-
-/* Skips a test of checkpoints where there are none. */
-static void need_checkpoints(void)
-{
-    if (checkpoint() == OMEN_NOT_SUPPORTED)
-        skip();
 }
 
 /* The power fails now; what is left is opened and must be the model after some commit. */
@@ -191,12 +185,24 @@ static void test_restart_after_failed_log_sync_trusts_nothing_unsynced(void **st
     }
 }
 
+/* A sync that says the disk is full is a sync that failed, not one to wait for room. */
+static void test_full_disk_in_a_log_sync_is_a_failed_sync(void **state)
+{
+    fail_call(SIM_SYNC, SIM_LOG, false, OMEN_DISK_FULL);
+    assert_int_equal(commit(), OMEN_COMMIT_UNKNOWN);
+    sim_disk_mend(disk);
+    assert_int_equal(commit(), OMEN_IO_ERROR);
+    for (uint64_t mode = 0; mode < SIM_MODE_COUNT; mode++)
+        cut_power(mode, mode);
+}
+
 /* --- sync fails in checkpoint, segment or manifest --- */
 
 static void assert_failed_checkpoint_changes_nothing(enum sim_call call, enum sim_kind kind)
 {
     uint64_t failures = sim_disk_failures(disk, call, kind);
-    assert_int_equal(commit(), OMEN_OK); /* or there would be nothing to do */
+    for (int i = 0; i < 12; i++) /* or there would be nothing to do; some of them end rows */
+        assert_int_equal(commit(), OMEN_OK);
     fail_call(call, kind, false, OMEN_IO_ERROR);
     omen_status status = checkpoint();
     sim_disk_mend(disk);
@@ -211,9 +217,10 @@ static void assert_failed_checkpoint_changes_nothing(enum sim_call call, enum si
 
 static void test_failed_segment_sync_keeps_the_old_manifest(void **state)
 {
-    need_checkpoints();
+    assert_int_equal(checkpoint(), OMEN_OK);
     assert_failed_checkpoint_changes_nothing(SIM_SYNC, SIM_PARQUET);
     assert_failed_checkpoint_changes_nothing(SIM_SYNC, SIM_KEYS);
+    assert_failed_checkpoint_changes_nothing(SIM_SYNC, SIM_ENDS);
     assert_failed_checkpoint_changes_nothing(SIM_DIRECTORY_SYNC, SIM_DATA_FOLDER);
     assert_int_equal(checkpoint(), OMEN_OK); /* these can be tried again */
     for (uint64_t mode = 0; mode < SIM_MODE_COUNT; mode++)
@@ -222,7 +229,7 @@ static void test_failed_segment_sync_keeps_the_old_manifest(void **state)
 
 static void test_failed_manifest_sync_keeps_the_old_manifest(void **state)
 {
-    need_checkpoints();
+    assert_int_equal(checkpoint(), OMEN_OK);
     assert_failed_checkpoint_changes_nothing(SIM_SYNC, SIM_MANIFEST_NEW);
     assert_int_equal(checkpoint(), OMEN_OK);
     cut_power(SIM_DROP, 1);
@@ -231,7 +238,7 @@ static void test_failed_manifest_sync_keeps_the_old_manifest(void **state)
 /* After the rename nobody knows which manifest counts: both stay whole, and checkpoints stop. */
 static void test_failed_directory_sync_of_the_manifest_stops_checkpoints(void **state)
 {
-    need_checkpoints();
+    assert_int_equal(checkpoint(), OMEN_OK);
     assert_failed_checkpoint_changes_nothing(SIM_DIRECTORY_SYNC, SIM_ROOT);
     assert_int_not_equal(checkpoint(), OMEN_OK);
     assert_int_equal(commit(), OMEN_OK);
@@ -256,11 +263,24 @@ static void test_full_disk_refuses_writers_until_there_is_room(void **state)
     cut_power(SIM_DROP, 4);
 }
 
+/* The reserve is for one checkpoint, which shortens the log. */
+static void test_full_disk_leaves_room_for_one_checkpoint(void **state)
+{
+    omen_status status = OMEN_OK;
+    sim_disk_set_capacity(disk, sim_disk_used(disk));
+    for (int i = 0; i < 2000 && status == OMEN_OK; i++)
+        status = commit();
+    assert_int_not_equal(status, OMEN_OK);
+    assert_int_equal(checkpoint(), OMEN_OK);
+    assert_same(false);
+    assert_int_equal(commit(), OMEN_OK); /* by itself: what the checkpoint freed is room */
+    cut_power(SIM_DROP, 5);
+}
+
 /* --- read errors --- */
 
 static void test_failed_read_of_a_segment_is_an_error_and_no_answer(void **state)
 {
-    need_checkpoints();
     assert_int_equal(checkpoint(), OMEN_OK);
     assert_int_equal(crash_database_close(&it), OMEN_OK);
     open_it();
@@ -271,6 +291,42 @@ static void test_failed_read_of_a_segment_is_an_error_and_no_answer(void **state
     assert_true(failed > 0);
     sim_disk_mend(disk);
     assert_same(false); /* the failure was the read's, not the segment's */
+}
+
+static void flip_byte(void *context, const char *path, uint64_t bytes)
+{
+    const struct os *os = sim_disk_os(disk);
+    int64_t file;
+    uint8_t byte;
+    size_t got;
+    if (strstr(path, ".plain") == NULL || bytes == 0)
+        return;
+    assert_int_equal(os->file_open(os, path, OS_OPEN_WRITE, &file, NULL), OMEN_OK);
+    assert_int_equal(os->file_read_at(os, file, &byte, 1, bytes / 2, &got, NULL), OMEN_OK);
+    byte ^= 1;
+    assert_int_equal(os->file_write_at(os, file, &byte, 1, bytes / 2, NULL), OMEN_OK);
+    os->file_close(os, file);
+    ++*(int *)context;
+}
+
+static void test_damaged_segment_is_an_error_and_no_answer(void **state)
+{
+    int flipped = 0;
+    uint64_t failed = 0;
+    char text[TEXT_BYTES] = "";
+    assert_int_equal(crash_database_close(&it), OMEN_OK);
+    sim_disk_each(disk, flip_byte, &flipped);
+    assert_true(flipped >= 3);
+    open_it(); /* the index needs no column */
+    assert_true(model_never_wrong(&model, it.durable, &failed, text, sizeof text));
+    assert_true(failed > 0);
+    struct ArrowArrayStream rows;
+    struct ArrowArray batch;
+    const omen_scan_options options = {.struct_bytes = sizeof options};
+    assert_int_equal(omen_scan(it.durable, "numbers", &options, &rows, &error), OMEN_OK);
+    assert_int_not_equal(rows.get_next(&rows, &batch), 0);
+    assert_memory_equal(rows.get_last_error(&rows), "XX001", 5);
+    rows.release(&rows);
 }
 
 /* --- out of memory --- */
@@ -294,7 +350,7 @@ static void test_out_of_memory_fails_the_statement_alone(void **state)
 
 static void test_power_cut_in_checkpoint_maintenance_and_ddl(void **state)
 {
-    need_checkpoints();
+    assert_int_equal(checkpoint(), OMEN_OK);
     sim_disk_watch(disk, cut_power_before_call, NULL);
     for (int i = 0; i < 8; i++) {
         assert_int_equal(checkpoint(), OMEN_OK);
@@ -306,6 +362,27 @@ static void test_power_cut_in_checkpoint_maintenance_and_ddl(void **state)
     sim_disk_watch(disk, NULL, NULL);
 }
 
+static void test_power_cut_in_recovery(void **state)
+{
+    for (int i = 0; i < 6; i++) {
+        struct sim_disk *before = disk;
+        for (int commits = 0; commits < 5; commits++)
+            assert_int_equal(commit(), OMEN_OK);
+        struct sim_disk *image = sim_disk_draw(disk, SIM_KILL, (uint64_t)i);
+        const struct crash_database here = it;
+        disk = it.disk = image;
+        it.database = NULL;
+        sim_disk_watch(disk, cut_power_before_call, NULL);
+        open_it();
+        sim_disk_watch(disk, NULL, NULL);
+        assert_same(false);
+        (void)crash_database_close(&it);
+        sim_disk_destroy(image);
+        disk = before;
+        it = here;
+    }
+}
+
 #define FAULT_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -315,13 +392,17 @@ int main(void)
         FAULT_TEST(test_creation_after_a_failed_sync_trusts_no_name),
         FAULT_TEST(test_failed_log_sync_is_final),
         FAULT_TEST(test_restart_after_failed_log_sync_trusts_nothing_unsynced),
+        FAULT_TEST(test_full_disk_in_a_log_sync_is_a_failed_sync),
         FAULT_TEST(test_failed_segment_sync_keeps_the_old_manifest),
         FAULT_TEST(test_failed_manifest_sync_keeps_the_old_manifest),
         FAULT_TEST(test_failed_directory_sync_of_the_manifest_stops_checkpoints),
         FAULT_TEST(test_full_disk_refuses_writers_until_there_is_room),
+        FAULT_TEST(test_full_disk_leaves_room_for_one_checkpoint),
         FAULT_TEST(test_failed_read_of_a_segment_is_an_error_and_no_answer),
+        FAULT_TEST(test_damaged_segment_is_an_error_and_no_answer),
         FAULT_TEST(test_out_of_memory_fails_the_statement_alone),
         FAULT_TEST(test_power_cut_in_checkpoint_maintenance_and_ddl),
+        FAULT_TEST(test_power_cut_in_recovery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

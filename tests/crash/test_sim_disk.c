@@ -123,7 +123,8 @@ static void test_names(void **state)
 
 static void test_locks_end_with_the_process(void **state)
 {
-    int64_t file = open_as("db/lock", OS_OPEN_CREATE_NEW), other = open_as("db/lock", OS_OPEN_WRITE);
+    int64_t file = open_as("db/lock", OS_OPEN_CREATE_NEW),
+            other = open_as("db/lock", OS_OPEN_WRITE);
     assert_int_equal(os->file_lock(os, file, NULL), OMEN_OK);
     assert_int_equal(os->file_lock(os, other, NULL), OMEN_OBJECT_IN_USE);
     struct sim_disk *next = sim_disk_draw(disk, SIM_KILL, 1);
@@ -220,8 +221,8 @@ static void test_tears(void **state)
             const struct os *there = sim_disk_os(image);
             size_t got;
             assert_int_equal(there->file_open(there, "db/a", OS_OPEN_READ, &file, NULL), OMEN_OK);
-            assert_int_equal(
-                there->file_read_at(there, file, found, sizeof found, 0, &got, NULL), OMEN_OK);
+            assert_int_equal(there->file_read_at(there, file, found, sizeof found, 0, &got, NULL),
+                             OMEN_OK);
             assert_int_equal(got, sizeof found);
             for (size_t i = 0; i < sizeof found; i += 512)
                 for (size_t j = 0; j < 512; j++)
@@ -250,7 +251,8 @@ static void test_failed_sync_lies(void **state)
         assert_int_equal(there->file_sync(there, file, NULL), OMEN_OK);
         assert_int_equal(there->directory_sync(there, "/", NULL), OMEN_OK);
         assert_int_equal(there->file_write_at(there, file, "new", 3, 0, NULL), OMEN_OK);
-        sim_disk_fail(fresh, &(struct sim_fault){SIM_SYNC, SIM_KIND_COUNT, 1, false, OMEN_IO_ERROR});
+        sim_disk_fail(fresh,
+                      &(struct sim_fault){SIM_SYNC, SIM_KIND_COUNT, 1, false, OMEN_IO_ERROR});
         assert_int_equal(there->file_sync(there, file, NULL), OMEN_IO_ERROR);
         assert_int_equal(there->file_sync(there, file, NULL), OMEN_OK); /* and proves nothing */
         assert_string_equal(text_on(fresh, "a"), "new");
@@ -378,8 +380,8 @@ static void check_images(void *context, struct sim_disk *from, enum sim_call cal
         int64_t file;
         bool right = ledger->acknowledged == 0;
         if (there->file_open(there, "db/counter", OS_OPEN_READ, &file, NULL) == OMEN_OK) {
-            assert_int_equal(
-                there->file_read_at(there, file, record, sizeof record, 0, &got, NULL), OMEN_OK);
+            assert_int_equal(there->file_read_at(there, file, record, sizeof record, 0, &got, NULL),
+                             OMEN_OK);
             right = got == sizeof record && record[0] >= ledger->acknowledged &&
                     record[0] <= ledger->begun;
             for (size_t i = 1; i < 1000; i++)
