@@ -55,7 +55,7 @@ static void make_raw(struct editor *editor)
     struct termios raw = editor->before;
     raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | IEXTEN);
     raw.c_iflag &= ~(tcflag_t)(ICRNL | INLCR | IGNCR | IXON | ISTRIP);
-    raw.c_cc[VMIN] = 1;
+    raw.c_cc[VMIN] = 0; /* Ctrl-C takes away what could be read: that must not be waited for */
     raw.c_cc[VTIME] = 0;
     tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
     fputs(PASTE_ON, editor->out);
@@ -97,6 +97,13 @@ static void ring(struct editor *editor)
     fflush(editor->out);
 }
 
+/* Whether the terminal is gone. */
+static bool has_hung_up(void)
+{
+    struct pollfd file = {.fd = STDIN_FILENO, .events = POLLIN};
+    return poll(&file, 1, 0) > 0 && (file.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
 /* Waits for bytes, and sees to signals meanwhile (key_reader.fill). */
 static size_t read_bytes(void *context, char *bytes, size_t capacity)
 {
@@ -106,6 +113,8 @@ static size_t read_bytes(void *context, char *bytes, size_t capacity)
         switch (interrupt_wait(STDIN_FILENO)) {
         case WAKE_READABLE: {
             ssize_t length = read(STDIN_FILENO, bytes, capacity);
+            if (length == 0 && !has_hung_up())
+                break;
             editor->stop = PROMPT_END;
             return length > 0 ? (size_t)length : 0;
         }
