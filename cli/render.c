@@ -9,6 +9,7 @@
 
 #include "interrupt.h"
 #include "output.h"
+#include "progress.h"
 
 enum { VALUE_BYTES_FIRST = 256 };
 
@@ -142,6 +143,7 @@ omen_status render_result(omen_statement *statement, const struct render_options
     if (rows.buffer == NULL)
         return render_out_of_memory(error);
     omen_status status = rows_next(&rows, error);
+    progress_end();
     if (status == OMEN_OK || status == OMEN_END_OF_DATA)
         status = formats[options->format].render(&rows, status, error);
     free(rows.buffer);

@@ -3,6 +3,7 @@
 
 #include "interrupt.h"
 #include "output.h"
+#include "progress.h"
 #include "shell.h"
 #include "text.h"
 
@@ -81,6 +82,7 @@ bool shell_run_statement(struct shell *shell, const char *sql, size_t length,
     if (shell->echo)
         print_echo(shell, sql, length);
     interrupt_watch(shell->connection);
+    progress_begin(shell->connection);
     double start = render_now_seconds();
     omen_status status = omen_prepare(shell->connection, sql, length, &statement, &error);
     double parsed = render_now_seconds();
@@ -91,7 +93,8 @@ bool shell_run_statement(struct shell *shell, const char *sql, size_t length,
     double executed = render_now_seconds();
     if (status == OMEN_OK && omen_statement_column_count(statement) > 0)
         status = print_rows(shell, statement, &totals, &error);
-    else if (status == OMEN_OK)
+    progress_end();
+    if (status == OMEN_OK && omen_statement_column_count(statement) == 0)
         print_tag(shell, statement);
     interrupt_watch(NULL);
     if (status == OMEN_OK && shell->timer)

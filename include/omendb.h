@@ -94,9 +94,9 @@ OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_connect(omen_database *database, om
                                                      omen_error *error);
 
 /* Makes the connection's running statement or writing call fail with CANCELLED (57014), as soon as
- * it notices, also while it waits for another writer; where none runs, nothing. The only function
- * of a connection that any thread may call at any time until omen_disconnect; no lock is taken, so
- * a signal handler may too. */
+ * it notices, also while it waits for another writer; where none runs, nothing. Any thread may call
+ * it at any time until omen_disconnect, as otherwise only omen_progress_of; no lock is taken, so a
+ * signal handler may too. */
 OMEN_EXPORT void omen_interrupt(omen_connection *connection);
 
 /* Ends the session. Statements and snapshots of it must be gone. NULL does nothing. */
@@ -289,6 +289,19 @@ typedef struct omen_counters {
     uint64_t spilled_bytes;      /* the engine wrote for sorts and joins of all connections */
 } omen_counters;
 OMEN_EXPORT void omen_counters_of(const omen_connection *connection, omen_counters *out);
+
+/* How far a connection's running statement is: rows of tables and files, or bytes of the file that
+ * COPY reads. The total grows while a query opens more scans, and all steps may be done long before
+ * the answer is there, as a sort or a join goes on. */
+typedef struct omen_progress {
+    uint32_t struct_bytes; /* sizeof(omen_progress), set by the caller */
+    uint64_t steps_done;
+    uint64_t steps_total; /* 0: not known */
+} omen_progress;
+
+/* What the last statement that counts its steps has done, the running one or one before it. As
+ * omen_interrupt, any thread may ask at any time until omen_disconnect. */
+OMEN_EXPORT void omen_progress_of(const omen_connection *connection, omen_progress *out);
 
 typedef struct omen_table_statistics {
     uint32_t struct_bytes; /* sizeof(omen_table_statistics), set by the caller */

@@ -204,6 +204,18 @@ void omen_counters_of(const omen_connection *connection, omen_counters *out)
     copy_known(out, out->struct_bytes, &counters, sizeof counters);
 }
 
+void omen_progress_of(const omen_connection *connection, omen_progress *out)
+{
+    if (connection == NULL || out == NULL)
+        return;
+    const struct session *session = (const struct session *)connection;
+    uint64_t total = read_counter(&session->steps_total);
+    uint64_t done = read_counter(&session->steps_done);
+    const omen_progress progress = {.steps_done = done < total ? done : total,
+                                    .steps_total = total};
+    copy_known(out, out->struct_bytes, &progress, sizeof progress);
+}
+
 omen_status omen_table_statistics_of(omen_connection *connection, const char *table,
                                      omen_table_statistics *out, omen_error *error)
 {

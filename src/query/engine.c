@@ -97,6 +97,7 @@ omen_status engine_query(struct session *session, const struct engine_text *text
     const omen_engine_query query =
         query_of(session, text, parameters, parameter_count, deadline_ns);
     memset(out, 0, sizeof *out);
+    session_progress_begin(session);
     OMEN_TRY(engine_of(session->database, &state, error));
     OMEN_TRY(engine_statement_open(session, text, &statement, error));
     omen_status status = state->engine->query(state->instance, statement, &query, out, error);

@@ -9,11 +9,12 @@
 #include "query/engine_host.h"
 
 struct omen_engine_cursor {
-    omen_engine_table *table; /* retained */
-    struct scan *scan;        /* NULL: */
-    struct file_cursor *file; /* of a table whose rows are a file's */
-    uint64_t groups_counted;  /* pruned groups already added to the session's counter */
-    bool has_given;           /* a batch, which counted this part of the scan */
+    omen_engine_table *table;   /* retained */
+    struct scan *scan;          /* NULL: */
+    struct file_cursor *file;   /* of a table whose rows are a file's */
+    uint64_t groups_counted;    /* pruned groups already added to the session's counter */
+    bool has_given;             /* a batch, which counted this part of the scan */
+    uint64_t steps, steps_done; /* rows of this part that the session's progress counts */
 };
 
 /* --- predicates --- */
@@ -125,6 +126,17 @@ static omen_status open_scan(omen_engine_table *table, const omen_engine_scan *s
     return table_scan_open(table->view, &spec, out, error);
 }
 
+/* Tells the session that this part of a scan has come to its row `done`; those that no condition
+ * lets through count as well. */
+static void tell_progress(omen_engine_cursor *cursor, uint64_t done)
+{
+    uint64_t reached = done < cursor->steps ? done : cursor->steps;
+    if (reached <= cursor->steps_done)
+        return;
+    session_count(&cursor->table->session->steps_done, reached - cursor->steps_done);
+    cursor->steps_done = reached;
+}
+
 /* Opens the scan or the file; the cursor has its table. */
 static omen_status open_rows(omen_engine_cursor *cursor, const omen_engine_scan *scan,
                              omen_error *error)
@@ -148,6 +160,8 @@ static omen_status open_rows(omen_engine_cursor *cursor, const omen_engine_scan 
         OMEN_TRY(status);
         table_scan_counters(cursor->scan, &counters);
     }
+    cursor->steps = counters.by_index ? 0 : cursor->table->row_count / scan->partition_count;
+    session_count(&session->steps_total, cursor->steps);
     if (scan->partition == 0)
         session_count(counters.by_index ? &session->engine_index_scans : &session->engine_scans, 1);
     return OMEN_OK;
@@ -175,6 +189,7 @@ static void count_pruned(omen_engine_cursor *cursor)
 {
     struct scan_counters counters;
     table_scan_counters(cursor->scan, &counters);
+    tell_progress(cursor, counters.vectors * VECTOR_ROWS);
     session_count(&cursor->table->session->groups_pruned,
                   counters.groups_pruned - cursor->groups_counted);
     cursor->groups_counted = counters.groups_pruned;
@@ -187,6 +202,8 @@ omen_status engine_scan_next(omen_engine_cursor *cursor, struct ArrowArray *out,
         is_file ? file_cursor_next(cursor->file, out, error) : table_scan_next(cursor->scan, out);
     if (!is_file)
         count_pruned(cursor);
+    else if (status == OMEN_OK)
+        tell_progress(cursor, cursor->steps_done + (uint64_t)out->length);
     if (status == OMEN_OK) {
         session_count(&cursor->table->session->engine_scan_parts, !cursor->has_given);
         cursor->has_given = true;
@@ -221,6 +238,7 @@ void engine_scan_close(omen_engine_cursor *cursor)
     if (cursor == NULL)
         return;
     omen_engine_table *table = cursor->table;
+    tell_progress(cursor, cursor->steps); /* pruned, or not needed */
     table_scan_close(cursor->scan);
     file_cursor_close(cursor->file);
     allocator_free(table->session->database->allocator, cursor, sizeof *cursor);

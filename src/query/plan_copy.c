@@ -191,7 +191,9 @@ static omen_status read_file(void *context, char *buffer, size_t capacity, size_
 {
     struct copy_run *run = context;
     OMEN_TRY(session_check(run->plan->session, run->run->deadline_ns, error));
-    return run->os->file_read(run->os, run->file, buffer, capacity, length, error);
+    OMEN_TRY(run->os->file_read(run->os, run->file, buffer, capacity, length, error));
+    session_count(&run->plan->session->steps_done, *length);
+    return OMEN_OK;
 }
 
 /* Adds where it happened to the message. `column` may be NULL. */
@@ -316,7 +318,12 @@ static omen_status copy_open(struct copy_run *run, omen_error *error)
 {
     struct allocator *allocator = run->plan->session->database->allocator;
     const struct schema *schema = table_schema(run->plan->table);
+    uint64_t bytes = 0;
     OMEN_TRY(run->os->file_open(run->os, run->plan->copy.path, OS_OPEN_READ, &run->file, error));
+    if (run->os->file_size(run->os, run->file, &bytes, NULL) != OMEN_OK)
+        bytes = 0; /* a pipe: nobody knows how far it is */
+    session_progress_begin(run->plan->session);
+    session_count(&run->plan->session->steps_total, bytes);
     run->row = allocator_alloc_zeroed(allocator, schema->column_count * sizeof *run->row);
     omen_status status = run->row == NULL ? OMEN_OUT_OF_MEMORY : OMEN_OK;
     if (status == OMEN_OK)

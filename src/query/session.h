@@ -26,6 +26,9 @@ struct session {
      * the others by any thread of the engine. */
     atomic_uint_fast64_t route_index, route_engine, route_core, route_fallbacks;
     atomic_uint_fast64_t engine_index_scans, engine_scans, engine_scan_parts, groups_pruned;
+    /* How far the statement is, for who asks meanwhile: rows that scans have to read, or bytes of a
+     * file. Relaxed: a look at a moment that has passed. */
+    atomic_uint_fast64_t steps_done, steps_total;
 };
 
 /* A session with one reference. Errors: OUT_OF_MEMORY. */
@@ -76,6 +79,14 @@ static inline void session_count_own(atomic_uint_fast64_t *counter, uint64_t by)
 {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
                           memory_order_relaxed);
+}
+
+/* A statement begins that has steps. Those of the last one are forgotten only here, so that short
+ * statements pay nothing. */
+static inline void session_progress_begin(struct session *session)
+{
+    atomic_store_explicit(&session->steps_done, 0, memory_order_relaxed);
+    atomic_store_explicit(&session->steps_total, 0, memory_order_relaxed);
 }
 
 #endif

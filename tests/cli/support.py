@@ -109,6 +109,9 @@ class Terminal:
             pass
         return self.process.wait(SECONDS)
 
+    def close_line(self):
+        os.close(self.master)
+
     def close(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)

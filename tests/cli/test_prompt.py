@@ -95,6 +95,13 @@ class Prompt(Case):
             self.assertNotIn("19999,", shown)
             self.assertIn("19999,", terminal.type("SELECT * FROM users WHERE id = 19999;"))
 
+    def test_a_terminal_that_goes_away(self):
+        for term in ("xterm", "dumb"):
+            terminal = Terminal(env=environment(TERM=term))
+            terminal.expect("omendb> ")
+            terminal.close_line()
+            self.assertIn(terminal.process.wait(SECONDS), (0, -signal.SIGHUP))
+
     def test_terminate_at_the_prompt(self):
         terminal = self.start()
         terminal.process.send_signal(signal.SIGTERM)
@@ -277,6 +284,49 @@ class Editing(Case):
             terminal.send("\x1b[A")
             screen.feed(terminal.expect("');"))
             self.assertEqual(screen.shown()[-1], "omendb> VALUES ('\\x1B]0;title\\x07\\u202E\\x9B31m")
+
+
+class Progress(Case):
+    ROWS = 300000
+
+    def copy(self, folder):
+        path = os.path.join(folder, "rows.csv")
+        with open(path, "w") as file:
+            file.writelines(f"{i},some text to be copied\n" for i in range(self.ROWS))
+        return f"COPY users FROM '{path}' (FORMAT csv);"
+
+    def test_a_bar_that_is_wiped(self):
+        with tempfile.TemporaryDirectory() as folder:
+            copy = self.copy(folder)
+            terminal = self.start(columns=200, env=environment(OMENDB_PROGRESS_MS="1"))
+            terminal.type(USERS)
+            terminal.send(copy + "\r")
+            bar = terminal.expect(" %")
+            self.assertRegex(bar, r"\[=*> *\] +\d+$")
+            terminal.expect("\r\x1b[K" + f"COPY {self.ROWS}\r\n")
+            terminal.expect("omendb> ")
+            self.assertRegex(plain(terminal.type("SELECT name FROM users WHERE id = 5;")), "some text to be copied\n")
+
+    def test_a_bar_of_what_is_cancelled(self):
+        with tempfile.TemporaryDirectory() as folder:
+            copy = self.copy(folder)
+            terminal = self.start(columns=200, env=environment(OMENDB_PROGRESS_MS="1"))
+            terminal.type(USERS)
+            terminal.send(copy + "\r")
+            terminal.expect(" %")
+            terminal.send("\x03")
+            terminal.expect("\r\x1b[KERROR: ")
+            terminal.expect("omendb> ")
+
+    def test_no_bar_without_a_terminal_or_before_its_time(self):
+        with tempfile.TemporaryDirectory() as folder:
+            copy = self.copy(folder)
+            done = run("-c", USERS, "-c", copy, env=environment(OMENDB_PROGRESS_MS="0"))
+            self.assertEqual((done.stdout, done.stderr), (f"CREATE TABLE\nCOPY {self.ROWS}\n", ""))
+            for env in ({"OMENDB_PROGRESS_MS": "0", "TERM": "dumb"}, {"OMENDB_PROGRESS_MS": "1000000"}):
+                terminal = self.start(columns=200, env=environment(**env))
+                terminal.type(USERS)
+                self.assertNotIn("%", terminal.type(copy))
 
 
 class Completion(Case):

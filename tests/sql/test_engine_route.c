@@ -42,6 +42,43 @@ static void test_fresh_and_counted(void **state)
     fixture_close(&fixture);
 }
 
+static omen_progress progress_of(const omen_connection *connection)
+{
+    omen_progress progress = {.struct_bytes = sizeof progress};
+    omen_progress_of(connection, &progress);
+    return progress;
+}
+
+static void test_progress(void **state)
+{
+    struct fixture fixture = open_with(engine_path);
+    omen_connection *c = fixture.connection;
+    struct ArrowArrayStream stream;
+    struct ArrowArray batch;
+    assert_int_equal(progress_of(c).steps_total, 0);
+    expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text, g int)", "");
+    insert_rows(c, "t", 0, 100000);
+    assert_int_equal(omen_query(c, "SELECT * FROM t", SIZE_MAX, &stream, NULL, NULL), OMEN_OK);
+    assert_true(progress_of(c).steps_done < 100000);
+    uint64_t before = 0;
+    while (stream.get_next(&stream, &batch) == 0 && batch.release != NULL) {
+        batch.release(&batch);
+        omen_progress progress = progress_of(c);
+        assert_true(progress.steps_done >= before && progress.steps_done <= progress.steps_total);
+        assert_true(progress.steps_total <= 100000);
+        before = progress.steps_done;
+    }
+    stream.release(&stream);
+    assert_int_equal(progress_of(c).steps_total, 100000);
+    assert_int_equal(progress_of(c).steps_done, 100000);
+    /* a caller of an older header, and of none */
+    omen_progress older = {.struct_bytes = sizeof(uint32_t), .steps_total = 7};
+    omen_progress_of(c, &older);
+    omen_progress_of(NULL, &older);
+    assert_int_equal(older.steps_total, 7);
+    fixture_close(&fixture);
+}
+
 static void test_stream_outlives_database(void **state)
 {
     struct fixture fixture = open_with(engine_path);
@@ -499,6 +536,7 @@ static void test_same_text_again(void **state)
 int main(int count, char **arguments)
 {
     const struct CMUnitTest any_engine[] = {
+        cmocka_unit_test(test_progress),
         cmocka_unit_test(test_fresh_and_counted),    cmocka_unit_test(test_stream_outlives_database),
         cmocka_unit_test(test_types_through_engine), cmocka_unit_test(test_explain),
         cmocka_unit_test(test_bad_libraries),        cmocka_unit_test(test_without_engine),
