@@ -129,14 +129,30 @@ static void checkpoint(struct world *world)
 
 static void maintain(struct world *world)
 {
+    world->it.maintained = (struct maintain_report){0};
     crash_database_maintain(&world->it, crash_random(world->run));
-    crash_count(world->run, "maintenance", 1);
+    const struct maintain_report *done = &world->it.maintained;
+    crash_count(world->run, "frozen", done->groups_frozen);
+    crash_count(world->run, "compacted", done->groups_compacted);
+    crash_count(world->run, "dropped", done->groups_dropped);
+    crash_count(world->run, "repointed", done->entries_repointed);
+    crash_count(world->run, "erased", done->entries_erased);
+}
+
+/* Of the background thread: a checkpoint takes several, and all else comes in between. */
+static void turn(struct world *world)
+{
+    crash_count(world->run, "turns", 1);
+    world->checkpointing = random_below(crash_random(world->run), 2) == 0;
+    crash_database_turn(&world->it, crash_random(world->run));
+    world->checkpointing = false;
 }
 
 /* Not while a commit's outcome is unknown: it may be a table's, which appears when there is room.
  */
 static void take_reader(struct world *world)
 {
+    crash_count(world->run, "readers", 1);
     struct model_state found;
     char text[TEXT_BYTES];
     omen_error error;
@@ -179,6 +195,7 @@ static void commit(struct world *world, bool durable)
 {
     omen_error error = {0};
     omen_connection *connection = durable ? world->it.durable : world->it.asynchronous;
+    crash_count(world->run, durable ? "commits" : "asynchronous", 1);
     omen_status status =
         model_write(&world->model, connection, crash_random(world->run), durable, &error);
     judge_commit(world, status, &error);
@@ -191,6 +208,7 @@ static void commit_many(struct world *world)
     struct model_flight flights[FLIGHTS_MAX];
     omen_error error = {0};
     uint64_t count = 2 + random_below(random, FLIGHTS_MAX - 1);
+    crash_count(world->run, "in_flight", count);
     for (uint64_t i = 0; i < count; i++)
         judge_commit(world,
                      model_append(&world->model, world->it.durable, random, &flights[i], &error),
@@ -211,6 +229,7 @@ static void define(struct world *world)
 {
     omen_error error;
     drop_reader(world);
+    crash_count(world->run, "definitions", 1);
     if (model_define(&world->model, world->it.durable, crash_random(world->run), &error) != OMEN_OK)
         crash_count(world->run, "failed_definitions", 1);
 }
@@ -229,9 +248,11 @@ static bool step(struct world *world)
         define(world);
     else if (choice < 82)
         checkpoint(world);
-    else if (choice < 91)
+    else if (choice < 87)
         maintain(world);
-    else if (choice < 94)
+    else if (choice < 92)
+        turn(world);
+    else if (choice < 95)
         take_reader(world);
     else if (choice < 96)
         drop_reader(world);

@@ -3,6 +3,8 @@
 
 #include "base/assert.h"
 
+enum { CHECKPOINT_MS = 1000, NS_PER_MS = 1000000, ALL_ROWS = 1 << 20 };
+
 omen_status crash_database_run(omen_connection *connection, const char *sql, omen_error *error)
 {
     struct ArrowArrayStream rows;
@@ -34,6 +36,7 @@ bool crash_database_open(struct crash_database *database, omen_error *error)
         .allocator = database->allocator,
         .path = "db",
         .log_file_bytes = database->log_file_bytes,
+        .checkpoint_ms = CHECKPOINT_MS,
         .no_background = true, /* one thread, so that a seed repeats a run */
         .engine_path = database->engine,
         .plain_segments = database->engine == NULL,
@@ -70,6 +73,24 @@ omen_status crash_database_close(struct crash_database *database)
     return status;
 }
 
+/* A step for each table, as database_maintain does; whether another would find work. */
+static bool maintain_tables(struct crash_database *database, uint64_t rows_max)
+{
+    struct table **tables;
+    size_t count;
+    bool more = false;
+    if (catalog_list(database->database->catalog, &tables, &count) != OMEN_OK)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        database->maintained.more = false;
+        omen_status status =
+            table_maintain(tables[i], rows_max == 0 ? ALL_ROWS : rows_max, &database->maintained);
+        more = more || (status == OMEN_OK && database->maintained.more);
+    }
+    catalog_list_release(database->database->catalog, tables, count);
+    return more;
+}
+
 void crash_database_maintain(struct crash_database *database, struct random *random)
 {
     static const uint64_t steps[] = {1, 16, 0};
@@ -82,8 +103,13 @@ void crash_database_maintain(struct crash_database *database, struct random *ran
             table_seal_open(tables[random_below(random, count)]);
         catalog_list_release(database->database->catalog, tables, count);
     }
-    bool more = true;
-    for (unsigned i = 0; i < 4 && more; i++)
-        if (database_maintain(database->database, steps[random_below(random, 3)], &more) != OMEN_OK)
+    for (unsigned i = 0; i < 4; i++)
+        if (!maintain_tables(database, steps[random_below(random, 3)]))
             break;
+}
+
+void crash_database_turn(struct crash_database *database, struct random *random)
+{
+    sim_disk_advance(database->disk, random_below(random, 2) * CHECKPOINT_MS * NS_PER_MS);
+    (void)storage_step(database->database->storage);
 }

@@ -15,6 +15,7 @@ struct crash_database {
     uint64_t allocations;     /* by all that was opened and closed, or did not open */
     struct allocator *allocator;
     void *last_block;                        /* keeps the allocator until it has been counted */
+    struct maintain_report maintained;       /* all by crash_database_maintain so far */
     struct database *database;               /* NULL while it is closed */
     omen_connection *durable, *asynchronous; /* synchronous_commit on and off */
 };
@@ -35,5 +36,9 @@ omen_status crash_database_run(omen_connection *connection, const char *sql, ome
 
 /* Background work, a random part of it: seals an open row group, freezes, compacts, cleans. */
 void crash_database_maintain(struct crash_database *database, struct random *random);
+
+/* A turn of the background thread, after some time: a step of maintenance, and of a checkpoint
+ * where one is under way or due. */
+void crash_database_turn(struct crash_database *database, struct random *random);
 
 #endif

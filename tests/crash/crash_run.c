@@ -415,6 +415,8 @@ static int print_report(const struct crash_run *run, const struct limits *limits
     if (judged || !limits->quiet)
         uncovered = print_sites(run, limits->quiet) != 0 || lacks_parquet(run);
     for (size_t i = 0; run->counts[i].what != NULL; i++)
+        uncovered = uncovered || run->counts[i].times == 0;
+    for (size_t i = 0; run->counts[i].what != NULL; i++)
         printf("%s%s=%llu", i == 0 ? "counted: " : " ", run->counts[i].what,
                (unsigned long long)run->counts[i].times);
     printf("\nepisodes=%llu drawn=%llu depth1=%llu depth2=%llu depth3=%llu seconds=%.1f "

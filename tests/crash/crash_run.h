@@ -93,7 +93,8 @@ void crash_note_failures(struct crash_run *run, struct sim_disk *disk,
  * crash_boundary. */
 void crash_note_calls(struct crash_run *run, struct sim_disk *disk);
 
-/* Counts what the check wants counted; printed at the end. */
+/* Counts what the check wants counted; printed at the end. What was named and never came is a gap.
+ */
 void crash_count(struct crash_run *run, const char *what, uint64_t times);
 
 struct random *crash_random(struct crash_run *run);
