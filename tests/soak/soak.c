@@ -40,7 +40,7 @@ enum {
 
 /* The most of each in one third of the time, in bytes. */
 struct highs {
-    uint64_t memory, log, data;
+    uint64_t memory, own, log, data;
 };
 
 struct watch {
@@ -103,15 +103,18 @@ bool soak_run(struct soak *soak, omen_connection *connection, const char *sql, u
 
 /* --- watching --- */
 
-static uint64_t resident_bytes(void)
+/* All that is resident, and of it what is no page of a file (libraries come page by page). */
+static uint64_t resident_bytes(uint64_t *own)
 {
-    unsigned long long size = 0, resident = 0;
+    unsigned long long size = 0, resident = 0, shared = 0;
     FILE *file = fopen("/proc/self/statm", "r");
-    if (file == NULL || fscanf(file, "%llu %llu", &size, &resident) != 2)
-        resident = 0;
+    if (file == NULL || fscanf(file, "%llu %llu %llu", &size, &resident, &shared) != 3)
+        resident = shared = 0;
     if (file != NULL)
         fclose(file);
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    *own = (resident - shared) * page;
+    return resident * page;
 }
 
 static uint64_t folder_bytes(const char *parent, const char *name)
@@ -143,9 +146,10 @@ static void take_sample(struct watch *watch)
     double elapsed = seconds_now() - watch->begun;
     int third = (int)(elapsed * THIRDS / soak->seconds);
     struct highs *highs = &watch->thirds[third < THIRDS ? third : THIRDS - 1];
-    uint64_t memory = resident_bytes(), log = folder_bytes(watch->folder, "log");
+    uint64_t own, memory = resident_bytes(&own), log = folder_bytes(watch->folder, "log");
     uint64_t data = folder_bytes(watch->folder, "data");
     raise_to(&highs->memory, memory);
+    raise_to(&highs->own, own);
     raise_to(&highs->log, log);
     raise_to(&highs->data, data);
     if (memory > watch->memory_max)
@@ -155,9 +159,9 @@ static void take_sample(struct watch *watch)
     if (elapsed < watch->told)
         return;
     watch->told += 60;
-    printf("soak: at=%.0f statements=%" PRIu64 " rss=%" PRIu64 " tables=%" PRIu64 " log=%" PRIu64
+    printf("soak: at=%.0f statements=%" PRIu64 " rss=%" PRIu64 " own=%" PRIu64 " tables=%" PRIu64 " log=%" PRIu64
            " data=%" PRIu64 "\n",
-           elapsed, atomic_load(&soak->statements), memory / MIB,
+           elapsed, atomic_load(&soak->statements), memory / MIB, own / MIB,
            omen_memory_bytes(soak->database) / MIB, log / MIB, data / MIB);
     fflush(stdout);
 }
@@ -188,6 +192,9 @@ static void judge(struct watch *watch)
     if (!is_flat(second->memory, last->memory))
         soak_fail(watch->soak, "memory grows: %" PRIu64 " MiB, then %" PRIu64,
                   second->memory / MIB, last->memory / MIB);
+    if (!is_flat(second->own, last->own))
+        soak_fail(watch->soak, "memory that is no file's grows: %" PRIu64 " MiB, then %" PRIu64,
+                  second->own / MIB, last->own / MIB);
     if (!is_flat(second->data + second->data / 4, last->data))
         soak_fail(watch->soak, "files grow: %" PRIu64 " MiB, then %" PRIu64, second->data / MIB,
                   last->data / MIB);
@@ -272,9 +279,9 @@ static int run(struct watch *watch)
         raise_to(&log, watch->thirds[i].log);
     bool failed = atomic_load(&soak->failed);
     printf("soak: seconds=%.0f statements=%" PRIu64 " rss_first=%" PRIu64 " rss_last=%" PRIu64
-           " log_max=%" PRIu64 " data_first=%" PRIu64 " data_last=%" PRIu64 " %s\n",
+           " own_first=%" PRIu64 " own_last=%" PRIu64 " log_max=%" PRIu64 " data_first=%" PRIu64 " data_last=%" PRIu64 " %s\n",
            watch->worked, watch->statements, second->memory / MIB,
-           last->memory / MIB, log / MIB, second->data / MIB, last->data / MIB,
+           last->memory / MIB, second->own / MIB, last->own / MIB, log / MIB, second->data / MIB, last->data / MIB,
            failed ? "FAILED" : "ok");
     return failed;
 }
