@@ -211,7 +211,8 @@ static omen_status copy_attachments(struct checkpoint *checkpoint, struct captur
                                    .attachment = capture->files.count - 1};
         to->facts.dropped = (1u << from->facts.group_count) - 1;
     }
-    qsort(capture->places, capture->place_count, sizeof *capture->places, compare_places);
+    if (capture->place_count > 1)
+        qsort(capture->places, capture->place_count, sizeof *capture->places, compare_places);
     return OMEN_OK;
 }
 
