@@ -117,6 +117,9 @@ class Golden(unittest.TestCase):
     def test_newer_manifest(self):
         self.refuse("closed_plain", "manifest")
 
+    def test_newer_log(self):
+        self.refuse("closed_plain", "log/0000000000000000")
+
 
 for each in NAMES:
     setattr(Golden, "test_" + each, lambda self, name=each: self.check(name))
