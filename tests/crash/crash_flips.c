@@ -323,14 +323,6 @@ static enum damage choose_damage(struct random *random)
     return choice < 45 ? DAMAGE_BIT : choice < 90 ? DAMAGE_BYTE : 2 + random_below(random, 5);
 }
 
-/* Two damages in one file are like a crash: where the log alone has what it tells, its end with the
- * mark behind it can be lost like that. */
-static bool is_excused(const struct flips *flips, const struct wound *wound)
-{
-    return flips->log_counts && wound->kind > DAMAGE_BYTE &&
-           strstr(wound->file->path, "/log/") != NULL;
-}
-
 static void open_and_read(struct flips *flips, struct crash_database *it, const struct wound *wound)
 {
     char text[512];
@@ -351,8 +343,6 @@ static void one_damage(struct flips *flips)
 {
     struct wound wound = {.kind = choose_damage(&flips->random)};
     wound.file = &flips->files.files[random_below(&flips->random, flips->files.count)];
-    if (is_excused(flips, &wound))
-        return;
     struct crash_database it = {
         .disk = sim_disk_draw(flips->closed, SIM_KEEP, random_next(&flips->random)),
         .log_file_bytes = LOG_FILE_BYTES,
@@ -393,11 +383,11 @@ static void work(struct flips *flips, struct crash_database *it)
     }
 }
 
-/* Closes it; `log_counts`: without a checkpoint, as where the disk is full. */
+/* Closes it. Without a checkpoint, which finds the disk full, where its log is to count. */
 static void finish(struct flips *flips, struct crash_database *it)
 {
     const struct sim_fault full = {.call = SIM_CREATE,
-                                   .kind = SIM_MANIFEST_NEW,
+                                   .kind = SIM_PARQUET,
                                    .nth = 1,
                                    .forever = true,
                                    .status = OMEN_DISK_FULL};

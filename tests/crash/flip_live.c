@@ -89,7 +89,7 @@ static void mark_log(struct flip_files *files, const struct wal_options *options
         const char *path = wal_folder_file_path(&folder, file->first_lsn);
         uint64_t from = size_max(file->first_lsn, options->start_lsn);
         uint64_t to = size_min(file->end_lsn, end_lsn);
-        bool holds_start = file->first_lsn <= options->start_lsn && from < file->end_lsn;
+        bool holds_start = file->first_lsn < options->start_lsn && from < file->end_lsn;
         if (holds_start || from < to)
             mark(files, path, 0, HEADER_BYTES);
         if (from < to)

@@ -4,7 +4,7 @@
  *   files it names in data/    all
  *   log files                  batches from where the manifest says on, up to the one that only
  *                              says that the log was closed; headers of files that have any, or
- *                              where the manifest says that the log begins
+ *                              in the midst of which the log begins
  *   everything else            none
  *
  * What damages one of these must be reported; what does not may be noticed or not.
