@@ -187,11 +187,18 @@ const atomic_uint_fast64_t *catalog_version_place(const struct catalog *catalog)
 
 omen_status catalog_list(struct catalog *catalog, struct table ***tables, size_t *count)
 {
+    return catalog_list_at(catalog, 0, tables, count);
+}
+
+omen_status catalog_list_at(struct catalog *catalog, uint64_t timestamp, struct table ***tables,
+                            size_t *count)
+{
     omen_status status = OMEN_OK;
     *tables = NULL;
     *count = 0;
     rwlock_read_lock(&catalog->lock);
-    uint64_t now = txn_published(catalog->manager);
+    uint64_t published = txn_published(catalog->manager);
+    uint64_t now = timestamp > published ? timestamp : published;
     size_t alive = 0;
     for (size_t i = 0; i < catalog->count; i++)
         alive += catalog->entries[i].begin <= now && now < catalog->entries[i].end;

@@ -77,6 +77,11 @@ const atomic_uint_fast64_t *catalog_version_place(const struct catalog *catalog)
  * back by catalog_list_release. Errors: OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status catalog_list(struct catalog *catalog, struct table ***tables,
                                          size_t *count);
+
+/* Those that are there at `timestamp`, which is published or will be, and is the newest. The caller
+ * holds the writer lock. */
+OMEN_MUST_CHECK omen_status catalog_list_at(struct catalog *catalog, uint64_t timestamp,
+                                            struct table ***tables, size_t *count);
 void catalog_list_release(struct catalog *catalog, struct table **tables, size_t count);
 
 /* --- what is persistent. The caller is alone (opening), or holds the writer lock. --- */

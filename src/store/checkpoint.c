@@ -86,7 +86,7 @@ static omen_status capture_tables(struct checkpoint *checkpoint)
     struct catalog *catalog = checkpoint->storage->database->catalog;
     struct table **tables;
     size_t count;
-    OMEN_TRY(catalog_list(catalog, &tables, &count));
+    OMEN_TRY(catalog_list_at(catalog, checkpoint->timestamp, &tables, &count));
     omen_status status = OMEN_OK;
     if (count > 0) {
         checkpoint->captures =
@@ -100,14 +100,15 @@ static omen_status capture_tables(struct checkpoint *checkpoint)
     return status;
 }
 
-/* With the writer lock: nobody appends, and once the log is durable nothing is in flight. */
+/* With the writer lock: nobody appends. What is in flight belongs to the state, and is looked at
+ * only once it is durable. */
 static omen_status capture_all(struct checkpoint *checkpoint, omen_error *error)
 {
     struct storage *storage = checkpoint->storage;
     struct txn_manager *manager = storage->database->manager;
     OMEN_TRY(wal_failed(storage->wal, error));
-    OMEN_TRY(wal_cut(storage->wal, &checkpoint->lsn, error));
-    omen_status status = snapshot_acquire(manager, &checkpoint->snapshot);
+    OMEN_TRY(wal_mark(storage->wal, &checkpoint->lsn, error));
+    omen_status status = snapshot_acquire_newest(manager, &checkpoint->snapshot);
     if (status == OMEN_OK) {
         checkpoint->timestamp = checkpoint->snapshot.timestamp;
         checkpoint->table_id_next = catalog_id_next(storage->database->catalog);
@@ -128,11 +129,15 @@ omen_status checkpoint_begin(struct storage *storage, struct checkpoint **out, o
     if (checkpoint == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     checkpoint->storage = storage;
-    /* Most of the log is synced before writers have to wait; what fails is met again below. */
-    (void)!wal_sync(storage->wal, wal_end(storage->wal), NULL);
-    txn_writer_lock(storage->database->manager);
+    struct txn_manager *manager = storage->database->manager;
+    txn_writer_lock(manager);
     omen_status status = capture_all(checkpoint, error);
-    txn_writer_unlock(storage->database->manager);
+    txn_writer_unlock(manager);
+    if (status == OMEN_OK) {
+        const struct txn_ticket ticket = {checkpoint->timestamp, checkpoint->lsn};
+        status = txn_settle(manager, &ticket, error);
+        OMEN_ASSERT(status != OMEN_OK || txn_published(manager) >= checkpoint->timestamp);
+    }
     if (status != OMEN_OK)
         checkpoint_destroy(checkpoint);
     else

@@ -54,6 +54,12 @@ struct snapshot {
 /* Registers the newest snapshot. Errors: OUT_OF_MEMORY where a slot must be made and cannot. */
 OMEN_MUST_CHECK omen_status snapshot_acquire(struct txn_manager *manager, struct snapshot *out);
 
+/* Registers what the writer acts on (txn_newest), published or not: nothing may be read at it
+ * before it is published, which is the caller's to see to. The caller holds the writer lock.
+ * Errors: as above. */
+OMEN_MUST_CHECK omen_status snapshot_acquire_newest(struct txn_manager *manager,
+                                                    struct snapshot *out);
+
 /* A second registration of a snapshot that is still held. */
 OMEN_MUST_CHECK omen_status snapshot_share(struct txn_manager *manager, const struct snapshot *held,
                                            struct snapshot *out);

@@ -43,8 +43,8 @@ struct wal_options {
     uint64_t file_bytes;   /* of new files, a multiple of 4096; 0 = WAL_FILE_BYTES_DEFAULT */
     uint8_t database_id[WAL_ID_BYTES]; /* files of another database are refused */
 
-    /* Where reading starts: what wal_cut gave (a checkpoint), or the start_lsn of wal_create. A
-     * multiple of 8. */
+    /* Where reading starts: what wal_mark or wal_cut gave (a checkpoint), or the start_lsn of
+     * wal_create. A multiple of 8. */
     uint64_t start_lsn;
     /* The log is known to have been durable up to here (from the manifest): damage before it is
      * refused instead of cut. At least start_lsn. */
@@ -134,6 +134,11 @@ OMEN_MUST_CHECK omen_status wal_sync(struct wal *wal, uint64_t lsn, omen_error *
  * DISK_FULL, OUT_OF_MEMORY, INSUFFICIENT_RESOURCES where it has not and can be tried again; `*lsn`
  * is then unset. */
 OMEN_MUST_CHECK omen_status wal_cut(struct wal *wal, uint64_t *lsn, omen_error *error);
+
+/* The same place without waiting for a sync: what was appended is durable only once wal_sync has
+ * been asked for it, up to that place. Waits for a write that is under way at most, or, where the
+ * disk was full, as wal_cut. The caller and the errors are wal_cut's. */
+OMEN_MUST_CHECK omen_status wal_mark(struct wal *wal, uint64_t *lsn, omen_error *error);
 
 /* The end of the last commit. Any thread. */
 uint64_t wal_end(struct wal *wal);

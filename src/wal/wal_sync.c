@@ -134,6 +134,8 @@ static omen_status write_out(struct wal *wal, uint64_t lsn, omen_error *reason)
         wal->written_lsn = wal->pending->lsn + wal->pending->length;
         wal->pending = NULL;
         wal->is_short = false;
+        if (wal->idle_waiters > 0)
+            condition_wake_all(&wal->idle); /* wal_mark */
     }
     return OMEN_OK;
 }
@@ -310,4 +312,25 @@ omen_status wal_cut(struct wal *wal, uint64_t *lsn, omen_error *error)
     /* Behind `position` where the batch was padded to its file's end. Nobody else appends. */
     *lsn = wal_durable(wal);
     return OMEN_OK;
+}
+
+omen_status wal_mark(struct wal *wal, uint64_t *lsn, omen_error *error)
+{
+    omen_status status = OMEN_OK;
+    mutex_lock(&wal->lock);
+    OMEN_ASSERT(!wal->in_commit);
+    while (wal->filling->length > 0 && wal->pending != NULL && wal->busy && !wal->failed) {
+        wal->idle_waiters++;
+        condition_wait(&wal->idle, &wal->lock);
+        wal->idle_waiters--;
+    }
+    bool more = wal->filling->length > 0;
+    bool kept = more && wal->pending != NULL; /* by a full disk, or by another mark */
+    if (wal->failed)
+        status = wal_failure(wal, OMEN_COMMIT_UNKNOWN, error);
+    else if (more && !kept)
+        wal_seal(wal); /* whoever leads next writes it first */
+    *lsn = wal->filling->lsn;
+    mutex_unlock(&wal->lock);
+    return status == OMEN_OK && kept ? wal_cut(wal, lsn, error) : status;
 }

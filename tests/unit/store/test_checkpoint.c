@@ -4,203 +4,7 @@
  * A table of integers, and a plain array that says what must be in it. Everything is one thread, and
  * repeatable: OMEN_SEED=n replays a failure.
  */
-#include "support.h"
-
-#include <stdlib.h>
-
-#include "api/api_private.h"
-#include "base/random.h"
-#include "crash/sim_disk.h"
-#include "store/checkpoint.h"
-#include "store/storage_private.h"
-#include "table/table_adopt.h"
-
-enum { KEYS = 400, ABSENT = -1 };
-
-struct world {
-    struct sim_disk *disk;
-    omen_database *database;
-    omen_connection *connection;
-    int values[KEYS]; /* what must be there; ABSENT */
-    uint64_t limit;   /* rows a turn of maintenance */
-};
-
-static void fail_with(const omen_error *error)
-{
-    print_error("%s %s\n", error->sqlstate, error->message);
-    fail();
-}
-
-static omen_status try_open(struct world *world, omen_error *error)
-{
-    omen_options options;
-    omen_options_init(&options);
-    options.log_file_bytes = 64 * 1024;
-    options.no_background = true;
-    omen_status status =
-        api_open(sim_disk_os(world->disk), "/db", &options, &world->database, error);
-    if (status == OMEN_OK)
-        status = omen_connect(world->database, &world->connection, error);
-    return status;
-}
-
-static void open_world(struct world *world)
-{
-    omen_error error;
-    if (try_open(world, &error) != OMEN_OK)
-        fail_with(&error);
-}
-
-static struct storage *storage_of(struct world *world)
-{
-    return ((struct database *)world->database)->storage;
-}
-
-static omen_status run(struct world *world, const char *sql, omen_error *error)
-{
-    struct ArrowArrayStream stream;
-    omen_status status =
-        omen_query(world->connection, sql, strlen(sql), &stream, NULL, error);
-    if (status == OMEN_OK)
-        stream.release(&stream);
-    return status;
-}
-
-static void must_run(struct world *world, const char *sql)
-{
-    omen_error error;
-    if (run(world, sql, &error) != OMEN_OK)
-        fail_with(&error);
-}
-
-static void close_world(struct world *world)
-{
-    omen_disconnect(world->connection);
-    assert_int_equal(omen_close(world->database, NULL), OMEN_OK);
-}
-
-/* The power goes; what the disk holds then is opened. */
-static void crash_world(struct world *world, enum sim_mode mode, uint64_t seed)
-{
-    struct sim_disk *image = sim_disk_draw(world->disk, mode, seed);
-    close_world(world); /* on the disk that nobody sees again */
-    sim_disk_destroy(world->disk);
-    world->disk = image;
-    open_world(world);
-}
-
-static struct world make_world(uint64_t seed)
-{
-    struct world world = {.disk = sim_disk_create(seed), .limit = 1000};
-    for (int i = 0; i < KEYS; i++)
-        world.values[i] = ABSENT;
-    open_world(&world);
-    must_run(&world, "CREATE TABLE t (id int PRIMARY KEY, v int, s text)");
-    return world;
-}
-
-static void end_world(struct world *world)
-{
-    close_world(world);
-    assert_int_equal(sim_disk_open_count(world->disk), 0);
-    sim_disk_destroy(world->disk);
-}
-
-/* --- changes, and what must come of them --- */
-
-static omen_status change(struct world *world, int key, int value, omen_error *error)
-{
-    char sql[200];
-    if (value == ABSENT)
-        snprintf(sql, sizeof sql, "DELETE FROM t WHERE id = %d", key);
-    else if (world->values[key] == ABSENT)
-        snprintf(sql, sizeof sql, "INSERT INTO t VALUES (%d, %d, 'a text of some length, %d')", key,
-                 value, value);
-    else
-        snprintf(sql, sizeof sql, "UPDATE t SET v = %d WHERE id = %d", value, key);
-    OMEN_TRY(run(world, sql, error));
-    world->values[key] = value;
-    return OMEN_OK;
-}
-
-static void must_change(struct world *world, int key, int value)
-{
-    omen_error error;
-    if (change(world, key, value, &error) != OMEN_OK)
-        fail_with(&error);
-}
-
-static void change_some(struct world *world, struct random *random, int count)
-{
-    for (int i = 0; i < count; i++) {
-        int key = (int)random_below(random, KEYS);
-        bool removes = world->values[key] != ABSENT && random_below(random, 3) == 0;
-        must_change(world, key, removes ? ABSENT : (int)random_below(random, 1000000));
-    }
-}
-
-/* By index: every key. By scan: as many rows, and each is one of them. */
-static void check_world(struct world *world)
-{
-    static const char *const columns[] = {"id", "v"};
-    omen_scan_options options = {
-        .struct_bytes = sizeof options, .columns = columns, .column_count = 2};
-    struct ArrowArrayStream stream;
-    struct ArrowArray array;
-    int rows = 0, expected = 0;
-    for (int key = 0; key < KEYS; key++) {
-        omen_value id = {.type.id = OMEN_TYPE_INTEGER, .as.i32 = key};
-        omen_row *row;
-        omen_status status = omen_get(world->connection, "t", NULL, &id, 1, &row, NULL);
-        assert_int_equal(status, world->values[key] == ABSENT ? OMEN_NOT_FOUND : OMEN_OK);
-        if (status != OMEN_OK)
-            continue;
-        assert_int_equal(omen_row_value(row, 1).as.i32, world->values[key]);
-        omen_row_release(row);
-        expected++;
-    }
-    assert_int_equal(omen_scan(world->connection, "t", &options, &stream, NULL), OMEN_OK);
-    while (assert_int_equal(stream.get_next(&stream, &array), 0), array.release != NULL) {
-        const int32_t *ids = array.children[0]->buffers[1], *values = array.children[1]->buffers[1];
-        for (int64_t i = 0; i < array.length; i++)
-            assert_int_equal(world->values[ids[i]], values[i]);
-        rows += (int)array.length;
-        array.release(&array);
-    }
-    stream.release(&stream);
-    assert_int_equal(rows, expected);
-    struct table *table;
-    omen_error error;
-    struct database *database = (struct database *)world->database;
-    assert_int_equal(catalog_find(database->catalog, "t", 1, &table, NULL), OMEN_OK);
-    if (table_validate(table, &error) != OMEN_OK)
-        fail_with(&error);
-    table_release(table);
-}
-
-/* --- files --- */
-
-struct count {
-    const char *part;
-    int files;
-    uint64_t bytes;
-};
-
-static void count_file(void *context, const char *path, uint64_t bytes)
-{
-    struct count *count = context;
-    if (strstr(path, count->part) == NULL)
-        return;
-    count->files++;
-    count->bytes += bytes;
-}
-
-static struct count files_of(struct world *world, const char *part)
-{
-    struct count count = {.part = part};
-    sim_disk_each(world->disk, count_file, &count);
-    return count;
-}
+#include "checkpoint_world.h"
 
 /* --- tests --- */
 
@@ -564,6 +368,86 @@ static void test_r8_1_commits_between_the_steps(void **state)
     }
 }
 
+/* A commit that has been applied, and is not durable yet. */
+static struct txn_ticket launch(struct world *world, int key)
+{
+    struct txn_manager *manager = ((struct database *)world->database)->manager;
+    struct table *table = find(world, "t");
+    struct write_set *set;
+    struct txn_ticket ticket;
+    omen_error error;
+    omen_value values[] = {{.type.id = OMEN_TYPE_INTEGER, .as.i32 = key},
+                                 {.type.id = OMEN_TYPE_INTEGER, .as.i32 = key + 1},
+                                 {.type.id = OMEN_TYPE_TEXT, .is_null = true}};
+    txn_writer_lock(manager);
+    assert_int_equal(write_set_create(table, &set), OMEN_OK);
+    if (write_set_insert(set, values, &error) != OMEN_OK ||
+        write_set_commit_locked(set, TXN_DURABLE, &ticket, &error) != OMEN_OK)
+        fail_with(&error);
+    write_set_destroy(set);
+    txn_writer_unlock(manager);
+    table_release(table);
+    world->values[key] = key + 1;
+    return ticket;
+}
+
+static int log_syncs;
+
+static void watch_log(void *context, struct sim_disk *disk, enum sim_call call, enum sim_kind kind)
+{
+    const struct txn_manager *manager = context;
+    if (call != SIM_SYNC || kind != SIM_LOG)
+        return;
+    log_syncs++;
+    assert_false(manager->writing);
+}
+
+/* The state of a checkpoint is taken between two commits, and synced when the next may go on. */
+static void test_beginning_holds_up_no_writer_for_a_sync(void **state)
+{
+    struct world world = make_world(14);
+    struct txn_manager *manager = ((struct database *)world.database)->manager;
+    struct checkpoint *checkpoint;
+    omen_error error;
+    bool more = true;
+    must_change(&world, 1, 1);
+    struct txn_ticket ticket = launch(&world, 2);
+    log_syncs = 0;
+    sim_disk_watch(world.disk, watch_log, manager);
+    if (checkpoint_begin(storage_of(&world), &checkpoint, &error) != OMEN_OK)
+        fail_with(&error);
+    assert_int_equal(log_syncs, 1);
+    sim_disk_watch(world.disk, NULL, NULL);
+    assert_true(txn_published(manager) >= ticket.timestamp);
+    struct txn_ticket later = launch(&world, 3);
+    while (more)
+        assert_int_equal(checkpoint_step(checkpoint, &more, &error), OMEN_OK);
+    assert_int_equal(checkpoint_finish(checkpoint, &error), OMEN_OK);
+    checkpoint_destroy(checkpoint);
+    assert_int_equal(txn_wait(manager, &ticket, &error), OMEN_OK);
+    assert_int_equal(txn_wait(manager, &later, &error), OMEN_OK);
+    crash_world(&world, SIM_DROP, 1);
+    assert_int_equal(storage_of(&world)->replayed_commits, 1);
+    check_world(&world);
+    end_world(&world);
+}
+
+/* A table whose creation is not durable yet when the checkpoint begins is part of it. */
+static void test_tables_in_flight_are_part_of_the_state(void **state)
+{
+    struct world world = make_world(15);
+    const struct sim_fault full = {SIM_WRITE, SIM_LOG, 1, false, OMEN_DISK_FULL};
+    omen_error error;
+    sim_disk_fail(world.disk, &full); /* its commit is kept, and written the next time */
+    assert_int_equal(run(&world, "CREATE TABLE u (id int PRIMARY KEY)", &error),
+                     OMEN_COMMIT_UNKNOWN);
+    must_run(&world, "CHECKPOINT");
+    crash_world(&world, SIM_DROP, 1);
+    assert_int_equal(storage_of(&world)->replayed_commits, 0);
+    assert_int_equal(count_rows(&world, "u"), 0);
+    end_world(&world);
+}
+
 /* --- what fails --- */
 
 /* Opens what a disk holds, compares, writes, and closes. */
@@ -765,6 +649,8 @@ int main(void)
         TEST(test_pinned_files_stay),
         TEST(test_r5_4_bounds_are_kept),
         TEST(test_what_a_checkpoint_has_can_be_let_go),
+        TEST(test_beginning_holds_up_no_writer_for_a_sync),
+        TEST(test_tables_in_flight_are_part_of_the_state),
         TEST(test_r8_1_commits_between_the_steps),
         TEST(test_r8_4_every_failure_keeps_what_was),
         TEST(test_a_failed_log_ends_the_checkpoint_under_way),

@@ -179,6 +179,13 @@ static void test_a_leader_waits_for_whom_the_last_sync_was_for(void **state)
     append(100);
     assert_int_equal(wal_cut(test.wal, &first.lsn, NULL), OMEN_OK);
     assert_int_equal(arrived, 3);
+    /* Who only marks a place does not wait at all; what lies before it is one batch, then. */
+    append(100);
+    assert_int_equal(wal_mark(test.wal, &first.lsn, NULL), OMEN_OK);
+    assert_int_equal(wal_mark(test.wal, &second.lsn, NULL), OMEN_OK);
+    assert_int_equal(first.lsn, second.lsn);
+    assert_int_equal(arrived, 3);
+    append(100);
 }
 
 static void test_a_failed_sync_fails_all_who_wait(void **state)
