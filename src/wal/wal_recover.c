@@ -100,14 +100,17 @@ static omen_status find_end(struct recovery *recovery, omen_error *error)
         prove(recovery, reader->file->header.proven_lsn);
     }
     recovery->end_lsn = reader->lsn;
+    const struct wal_file *file = reader->file;
     OMEN_TRY(wal_reader_proof(reader, &proof, error));
     prove(recovery, proof);
-    if (recovery->proven_lsn > recovery->end_lsn)
-        return error_set(error, OMEN_CORRUPTED,
-                         "the log is damaged at LSN %" PRIx64
-                         ", although it was durable up to LSN %" PRIx64,
-                         recovery->end_lsn, recovery->proven_lsn);
-    return OMEN_OK;
+    if (recovery->proven_lsn <= recovery->end_lsn)
+        return OMEN_OK;
+    return error_set(error, OMEN_CORRUPTED,
+                     "the log is damaged at LSN %" PRIx64
+                     " (%s \"%s\"), although it was durable up to LSN %" PRIx64,
+                     recovery->end_lsn, recovery->end_lsn < file->end_lsn ? "in" : "the file after",
+                     wal_folder_file_path(&recovery->folder, file->first_lsn),
+                     recovery->proven_lsn);
 }
 
 /* --- the tail --- */

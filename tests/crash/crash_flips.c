@@ -249,14 +249,15 @@ struct telling {
     char text[1024]; /* the first fault */
 };
 
-/* Whether a line of the report is about the file. Places in the log are told by LSN, from which the
- * file's name follows. */
+/* Whether a line of the report is about the file. A log file that is not there is told by an LSN that
+ * it would hold, or by the one before it. */
 static bool names(const char *line, const struct flip_file *file)
 {
     const char *name = strrchr(file->path, '/') + 1;
     return strstr(line, name) != NULL ||
-           (strstr(file->path, "/log/") != NULL && strstr(line, "log") != NULL &&
-            strstr(line, "LSN") != NULL);
+           (strstr(file->path, "/log/") != NULL &&
+            (strstr(line, "the log lacks the file that holds LSN") != NULL ||
+             strstr(line, "(the file after") != NULL));
 }
 
 static void hear(void *context, const char *line)
