@@ -68,7 +68,8 @@ OMEN_EXPORT void omen_options_init(omen_options *options);
  * database: a file, or a directory with other files), NOT_SUPPORTED (written by a newer OmenDB),
  * OBJECT_IN_USE (open already; the message says in which process), INSUFFICIENT_PRIVILEGE
  * (read-only), FILE_NOT_FOUND (no parent, or a file of the database is missing), CORRUPTED,
- * DISK_FULL, IO_ERROR, OUT_OF_MEMORY. */
+ * INSUFFICIENT_RESOURCES (too many open files), IO_ERROR, OUT_OF_MEMORY; DISK_FULL where a database
+ * is to be made: one that is there opens on a full disk too, and refuses only what writes. */
 OMEN_EXPORT OMEN_MUST_CHECK omen_status omen_open(const char *path, const omen_options *options,
                                                   omen_database **out, omen_error *error);
 

@@ -191,6 +191,49 @@ static void test_what_is_newer(void **state)
     expect_refusal("/db", OMEN_NOT_SUPPORTED, "\" has format 2, which a newer OmenDB wrote");
 }
 
+/* A manifest with these facts of its only segment of the first table that has one. */
+static void name_keys(const char *path, const uint8_t *keys, size_t length)
+{
+    struct allocator *allocator = allocator_create(0);
+    struct manifest manifest;
+    struct byte_writer writer = {.allocator = allocator}, facts = {.allocator = allocator};
+    assert_int_equal(manifest_read(sim_disk_os(disk), "/db", allocator, &manifest, NULL), OMEN_OK);
+    for (size_t i = 0; i < manifest.table_count; i++)
+        for (size_t j = 0; j < manifest.tables[i].segment_count; j++) {
+            struct manifest_segment *segment = &manifest.tables[i].segments[j];
+            struct segment_facts known;
+            char name[SEGMENT_PATH_BYTES_MAX];
+            assert_true(segment_facts_take(segment->facts, segment->facts_bytes, &known));
+            segment_path("/db/data", &known, SEGMENT_KEYS, name);
+            if (strcmp(name, path) != 0)
+                continue;
+            known.keys_checksum = checksum64(keys, length, 0);
+            segment_facts_put(&facts, &known);
+            segment->facts = facts.data;
+        }
+    assert_true(facts.length > 0);
+    manifest_encode(&writer, &manifest);
+    put("/db/manifest", 0, writer.data, writer.length);
+    byte_writer_release(&writer);
+    byte_writer_release(&facts);
+    manifest_release(&manifest);
+    allocator_retire(allocator);
+}
+
+static void test_what_has_a_newer_sidecar(void **state)
+{
+    static uint8_t bytes[1 << 16];
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s", find(".keys"));
+    size_t length = get(path, bytes, sizeof bytes);
+    bytes_put_u32(bytes + 8, 2);
+    bytes_put_u64(bytes + length - 8, checksum64(bytes, length - 8, 0));
+    put(path, 0, bytes, length);
+    name_keys(path, bytes, length);
+    expect_refusal("/db", OMEN_NOT_SUPPORTED, path);
+    expect_refusal("/db", OMEN_NOT_SUPPORTED, "has format 2, which is newer than this version of OmenDB");
+}
+
 static void test_what_is_read_only(void **state)
 {
     sim_disk_set_read_only(disk, true);
@@ -337,6 +380,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_what_is_no_database),
         TEST(test_what_is_newer),
+        TEST(test_what_has_a_newer_sidecar),
         TEST(test_what_is_read_only),
         TEST(test_what_is_held),
         TEST(test_what_lacks_a_file),
