@@ -3,10 +3,9 @@
  *
  *     bench_store [NAME] [ROWS] [FOLDER]     FOLDER: on the disk to be measured; the current one
  *
- *   store.commit   one client inserting rows, each durable: median, 99th percentile and longest time of
- *                  a commit, alone (quiet), while another connection makes one checkpoint of as many new
- *                  rows as there were before (large), and while it makes small ones one after another
- *                  (small)
+ *   store.commit   one client inserting rows, each durable: median, 99th percentile and longest
+ *                  time of a commit, alone (quiet), beside one checkpoint of as many new rows as
+ *                  there were before (large), and beside small ones one after another (small)
  *
  * Rows of 50 bytes: id BIGINT (the key, ascending), amount BIGINT, kind INTEGER, code TEXT of 30
  * bytes. Segments are written by the engine if it lies beside the library, else by the plain codec.
@@ -23,13 +22,7 @@
 #include "omendb.h"
 #include "os/thread.h"
 
-enum {
-    COLUMNS = 4,
-    BATCH = 10000,
-    COMMITS = 2000,
-    COMMITS_MAX = 200000,
-    TEXT_BYTES = 30
-};
+enum { COLUMNS = 4, BATCH = 10000, COMMITS = 2000, COMMITS_MAX = 200000, TEXT_BYTES = 30 };
 
 static char folder[512], path[600];
 static uint64_t row_count = 1000000;
