@@ -273,13 +273,11 @@ static void hear(void *context, const char *line)
         telling->names_other || (wound->other != NULL && names(line, wound->other));
 }
 
-/* Damage to the manifest hides everything else. */
+/* Of two files that were swapped one is enough: the manifest hides everything else, and of the log the
+ * first fault is told. */
 static bool told_enough(const struct wound *wound, const struct telling *telling)
 {
-    bool told = !wound->harmed || telling->names_file;
-    bool other_told = !wound->other_harmed || telling->names_other;
-    return (told && other_told) || (wound->harmed && telling->names_file) ||
-           (wound->other_harmed && telling->names_other);
+    return telling->names_file || (wound->other != NULL && telling->names_other);
 }
 
 static void verify(struct flips *flips, struct sim_disk *image, const struct wound *wound)
