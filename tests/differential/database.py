@@ -3,7 +3,9 @@ import datetime
 import decimal
 import os
 import re
+import shutil
 import sys
+import tempfile
 import uuid
 import zlib
 
@@ -94,6 +96,10 @@ def exact_spreads(sql):
     return sql
 
 
+# Ours is kept in a directory, and closed and opened again now and then (fuzz.py --kept).
+KEPT = False
+
+
 class Pair:
     """The two databases. `perform` runs a statement on both."""
 
@@ -102,6 +108,8 @@ class Pair:
         self.session.run("SET client_min_messages = error")
         self.session.run(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
         self.database, self.route = None, route
+        self.folder = tempfile.mkdtemp(prefix="omendb-fuzz-") if KEPT else None
+        self.maintained = 0
         self.reset()
 
     def reset(self):
@@ -109,8 +117,16 @@ class Pair:
         self.session.run("ROLLBACK")
         self.session.run("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         self.close_ours()
-        self.database = omendb.Database(thread_count=1)
+        if KEPT:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.open_ours()
+
+    def open_ours(self):
+        self.database = omendb.Database(thread_count=1, path=self.folder)
         self.connection = self.database.connect()
+        if KEPT:
+            for setting in ("synchronous_commit = off", "omen.checkpoint_bytes = '64kB'"):
+                self.connection.run(f"SET {setting}").close()
         if self.route != "auto":
             try:
                 self.connection.run(f"SET omen.route = {self.route}").close()
@@ -126,6 +142,18 @@ class Pair:
     def close(self):
         self.close_ours()
         self.session.close()
+        if KEPT:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def maintain(self):
+        """Maintenance; of databases that are kept also a checkpoint, or closing and opening."""
+        self.maintained += 1
+        self.database.maintain()
+        if KEPT and self.maintained % 2 == 0:
+            self.connection.run("CHECKPOINT").close()
+        if KEPT and self.maintained % 3 != 0:
+            self.close_ours()
+            self.open_ours()
 
     # ------------------------------------------------------------- ours
 
@@ -157,7 +185,7 @@ class Pair:
         What only one of them can do is undone, or not done, in the other."""
         sql = str(statement.tree)
         if statement.kind == "maintain":
-            self.database.maintain()
+            self.maintain()
             return []
         if statement.runs is not None:
             return self.perform_prepared(statement, sql)

@@ -1,6 +1,6 @@
 """Random statements through OmenDB and PostgreSQL 15: the same rows, types, names and SQLSTATEs?
 
-    fuzz.py [--seed N] [--statements N] [--seconds N] [--jobs N] [--reduce N] [--episode SEED]
+    fuzz.py [--seed N] [--statements N] [--seconds N] [--jobs N] [--reduce N] [--episode SEED] [--kept]
 
 Runs episodes (a fresh database each: tables, rows, some 200 statements) side by side until the
 statements or the seconds are used up. Prints the seed; with the same seed the same statements run
@@ -29,6 +29,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import omendb
 import postgres
 from compare import shown
+import database
 from database import Pair
 from reduce import reduce
 from statements import Episode
@@ -251,8 +252,10 @@ def main():
     parser.add_argument("--reduce", type=int, default=20, help="how many differences to reduce and print")
     parser.add_argument("--only", help="classes of differences to print, e.g. rows,crash,accepted")
     parser.add_argument("--episode", type=int, help="run the episode of this seed alone")
+    parser.add_argument("--kept", action="store_true", help="databases in directories, opened again now and then")
     parser.add_argument("--episode-statements", type=int, default=EPISODE_STATEMENTS)
     options = parser.parse_args()
+    database.KEPT = options.kept
     if options.statements != 1 << 60 and "--seconds" not in sys.argv:
         options.seconds = 1e9
     engine = os.environ.get("OMENDB_ENGINE", os.path.join(omendb.TOP, "build", "libomendb_engine.so"))
