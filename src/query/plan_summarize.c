@@ -1,11 +1,14 @@
 /* plan_summarize.c - SUMMARIZE: a row about each column of a table or query, by a query.
  *
  *   SUMMARIZE t         is SUMMARIZE SELECT * FROM t
- *   SUMMARIZE SELECT .. is WITH "s" ("c1", "c2", ...) AS (SELECT ..)
- *                          SELECT ... FROM (about c1 UNION ALL about c2 ...) ORDER BY column
+ *   SUMMARIZE SELECT .. is WITH s(c1, c2, ...) AS (SELECT ..)
+ *                          SELECT ... FROM (block UNION ALL block ...) ORDER BY position
+ *   a block             is SELECT p.i, p.name, CASE p.i WHEN 1 THEN l1 WHEN 2 THEN l2 ... END, ...
+ *                          FROM (SELECT min(c1) AS l1, ... FROM s) a CROSS JOIN (VALUES ...) p
  *
- * What is summarised is planned once by itself, which tells its columns, and whose errors are the
- * statement's, at their places in it. Names of columns only come as literals into the query.
+ * so that what is summarised is read once for all columns of a block. It is planned once by itself,
+ * which tells its columns, and whose errors are the statement's, at their places in it. Names of
+ * columns only come as literals into the query.
  */
 #include <stdio.h>
 #include <string.h>
@@ -15,16 +18,31 @@
 #include "query/sql_text.h"
 #include "sql/lexer.h"
 
-/* Adds `pattern` with the column's name in the place of each $. */
+/* Adds `pattern` with the column's name, c1 for the first, in the place of each $ and its number in
+ * that of each #; a letter before $ takes the place of the c. */
 static void add_with_column(struct sql_text *text, const char *pattern, uint32_t column)
 {
-    char name[16];
-    int length = snprintf(name, sizeof name, "c%u", (unsigned)column + 1);
-    for (; *pattern != '\0'; pattern++)
-        sql_text_add(text, *pattern == '$' ? name : pattern, *pattern == '$' ? (size_t)length : 1);
+    char number[16];
+    size_t length = (size_t)snprintf(number, sizeof number, "%u", (unsigned)column + 1);
+    for (const char *at = pattern; *at != '\0'; at++) {
+        bool names = *at == '$', letter = at > pattern && at[-1] >= 'a' && at[-1] <= 'z';
+        if (names && !letter)
+            sql_text_add(text, "c", 1);
+        if (names || *at == '#')
+            sql_text_add(text, number, length);
+        else
+            sql_text_add(text, at, 1);
+    }
 }
 
-/* --- a column --- */
+/* --- a block of columns --- */
+
+enum { BLOCK_COLUMNS = 100 };
+
+static bool is_number(omen_type type)
+{
+    return type.id >= OMEN_TYPE_SMALLINT && type.id <= OMEN_TYPE_DECIMAL;
+}
 
 /* The smallest and the largest value as text; PostgreSQL orders neither BOOLEAN, UUID nor BYTEA by
  * an aggregate. */
@@ -32,69 +50,96 @@ static const char *extremes_of(omen_type type)
 {
     switch ((uint32_t)type.id) {
     case OMEN_TYPE_BOOLEAN:
-        return "CAST(bool_and($) AS TEXT), CAST(bool_or($) AS TEXT)";
+        return ", CAST(bool_and($) AS TEXT) AS l$, CAST(bool_or($) AS TEXT) AS h$";
     case OMEN_TYPE_UUID:
-        return "min(CAST($ AS TEXT)), max(CAST($ AS TEXT))";
+        return ", min(CAST($ AS TEXT)) AS l$, max(CAST($ AS TEXT)) AS h$";
     case OMEN_TYPE_BYTEA:
-        return "'\\x' || min(encode($, 'hex')), '\\x' || max(encode($, 'hex'))";
+        return ", '\\x' || min(encode($, 'hex')) AS l$, '\\x' || max(encode($, 'hex')) AS h$";
     default:
-        return "CAST(min($) AS TEXT), CAST(max($) AS TEXT)";
+        return ", CAST(min($) AS TEXT) AS l$, CAST(max($) AS TEXT) AS h$";
     }
 }
 
-static const char *moments_of(omen_type type)
+/* What is to be known of columns [first, end), in one row. */
+static void add_aggregates(struct sql_text *text, const struct query_plan *source, uint32_t first,
+                           uint32_t end)
 {
-    switch ((uint32_t)type.id) {
-    case OMEN_TYPE_SMALLINT:
-    case OMEN_TYPE_INTEGER:
-    case OMEN_TYPE_BIGINT:
-    case OMEN_TYPE_REAL:
-    case OMEN_TYPE_DOUBLE:
-    case OMEN_TYPE_DECIMAL:
-        return "CAST(avg($) AS DOUBLE PRECISION), stddev(CAST($ AS DOUBLE PRECISION))";
-    default:
-        return "CAST(NULL AS DOUBLE PRECISION), CAST(NULL AS DOUBLE PRECISION)";
+    sql_text_add_string(text, "(SELECT count(*) AS n");
+    for (uint32_t i = first; i < end; i++) {
+        omen_type type = source->query->types[i];
+        add_with_column(text, extremes_of(type), i);
+        add_with_column(text, ", count(DISTINCT $) AS u$, count($) AS k$", i);
+        if (is_number(type))
+            add_with_column(text,
+                            ", CAST(avg($) AS DOUBLE PRECISION) AS m$, "
+                            "stddev(CAST($ AS DOUBLE PRECISION)) AS d$",
+                            i);
     }
+    sql_text_add_string(text, " FROM s) AS a");
 }
 
-/* SELECT position, name, type, min, max, unique, avg, std, rows, percentage of NULLs. */
-static void add_branch(struct sql_text *text, const struct query_plan *source, uint32_t column)
+/* The aggregate of the column that a row of the block is about. */
+static void add_choice(struct sql_text *text, const struct query_plan *source, uint32_t first,
+                       uint32_t end, const char *when, bool of_numbers)
 {
-    char number[24];
-    omen_type type = source->query->types[column];
-    snprintf(number, sizeof number, "SELECT %u, ", (unsigned)column);
-    sql_text_add_string(text, number);
-    sql_text_add_literal(text, source->names[column]);
-    sql_text_add_string(text, ", ");
-    const char *type_text = sql_text_of_type(text->arena, type);
-    text->failed = text->failed || type_text == NULL;
-    sql_text_add_literal(text, type_text == NULL ? "" : type_text);
-    sql_text_add_string(text, ", ");
-    add_with_column(text, extremes_of(type), column);
-    sql_text_add_string(text, ", ");
-    add_with_column(text, "count(DISTINCT $), ", column);
-    add_with_column(text, moments_of(type), column);
-    add_with_column(text,
-                    ", count(*), CAST(100.0 * (count(*) - count($)) / nullif(count(*), 0) AS "
-                    "NUMERIC(5, 2)) FROM s",
-                    column);
-}
-
-/* The branches from `first` on, as a balanced tree of UNION ALL: neither parser nor binder nest
- * deeply then. */
-static void add_branches(struct sql_text *text, const struct query_plan *source, uint32_t first,
-                         uint32_t count)
-{
-    uint32_t half = count / 2;
-    if (count == 1) {
-        add_branch(text, source, first);
+    bool some = false;
+    for (uint32_t i = first; i < end; i++)
+        some = some || !of_numbers || is_number(source->query->types[i]);
+    if (!some) {
+        sql_text_add_string(text, ", CAST(NULL AS DOUBLE PRECISION)");
         return;
     }
-    sql_text_add_string(text, "(");
-    add_branches(text, source, first, half);
-    sql_text_add_string(text, ") UNION ALL (");
-    add_branches(text, source, first + half, count - half);
-    sql_text_add_string(text, ")");
+    sql_text_add_string(text, ", CASE p.i");
+    for (uint32_t i = first; i < end; i++)
+        if (!of_numbers || is_number(source->query->types[i]))
+            add_with_column(text, when, i);
+    sql_text_add_string(text, " END");
+}
+
+/* VALUES of position, name and type. */
+static void add_columns(struct sql_text *text, const struct query_plan *source, uint32_t first,
+                        uint32_t end)
+{
+    sql_text_add_string(text, "(VALUES ");
+    for (uint32_t i = first; i < end; i++) {
+        char number[24];
+        const char *type = sql_text_of_type(text->arena, source->query->types[i]);
+        snprintf(number, sizeof number, "%s(%u, ", i > first ? ", " : "", (unsigned)i + 1);
+        sql_text_add_string(text, number);
+        sql_text_add_literal(text, source->names[i]);
+        sql_text_add_string(text, ", ");
+        sql_text_add_literal(text, type == NULL ? "" : type);
+        sql_text_add_string(text, ")");
+        text->failed = text->failed || type == NULL;
+    }
+    sql_text_add_string(text, ") AS p(i, name, type)");
+}
+
+static void add_block(struct sql_text *text, const struct query_plan *source, uint32_t first,
+                      uint32_t end)
+{
+    sql_text_add_string(text, "SELECT p.i, p.name, p.type");
+    add_choice(text, source, first, end, " WHEN # THEN a.l$", false);
+    add_choice(text, source, first, end, " WHEN # THEN a.h$", false);
+    add_choice(text, source, first, end, " WHEN # THEN a.u$", false);
+    add_choice(text, source, first, end, " WHEN # THEN a.m$", true);
+    add_choice(text, source, first, end, " WHEN # THEN a.d$", true);
+    sql_text_add_string(text, ", a.n");
+    add_choice(text, source, first, end, " WHEN # THEN a.k$", false);
+    sql_text_add_string(text, " FROM ");
+    add_aggregates(text, source, first, end);
+    sql_text_add_string(text, " CROSS JOIN ");
+    add_columns(text, source, first, end);
+}
+
+static void add_blocks(struct sql_text *text, const struct query_plan *source)
+{
+    uint32_t count = source->query->target_count;
+    for (uint32_t first = 0; first < count; first += BLOCK_COLUMNS) {
+        uint32_t end = count - first < BLOCK_COLUMNS ? count : first + BLOCK_COLUMNS;
+        sql_text_add_string(text, first > 0 ? " UNION ALL " : "");
+        add_block(text, source, first, end);
+    }
 }
 
 /* --- the statement --- */
@@ -181,13 +226,15 @@ static omen_status write_query(struct plan *plan, const struct plan *source_plan
         add_with_column(text, i == 0 ? "$" : ", $", i);
     sql_text_add_string(text, ") AS (");
     sql_text_add(text, source->sql, source->length);
-    sql_text_add_string(
-        text, "\n) SELECT column_name, column_type, min, max, \"unique\", avg, std, count, "
-              "null_percentage FROM ("); /* the line ends a comment */
-    add_branches(text, columns, 0, count);
-    sql_text_add_string(
-        text, ") AS d(position, column_name, column_type, min, max, \"unique\", avg, std, "
-              "count, null_percentage) ORDER BY position");
+    /* the line's end is that of a comment */
+    sql_text_add_string(text,
+                        "\n) SELECT column_name, column_type, min, max, \"unique\", avg, std, "
+                        "count, CAST(100.0 * (count - known) / nullif(count, 0) AS NUMERIC(5, "
+                        "2)) AS null_percentage FROM (");
+    add_blocks(text, columns);
+    sql_text_add_string(text,
+                        ") AS d(position, column_name, column_type, min, max, \"unique\", avg, "
+                        "std, count, known) ORDER BY position");
     return text->failed ? error_set_default(error, OMEN_OUT_OF_MEMORY) : OMEN_OK;
 }
 

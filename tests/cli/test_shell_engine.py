@@ -21,6 +21,16 @@ class Engine(unittest.TestCase):
         self.assertEqual(json.loads(done.stdout), [{"n": 3000, "a": 0, "s": 4500.0}], done.stderr)
         self.assertEqual(len(run("--csv", "-c", NUMBERS + "SELECT a.id FROM t a, t b LIMIT 100000").stdout.splitlines()), 100001)
 
+    def test_summary_of_many_columns(self):
+        columns = ", ".join(f"c{i} INT" for i in range(205))
+        done = run("--csv", "-c", f"CREATE TABLE w ({columns}); INSERT INTO w (c0, c100, c204) VALUES (1, 2, 3), (4, 5, 6); SUMMARIZE w;")
+        lines = done.stdout.splitlines()
+        self.assertEqual(lines[0], "column_name,column_type,min,max,unique,avg,std,count,null_percentage", done.stderr)
+        self.assertEqual([line.split(",")[0] for line in lines[1:]], [f"c{i}" for i in range(205)])
+        for column, low, high in ((0, 1, 4), (100, 2, 5), (204, 3, 6)):
+            self.assertEqual(lines[1 + column], f"c{column},integer,{low},{high},2,{(low + high) / 2},2.1213203435596424,2,0.00")
+        self.assertEqual(lines[200], "c199,integer,,,0,,,2,100.00")
+
     def test_a_statement_that_fails_half_way(self):
         for format_ in ("json", "csv", "table"):
             done = run("--format", format_, "-c", NUMBERS, "-c", "SELECT 1 / (a.id - 2999) AS x FROM t a, t b")
