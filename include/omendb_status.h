@@ -116,8 +116,8 @@ typedef struct omen_error {
     char message[OMEN_ERROR_MESSAGE_BYTES];
 } omen_error;
 
-/* The hint of an error, e.g. "Perhaps you meant the column "flights.origin"."; "" where it has
- * none. Borrowed from the error. */
+/* The hint of an error, e.g. "Perhaps you meant to reference the column "flights.origin"."; ""
+ * where it has none. Borrowed from the error. */
 OMEN_EXPORT const char *omen_error_hint(const omen_error *error);
 
 /* The five-character SQLSTATE of a status; "XX000" for an unknown number. Static string. */

@@ -101,7 +101,7 @@ void nearest_hint(const struct nearest *nearest, const char *kind, omen_error *e
         capitals = capitals || has_capitals(name);
     }
     bool two = nearest->count == 2;
-    error_hint(error, "Perhaps you meant the %s \"%s\"%s%s%s%s%s.%s", kind, names[0],
+    error_hint(error, "Perhaps you meant to reference the %s \"%s\"%s%s%s%s%s.%s", kind, names[0],
                two ? " or the " : "", two ? kind : "", two ? " \"" : "", two ? names[1] : "",
                two ? "\"" : "",
                capitals ? " Names with capital letters stand in double quotes." : "");

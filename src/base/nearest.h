@@ -37,8 +37,8 @@ void nearest_begin(struct nearest *nearest, const char *sought, size_t length);
 void nearest_offer(struct nearest *nearest, const char *qualifier, const char *name,
                    unsigned penalty);
 
-/* Gives the error (may be NULL) the hint "Perhaps you meant the `kind` "name"."; none where nothing
- * is near. */
+/* Gives the error (may be NULL) the hint "Perhaps you meant to reference the `kind` "name"."; none
+ * where nothing is near. */
 void nearest_hint(const struct nearest *nearest, const char *kind, omen_error *error);
 
 #endif

@@ -249,28 +249,28 @@ class Errors(unittest.TestCase):
     def test_hints(self):
         tables = 'CREATE TABLE flights (id INT PRIMARY KEY, origin TEXT, "Carrier" TEXT); CREATE TABLE weather (origin TEXT);'
         for sql, hint in (
-                ("SELECT orgin FROM flights", 'Perhaps you meant the column "flights.origin".'),
-                ("SELECT f.orgin FROM flights f", 'Perhaps you meant the column "f.origin".'),
+                ("SELECT orgin FROM flights", 'Perhaps you meant to reference the column "flights.origin".'),
+                ("SELECT f.orgin FROM flights f", 'Perhaps you meant to reference the column "f.origin".'),
                 ("SELECT origni FROM flights, weather",
-                 'Perhaps you meant the column "flights.origin" or the column "weather.origin".'),
-                ("SELECT Carrier FROM flights", 'Perhaps you meant the column "flights.Carrier". '
+                 'Perhaps you meant to reference the column "flights.origin" or the column "weather.origin".'),
+                ("SELECT Carrier FROM flights", 'Perhaps you meant to reference the column "flights.Carrier". '
                                                 "Names with capital letters stand in double quotes."),
                 ("SELECT flights.id FROM flights f", 'Perhaps you meant to reference the table alias "f".'),
-                ("SELECT * FROM flihgts", 'Perhaps you meant the table "flights".'),
-                ("SELECT * FROM FLIHGTS", 'Perhaps you meant the table "flights".'),
-                ("SELECT * FROM public.flihgts", 'Perhaps you meant the table "flights".'),
-                ("DROP TABLE fligths", 'Perhaps you meant the table "flights".'),
-                ("DESCRIBE wether", 'Perhaps you meant the table "weather".'),
-                ("INSERT INTO flights (id, orign) VALUES (1, 'x')", 'Perhaps you meant the column "origin".'),
-                ("UPDATE flights SET orign = 'x'", 'Perhaps you meant the column "origin".'),
-                ("SELECT lowre('x')", 'Perhaps you meant the function "lower".'),
-                ("SELECT avgg(id) FROM flights", 'Perhaps you meant the function "avg".'),
+                ("SELECT * FROM flihgts", 'Perhaps you meant to reference the table "flights".'),
+                ("SELECT * FROM FLIHGTS", 'Perhaps you meant to reference the table "flights".'),
+                ("SELECT * FROM public.flihgts", 'Perhaps you meant to reference the table "flights".'),
+                ("DROP TABLE fligths", 'Perhaps you meant to reference the table "flights".'),
+                ("DESCRIBE wether", 'Perhaps you meant to reference the table "weather".'),
+                ("INSERT INTO flights (id, orign) VALUES (1, 'x')", 'Perhaps you meant to reference the column "origin".'),
+                ("UPDATE flights SET orign = 'x'", 'Perhaps you meant to reference the column "origin".'),
+                ("SELECT lowre('x')", 'Perhaps you meant to reference the function "lower".'),
+                ("SELECT avgg(id) FROM flights", 'Perhaps you meant to reference the function "avg".'),
                 ("SELECT lower(1, 2)", "No function matches the given name and argument types. "
                                        "You might need to add explicit type casts."),
                 ("SELECT 1 + 'x'::text", "No operator matches the given name and argument types. "
                                          "You might need to add explicit type casts."),
-                ("SET statment_timeout = 0", 'Perhaps you meant the parameter "statement_timeout".'),
-                ("SHOW timezon", 'Perhaps you meant the parameter "timezone".'),
+                ("SET statment_timeout = 0", 'Perhaps you meant to reference the parameter "statement_timeout".'),
+                ("SHOW timezon", 'Perhaps you meant to reference the parameter "timezone".'),
                 ("SELECT entirely_else FROM flights", None), ("SELECT * FROM nothing_like_it", None)):
             lines = run("-c", tables, "-c", sql).stderr.splitlines()
             found = [line for line in lines if line.startswith("HINT")]
@@ -280,7 +280,7 @@ class Errors(unittest.TestCase):
     def test_hostile_names_in_hints(self):
         name = "a\x1b[31m\n\u202eb"
         lines = run("-c", f'CREATE TABLE "{name}" (id INT);', "-c", f'SELECT * FROM "{name}c"').stderr.splitlines()
-        self.assertEqual(lines[-1], 'HINT: Perhaps you meant the table "a\\x1B[31m \\u202Eb".')
+        self.assertEqual(lines[-1], 'HINT: Perhaps you meant to reference the table "a\\x1B[31m \\u202Eb".')
 
     def test_file_and_line(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -57,20 +57,22 @@ static const char *hint_of(const char *sought, const char *const *names)
 static void test_hints(void **state)
 {
     assert_string_equal(hint_of("flihgts", (const char *[]){"planes", "flights", NULL}),
-                        "Perhaps you meant the table \"flights\".");
-    assert_string_equal(hint_of("plane", (const char *[]){"plaza", "planes", "planet", NULL}),
-                        "Perhaps you meant the table \"planes\" or the table \"planet\".");
+                        "Perhaps you meant to reference the table \"flights\".");
+    assert_string_equal(
+        hint_of("plane", (const char *[]){"plaza", "planes", "planet", NULL}),
+        "Perhaps you meant to reference the table \"planes\" or the table \"planet\".");
     assert_string_equal(hint_of("plane", (const char *[]){"planes", "planes", NULL}),
-                        "Perhaps you meant the table \"planes\".");
+                        "Perhaps you meant to reference the table \"planes\".");
     assert_string_equal(hint_of("plane", (const char *[]){"plane1", "plane2", "plane3", NULL}), "");
     assert_string_equal(
         hint_of("plane", (const char *[]){"planeab", "planebc", "planecd", "planes", NULL}),
-        "Perhaps you meant the table \"planes\".");
+        "Perhaps you meant to reference the table \"planes\".");
     /* more than half of the name differs */
     assert_string_equal(hint_of("abc", (const char *[]){"axy", "a", "", NULL}), "");
-    assert_string_equal(hint_of("users", (const char *[]){"Users", NULL}),
-                        "Perhaps you meant the table \"Users\". Names with capital letters stand "
-                        "in double quotes.");
+    assert_string_equal(
+        hint_of("users", (const char *[]){"Users", NULL}),
+        "Perhaps you meant to reference the table \"Users\". Names with capital letters stand "
+        "in double quotes.");
 }
 
 static void test_penalty(void **state)
@@ -83,7 +85,8 @@ static void test_penalty(void **state)
     nearest_offer(&nearest, "c", "name", 4);
     error_set(&error, OMEN_UNDEFINED_COLUMN, "no");
     nearest_hint(&nearest, "column", &error);
-    assert_string_equal(omen_error_hint(&error), "Perhaps you meant the column \"b.name\".");
+    assert_string_equal(omen_error_hint(&error),
+                        "Perhaps you meant to reference the column \"b.name\".");
     nearest_hint(&nearest, "column", NULL);
 }
 
