@@ -109,7 +109,9 @@ static void *watch(void *argument)
             wait_ms(first_ms - elapsed);
         } else {
             draw(elapsed);
+            sleeping = true; /* the next statement need not wait for that */
             wait_ms(NEXT_MS);
+            sleeping = false;
         }
     }
     return NULL;

@@ -41,6 +41,7 @@ struct editor {
     size_t entry_count;
     size_t entry; /* that is shown; entry_count: what is being typed, kept in `typed` meanwhile */
     char *typed;
+    size_t known;       /* so many bytes, unchanged since, are not complete; 0: not known */
     bool after_tab;     /* the last key was a tab that completed nothing */
     bool searching;     /* Ctrl-R: `sought` is looked for, entry is where it was found */
     size_t sought_from; /* the entry that was shown before */
@@ -97,23 +98,24 @@ static void ring(struct editor *editor)
     fflush(editor->out);
 }
 
-/* Whether the terminal is gone. */
-static bool has_hung_up(void)
+/* What poll says of the input now; 0: there is none. */
+static int input_events(void)
 {
     struct pollfd file = {.fd = STDIN_FILENO, .events = POLLIN};
-    return poll(&file, 1, 0) > 0 && (file.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+    return poll(&file, 1, 0) > 0 ? file.revents : 0;
 }
 
 /* Waits for bytes, and sees to signals meanwhile (key_reader.fill). */
 static size_t read_bytes(void *context, char *bytes, size_t capacity)
 {
     struct editor *editor = context;
-    draw(editor);
+    if (input_events() == 0) /* much text that comes at once is drawn once */
+        draw(editor);
     for (;;) {
         switch (interrupt_wait(STDIN_FILENO)) {
         case WAKE_READABLE: {
             ssize_t length = read(STDIN_FILENO, bytes, capacity);
-            if (length == 0 && !has_hung_up())
+            if (length == 0 && (input_events() & (POLLHUP | POLLERR | POLLNVAL)) == 0)
                 break;
             editor->stop = PROMPT_END;
             return length > 0 ? (size_t)length : 0;
@@ -389,6 +391,18 @@ static void move_cursor(struct editor *editor, enum key key)
     }
 }
 
+/* Whether Enter runs the text. Where it did not before, what is behind that text must end something
+ * to change it: pasted lines are not all read again for each of them. */
+static bool is_complete(struct editor *editor)
+{
+    const struct edit_buffer *buffer = &editor->buffer;
+    const char *fresh = buffer->bytes + editor->known;
+    if (editor->known > 0 && strchr(fresh, ';') == NULL && strstr(fresh, "*/") == NULL)
+        return false;
+    return editor->questions->is_complete(editor->questions->context, buffer->bytes,
+                                          buffer->length);
+}
+
 /* Does what a key says. True where that ends the editing. */
 static bool do_key(struct editor *editor, enum key key)
 {
@@ -397,11 +411,13 @@ static bool do_key(struct editor *editor, enum key key)
     bool after_tab = editor->after_tab;
     buffer->goal = 0;
     editor->after_tab = false;
+    if (key != KEY_ENTER && (key != KEY_TEXT || buffer->cursor < buffer->length))
+        editor->known = 0;
     switch (key) {
     case KEY_ENTER:
-        if (editor->questions->is_complete(editor->questions->context, buffer->bytes,
-                                           buffer->length))
+        if (is_complete(editor))
             return true;
+        editor->known = buffer->cursor == buffer->length ? buffer->length : 0;
         change_text(editor, KEY_NEW_LINE);
         break;
     case KEY_TAB:
@@ -455,6 +471,7 @@ enum prompt_event editor_read(struct editor *editor, const char *prompt, const c
     editor->prompt_more = prompt_more;
     editor->entry = editor->entry_count;
     editor->searching = editor->after_tab = false;
+    editor->known = 0;
     edit_buffer_delete(buffer, 0, buffer->length);
     edit_screen_measure(&editor->screen);
     interrupt_prompt_begin();

@@ -287,7 +287,7 @@ class Editing(Case):
 
 
 class Progress(Case):
-    ROWS = 300000
+    ROWS = 500000
 
     def copy(self, folder):
         path = os.path.join(folder, "rows.csv")
