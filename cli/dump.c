@@ -33,10 +33,30 @@ enum {
 static bool is_plain(const char *text, size_t length)
 {
     uint32_t code;
-    for (size_t at = 0; at < length; at += text_decode(text + at, length - at, &code))
-        if (text_decode(text + at, length - at, &code) > 0 && text_is_harmful(code))
+    for (size_t at = 0; at < length;) {
+        if ((unsigned char)text[at] >= ' ' && (unsigned char)text[at] < 0x7F) {
+            at++;
+            continue;
+        }
+        at += text_decode(text + at, length - at, &code);
+        if (text_is_harmful(code))
             return false;
+    }
     return true;
+}
+
+/* Text between quotes, its own doubled. */
+static void print_plain(const char *text, size_t length)
+{
+    const char *quote;
+    while ((quote = memchr(text, '\'', length)) != NULL) {
+        size_t part = (size_t)(quote - text) + 1;
+        fwrite(text, 1, part, stdout);
+        putchar('\'');
+        text += part;
+        length -= part;
+    }
+    fwrite(text, 1, length, stdout);
 }
 
 /* One character within E'...'. */
@@ -63,14 +83,11 @@ static size_t print_string(const char *text, size_t length)
     uint32_t code;
     bool plain = is_plain(text, length);
     fputs(plain ? "'" : "E'", stdout);
-    for (size_t at = 0, bytes; at < length; at += bytes) {
+    if (plain)
+        print_plain(text, length);
+    for (size_t at = 0, bytes; at < length && !plain; at += bytes) {
         bytes = text_decode(text + at, length - at, &code);
-        if (!plain)
-            print_escaped(text + at, bytes, code);
-        else if (code == '\'')
-            fputs("''", stdout);
-        else
-            fwrite(text + at, 1, bytes, stdout);
+        print_escaped(text + at, bytes, code);
     }
     putchar('\'');
     return length + 2;
