@@ -47,7 +47,7 @@ static void print_echo(const struct shell *shell, const char *sql, size_t length
  * results hears nothing; somebody at the prompt does. */
 static void print_tag(const struct shell *shell, const omen_statement *statement)
 {
-    static const char *const counting[] = {"INSERT", "UPDATE", "DELETE", "COPY", "MERGE"};
+    static const char *const counting[] = {"INSERT", "UPDATE", "DELETE", "COPY", "SELECT"};
     const char *tag = omen_statement_tag(statement);
     unsigned long long rows = omen_statement_rows_affected(statement);
     FILE *out = side_output(shell);

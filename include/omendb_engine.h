@@ -7,6 +7,7 @@
  *   core --- omen_engine ---> engine        plan and run a query, explain it
  *   core <-- omen_engine_host --- engine    resolve a table, read it at the statement's read view
  *   core --- omen_engine ---> engine        write row groups as a Parquet file, read them again
+ *   core --- omen_engine ---> engine        read Parquet files of anybody's, write results as one
  *
  * Written by hand and the only truth: the Rust bindings are generated from it at build time.
  * Neither side lets a C++ exception, a Rust panic or a longjmp cross.
@@ -25,7 +26,7 @@ extern "C" {
 #endif
 
 /* Both sides must agree exactly. Any change to this header raises it. */
-#define OMEN_ENGINE_ABI_VERSION 6
+#define OMEN_ENGINE_ABI_VERSION 7
 
 /* Core objects, seen by the engine as handles. */
 typedef struct omen_engine_statement omen_engine_statement; /* one statement and its read view */
@@ -34,6 +35,7 @@ typedef struct omen_engine_cursor omen_engine_cursor; /* one partition of a scan
 
 /* An engine object, seen by the core as a handle. */
 typedef struct omen_engine_instance omen_engine_instance;
+typedef struct omen_engine_file omen_engine_file; /* a Parquet file, open for reading */
 
 /* How faithfully a scan applies a predicate. There is no "inexact": a predicate is either
  * applied for every bindable value, NULL included, or left to the engine altogether. */
@@ -190,6 +192,12 @@ typedef struct omen_engine_reader {
     uint64_t length; /* of the file */
 } omen_engine_reader;
 
+/* What a Parquet file says it holds. */
+typedef struct omen_engine_file_facts {
+    uint64_t row_count;
+    uint32_t group_count; /* row groups */
+} omen_engine_file_facts;
+
 /* What the engine offers. Every function catches panics (INTERNAL) and is thread-safe. */
 typedef struct omen_engine {
     uint32_t abi_version;
@@ -245,6 +253,43 @@ typedef struct omen_engine {
     omen_status (*segment_read)(const struct ArrowSchema *schema, const omen_engine_reader *reader,
                                 uint32_t group, const uint32_t *columns, uint32_t column_count,
                                 struct ArrowArrayStream *out, omen_error *error);
+
+    /* --- Parquet files of anybody's. As above, these need no open engine; nothing that such a file
+     * says is trusted, and what is held of it is bounded. --- */
+
+    /* Opens a file. `schema` (the caller releases it) gets a struct schema of its columns in core
+     * types: unsigned numbers in the next larger type (64 bits: DECIMAL(20,0)), timestamps of any
+     * unit and int96 in microseconds, decimals up to 38 digits, strings and bytes as views, UUIDs
+     * where the file calls them so. A column of any other type (lists, structures, times of day)
+     * stands there as text, cannot be read, and file_column_refused tells its type. Names may be
+     * anything. The caller keeps `reader` and what it leads to until file_close.
+     * Errors: the reader's; CORRUPTED for what is no Parquet file or a damaged one; NOT_SUPPORTED
+     * for an encrypted one; LIMIT_EXCEEDED; OUT_OF_MEMORY. */
+    omen_status (*file_open)(const omen_engine_reader *reader, omen_engine_file **out,
+                             struct ArrowSchema *schema, omen_engine_file_facts *facts,
+                             omen_error *error);
+
+    /* What the column's type is called, where none of it can be read; else NULL. Borrowed as long
+     * as the file is open. */
+    const char *(*file_column_refused)(const omen_engine_file *file, uint32_t column);
+
+    /* Reads chosen columns, each once, of the row groups [group_first, group_end), in the order
+     * given, as batches of at most 8,192 rows in the schema's types, read as they are asked for.
+     * Values are made what the core stores: no negative zero, one NaN. The stream is for one thread
+     * at a time and released before the file is closed; its batches need neither.
+     * Errors, here and from get_next as "SQLSTATE message": the reader's; CORRUPTED;
+     * DATETIME_OVERFLOW, OUT_OF_RANGE for values that no column has; NOT_SUPPORTED; LIMIT_EXCEEDED
+     * where its pages are too large; OUT_OF_MEMORY. */
+    omen_status (*file_read)(const omen_engine_file *file, uint32_t group_first, uint32_t group_end,
+                             const uint32_t *columns, uint32_t column_count,
+                             struct ArrowArrayStream *out, omen_error *error);
+    void (*file_close)(omen_engine_file *file); /* NULL: nothing */
+
+    /* Writes a stream's rows (core types; read and released, also where it fails) as one Parquet
+     * file, in row groups of 122,880 rows. Errors: the writer's; those of the stream's get_next;
+     * OUT_OF_MEMORY. */
+    omen_status (*file_write)(struct ArrowArrayStream *rows, const omen_engine_writer *writer,
+                              omen_error *error);
 } omen_engine;
 
 /* The engine's only export. NULL where the versions differ. The result is static. */

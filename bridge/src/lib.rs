@@ -11,6 +11,7 @@
 //!   stream      <-| stream.rs   result out, as an Arrow C stream
 //!                 | wait.rs     callers wait, and give up when asked to (stop.rs)
 //!                 | segment.rs  row groups as Parquet files, and back
+//!                 | file.rs     Parquet files of anybody's (thrift.rs, file_types.rs)
 //!                 | functions.rs, frames.rs, arithmetic.rs, sorts.rs, facts.rs: what DataFusion has
 //!                 |             otherwise, or not at all
 //!                 | error.rs    every error as a SQLSTATE
@@ -18,14 +19,16 @@
 //! ```
 //!
 //! `unsafe` is confined to the boundary: here, `host.rs`, `catalog.rs` (one handle), `value.rs`
-//! (a C union), `read.rs`, `segment.rs` and `stream.rs` (Arrow C structures), `wait.rs` (one
-//! callback). See README.md.
+//! (a C union), `read.rs`, `segment.rs`, `file.rs` and `stream.rs` (Arrow C structures), `wait.rs`
+//! (one callback). See README.md.
 
 mod abi;
 mod arithmetic;
 mod catalog;
 mod error;
 mod facts;
+mod file;
+mod file_types;
 mod frames;
 mod functions;
 mod host;
@@ -41,6 +44,7 @@ mod session;
 mod sorts;
 mod stop;
 mod stream;
+mod thrift;
 mod value;
 mod wait;
 
@@ -73,6 +77,11 @@ static ENGINE: omen_engine = omen_engine {
     counters: Some(counters),
     segment_write: Some(segment::write),
     segment_read: Some(segment::read),
+    file_open: Some(file::open),
+    file_column_refused: Some(file::column_refused),
+    file_read: Some(file::read),
+    file_close: Some(file::close),
+    file_write: Some(file::write),
 };
 
 /// The engine's only export: its functions, or NULL where the versions differ.

@@ -116,27 +116,27 @@ pub(crate) unsafe extern "C" fn read(
 // --- what a callback said, kept aside ---
 
 #[derive(Clone, Default)]
-struct Failure(Arc<Mutex<Option<EngineError>>>);
+pub(crate) struct Failure(Arc<Mutex<Option<EngineError>>>);
 
 impl Failure {
-    fn keep(&self, error: EngineError) -> io::Error {
+    pub(crate) fn keep(&self, error: EngineError) -> io::Error {
         *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(error);
         io::Error::other("the caller's callback failed")
     }
 
-    fn take(&self) -> Option<EngineError> {
+    pub(crate) fn take(&self) -> Option<EngineError> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
     }
 }
 
-fn corrupted(what: impl std::fmt::Display) -> EngineError {
+pub(crate) fn corrupted(what: impl std::fmt::Display) -> EngineError {
     EngineError::new(omen_status::OMEN_CORRUPTED, format!("a Parquet file is damaged: {what}"))
 }
 
 // --- schemas ---
 
 /// The schema with field id i + 1 for column i and without any other metadata.
-fn with_field_ids(schema: &Schema) -> SchemaRef {
+pub(crate) fn with_field_ids(schema: &Schema) -> SchemaRef {
     let number = |(position, field): (usize, &Arc<Field>)| {
         let id = (PARQUET_FIELD_ID_META_KEY.to_string(), (position + 1).to_string());
         field.as_ref().clone().with_metadata(HashMap::from([id]))
@@ -145,7 +145,7 @@ fn with_field_ids(schema: &Schema) -> SchemaRef {
 }
 
 /// The file's schema: Arrow's way of writing it, with UUIDs marked.
-fn parquet_schema(schema: &Schema) -> Result<SchemaDescriptor, ParquetError> {
+pub(crate) fn parquet_schema(schema: &Schema) -> Result<SchemaDescriptor, ParquetError> {
     let converted = ArrowSchemaConverter::new().convert(schema)?;
     let fields = converted.root_schema().get_fields();
     let fields = schema.fields().iter().zip(fields).map(|(field, column)| {
@@ -182,7 +182,10 @@ fn repeats(column: &dyn Array) -> bool {
     2 * distinct <= column.len()
 }
 
-fn properties(schema: &Schema, first: &RecordBatch) -> Result<WriterProperties, ParquetError> {
+pub(crate) fn properties(
+    schema: &Schema,
+    first: &RecordBatch,
+) -> Result<WriterProperties, ParquetError> {
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_created_by("OmenDB".into())
@@ -207,9 +210,9 @@ fn properties(schema: &Schema, first: &RecordBatch) -> Result<WriterProperties, 
 // --- writing ---
 
 /// Where the file's bytes go.
-struct Output {
-    writer: omen_engine_writer,
-    failure: Failure,
+pub(crate) struct Output {
+    pub(crate) writer: omen_engine_writer,
+    pub(crate) failure: Failure,
 }
 
 // SAFETY: the callback's context is used by one thread at a time, while `write` runs.
@@ -266,7 +269,7 @@ fn write_file(
 }
 
 /// The next batch of a stream of the core's, or its error.
-fn next_batch(
+pub(crate) fn next_batch(
     stream: &mut ArrowArrayStream,
     schema: &SchemaRef,
 ) -> EngineResult<Option<RecordBatch>> {
@@ -294,9 +297,10 @@ fn next_batch(
 // --- reading ---
 
 /// Where the file's bytes come from.
-struct Input {
-    reader: omen_engine_reader,
-    failure: Failure,
+#[derive(Clone)]
+pub(crate) struct Input {
+    pub(crate) reader: omen_engine_reader,
+    pub(crate) failure: Failure,
 }
 
 // SAFETY: the header promises a thread-safe callback.
@@ -305,7 +309,7 @@ unsafe impl Send for Input {}
 unsafe impl Sync for Input {}
 
 impl Input {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+    pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let read = self.reader.read.ok_or_else(|| io::Error::other("there is no callback"))?;
         let mut error = empty_error();
         // SAFETY: everything is borrowed for the call.
@@ -327,8 +331,7 @@ impl ChunkReader for Input {
     type T = Cursor;
 
     fn get_read(&self, start: u64) -> Result<Cursor, ParquetError> {
-        let input = Self { reader: self.reader, failure: self.failure.clone() };
-        Ok(Cursor { input, at: start })
+        Ok(Cursor { input: self.clone(), at: start })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<bytes::Bytes, ParquetError> {

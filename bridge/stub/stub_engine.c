@@ -415,6 +415,44 @@ static omen_status segment_read(const struct ArrowSchema *schema, const omen_eng
     return fail(error, OMEN_NOT_SUPPORTED, "0A000", "the stub engine reads no Parquet");
 }
 
+static omen_status file_open(const omen_engine_reader *reader, omen_engine_file **out,
+                             struct ArrowSchema *schema, omen_engine_file_facts *facts,
+                             omen_error *error)
+{
+    (void)reader, (void)facts;
+    *out = NULL;
+    memset(schema, 0, sizeof *schema);
+    return fail(error, OMEN_NOT_SUPPORTED, "0A000", "the stub engine reads no Parquet");
+}
+
+static const char *file_column_refused(const omen_engine_file *file, uint32_t column)
+{
+    (void)file, (void)column;
+    return NULL;
+}
+
+static omen_status file_read(const omen_engine_file *file, uint32_t group_first, uint32_t group_end,
+                             const uint32_t *columns, uint32_t column_count,
+                             struct ArrowArrayStream *out, omen_error *error)
+{
+    (void)file, (void)group_first, (void)group_end, (void)columns, (void)column_count;
+    memset(out, 0, sizeof *out);
+    return fail(error, OMEN_NOT_SUPPORTED, "0A000", "the stub engine reads no Parquet");
+}
+
+static void file_close(omen_engine_file *file)
+{
+    (void)file;
+}
+
+static omen_status file_write(struct ArrowArrayStream *rows, const omen_engine_writer *writer,
+                              omen_error *error)
+{
+    (void)writer;
+    rows->release(rows);
+    return fail(error, OMEN_NOT_SUPPORTED, "0A000", "the stub engine writes no Parquet");
+}
+
 const omen_engine *omen_engine_entry(uint32_t abi_version)
 {
     static const omen_engine engine = {
@@ -428,6 +466,11 @@ const omen_engine *omen_engine_entry(uint32_t abi_version)
         .counters = counters,
         .segment_write = segment_write,
         .segment_read = segment_read,
+        .file_open = file_open,
+        .file_column_refused = file_column_refused,
+        .file_read = file_read,
+        .file_close = file_close,
+        .file_write = file_write,
     };
     return abi_version == OMEN_ENGINE_ABI_VERSION ? &engine : NULL;
 }

@@ -17,6 +17,7 @@ enum os_open {
     OS_OPEN_READ,       /* regular files and pipes, never directories */
     OS_OPEN_WRITE,      /* an existing regular file, to read and write */
     OS_OPEN_CREATE_NEW, /* to read and write; fails where the name is taken. Mode 0600 */
+    OS_OPEN_CREATE_OUT, /* the same for a file that is the user's: mode 0666 less the umask */
 };
 
 /* Which file it is and whether it has changed: equal where nobody wrote to it in between. */

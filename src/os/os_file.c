@@ -65,13 +65,15 @@ omen_status real_file_open(const struct os *os, const char *path, enum os_open h
         [OS_OPEN_READ] = O_RDONLY,
         [OS_OPEN_WRITE] = O_RDWR,
         [OS_OPEN_CREATE_NEW] = O_RDWR | O_CREAT | O_EXCL,
+        [OS_OPEN_CREATE_OUT] = O_RDWR | O_CREAT | O_EXCL,
     };
     static const char *const verbs[] = {
         [OS_OPEN_READ] = "open file for reading",
         [OS_OPEN_WRITE] = "open file for writing",
         [OS_OPEN_CREATE_NEW] = "create file",
+        [OS_OPEN_CREATE_OUT] = "create file",
     };
-    int descriptor = open(path, flags[how] | O_CLOEXEC, 0600);
+    int descriptor = open(path, flags[how] | O_CLOEXEC, how == OS_OPEN_CREATE_OUT ? 0666 : 0600);
     if (descriptor < 0)
         return fail(error, verbs[how], path, errno);
     struct stat facts;

@@ -202,6 +202,14 @@ static omen_status read_field(const struct ArrowSchema *schema, struct field *fi
     return OMEN_OK;
 }
 
+omen_status decode_column_type(const struct ArrowSchema *column, omen_type *out, omen_error *error)
+{
+    struct field field = {.form = FORM_NULL}, dictionary = field;
+    OMEN_TRY(read_field(column, &field, &dictionary, error));
+    *out = field.dictionary != NULL ? dictionary.type : field.type;
+    return OMEN_OK;
+}
+
 static omen_status read_schema(struct decoder *decoder, omen_error *error)
 {
     int code = decoder->stream.get_schema(&decoder->stream, &decoder->schema);

@@ -36,6 +36,10 @@ OMEN_MUST_CHECK omen_status decoder_step(struct decoder *decoder, omen_error *er
 /* A value of the current row; text holds until the next step. */
 omen_value decoder_value(const struct decoder *decoder, size_t column);
 
+/* The type that values of this column have. Errors: NOT_SUPPORTED. */
+OMEN_MUST_CHECK omen_status decode_column_type(const struct ArrowSchema *column, omen_type *out,
+                                               omen_error *error);
+
 /* Turns a stream's failure, whose text is "SQLSTATE message", into a status and an error. */
 omen_status decode_stream_error(struct ArrowArrayStream *stream, int code, omen_error *error);
 

@@ -120,13 +120,15 @@ static omen_status open_handle(struct table_file *file, omen_error *error)
     return os->file_identity(os, NULL, file->handle, &file->identity, error);
 }
 
-static omen_status open_file(struct table_file *file, const char *path, omen_error *error)
+static omen_status open_file(struct table_file *file, const char *path, bool is_parquet,
+                             omen_error *error)
 {
     file->path = arena_copy_text(&file->arena, path, strlen(path));
     if (file->path == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     file->extension = extension_of(file->path);
-    const struct file_format *format = format_of(file->extension);
+    const struct file_format *format =
+        is_parquet ? &file_format_parquet : format_of(file->extension);
     if (format == NULL)
         return error_set(error, OMEN_NOT_SUPPORTED,
                          "file \"%.200s\" cannot be read as a table: only .csv, .tsv and .parquet "
@@ -137,9 +139,10 @@ static omen_status open_file(struct table_file *file, const char *path, omen_err
     return format->open(file, error);
 }
 
-static omen_status file_open(struct database *database, const char *path, struct table_file **out,
-                             omen_error *error)
+static omen_status file_open(const struct file_request *request, const char *path,
+                             struct table_file **out, omen_error *error)
 {
+    struct database *database = request->database;
     struct table_file *file = allocator_alloc_zeroed(database->allocator, sizeof *file);
     if (file == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
@@ -147,7 +150,7 @@ static omen_status file_open(struct database *database, const char *path, struct
     file->database = database_retain(database);
     file->handle = -1;
     arena_init(&file->arena, database->allocator);
-    omen_status status = open_file(file, path, error);
+    omen_status status = open_file(file, path, request->is_parquet, error);
     if (status != OMEN_OK) {
         file_release(file);
         return status;
@@ -161,7 +164,8 @@ static omen_status make_table(const struct table_file *file, struct table **out)
 {
     char name[SCHEMA_NAME_BYTES_MAX + 1];
     const char *base = base_name(file->path);
-    size_t length = strlen(base) - strlen(file->extension) - 1;
+    const char *dot = strrchr(base, '.');
+    size_t length = dot == NULL ? strlen(base) : (size_t)(dot - base);
     length = cut_text(base, length, SCHEMA_NAME_BYTES_MAX);
     snprintf(name, sizeof name, "%.*s", (int)length, base);
     return table_create(file->database->allocator, file->database->manager,
@@ -171,12 +175,12 @@ static omen_status make_table(const struct table_file *file, struct table **out)
 static omen_status open_for_binder(void *context, const char *path, struct bound_file *out,
                                    omen_error *error)
 {
-    struct database *database = context;
+    const struct file_request *request = context;
     struct table_file *file = NULL;
-    if (!database->file_access)
+    if (!request->database->file_access)
         return error_set(error, OMEN_INSUFFICIENT_PRIVILEGE,
                          "reading a file needs the database's file_access option");
-    OMEN_TRY(file_open(database, path, &file, error));
+    OMEN_TRY(file_open(request, path, &file, error));
     omen_status status = make_table(file, &out->table);
     if (status != OMEN_OK) {
         file_release(file);
@@ -187,10 +191,10 @@ static omen_status open_for_binder(void *context, const char *path, struct bound
     return OMEN_OK;
 }
 
-struct file_opener file_opener_of(struct database *database)
+struct file_opener file_opener_of(const struct file_request *request)
 {
     return (struct file_opener){
-        .open = open_for_binder, .release = file_release, .context = database};
+        .open = open_for_binder, .release = file_release, .context = (void *)request};
 }
 
 struct table_file *file_retain(struct table_file *file)

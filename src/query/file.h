@@ -23,8 +23,15 @@
 struct table_file;
 struct file_cursor;
 
-/* Opens files for a binder, as the database allows it (see file_opener). */
-struct file_opener file_opener_of(struct database *database);
+/* Whose files are opened, and as what. */
+struct file_request {
+    struct database *database;
+    bool is_parquet; /* whatever the names' extensions say */
+};
+
+/* Opens files for a binder, as the database allows it (see file_opener). The request is borrowed.
+ */
+struct file_opener file_opener_of(const struct file_request *request);
 
 struct table_file *file_retain(struct table_file *file);
 void file_release(struct table_file *file); /* NULL does nothing; any thread */

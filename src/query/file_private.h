@@ -3,6 +3,7 @@
 #define OMEN_QUERY_FILE_PRIVATE_H
 
 #include "base/arena.h"
+#include "omendb_engine.h"
 #include "query/file.h"
 
 struct file_format {
@@ -28,7 +29,14 @@ struct table_file {
     const char **refused; /* per column: see relation_column */
     uint64_t row_count;
     bool row_count_exact;
-    struct csv_shape csv;
+    union {
+        struct csv_shape csv;
+        struct {
+            const omen_engine *engine;
+            omen_engine_file *file; /* NULL: not open */
+            uint32_t group_count;
+        } parquet;
+    };
 };
 
 extern const struct file_format file_format_csv;

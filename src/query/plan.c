@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "query/file.h"
 #include "sql/lexer.h"
 
 omen_status plan_refuse(omen_error *error, const char *what)
@@ -44,7 +43,8 @@ static omen_status start_binder(struct plan *plan, const omen_type *declared,
         plan->declared[i] = i < declared_count ? declared[i] : (omen_type){.id = OMEN_TYPE_NONE};
     OMEN_TRY(binder_init(&plan->binder, &plan->arena, plan->session->database->catalog,
                          &plan->parsed, plan->declared, count, error));
-    plan->binder.opener = file_opener_of(plan->session->database);
+    plan->files.database = plan->session->database;
+    plan->binder.opener = file_opener_of(&plan->files);
     plan->has_binder = true;
     return OMEN_OK;
 }
@@ -61,14 +61,19 @@ static omen_status finish_query(struct plan *plan, struct query *query, omen_err
     return query_plan_make(&plan->rows, error);
 }
 
+omen_status plan_bind_query(struct plan *plan, const PgQuery__SelectStmt *node, omen_error *error)
+{
+    struct query *query;
+    OMEN_TRY(bind_query(&plan->binder, NULL, node, &query, error));
+    return finish_query(plan, query, error);
+}
+
 static omen_status plan_select(struct plan *plan, const PgQuery__SelectStmt *node,
                                omen_error *error)
 {
-    struct query *query;
     plan->kind = PLAN_QUERY;
     plan->tag = "SELECT";
-    OMEN_TRY(bind_query(&plan->binder, NULL, node, &query, error));
-    return finish_query(plan, query, error);
+    return plan_bind_query(plan, node, error);
 }
 
 omen_status plan_insert(struct plan *plan, const PgQuery__InsertStmt *node, omen_error *error)
@@ -135,7 +140,6 @@ static const char *statement_name(const PgQuery__Node *node)
         {PG_QUERY__NODE__NODE_TRANSACTION_STMT, "a transaction over several statements"},
         {PG_QUERY__NODE__NODE_ALTER_TABLE_STMT, "ALTER TABLE"},
         {PG_QUERY__NODE__NODE_RENAME_STMT, "ALTER ... RENAME"},
-        {PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT, "CREATE TABLE AS"},
         {PG_QUERY__NODE__NODE_VIEW_STMT, "CREATE VIEW"},
         {PG_QUERY__NODE__NODE_INDEX_STMT, "CREATE INDEX"},
         {PG_QUERY__NODE__NODE_CREATE_SEQ_STMT, "CREATE SEQUENCE"},
@@ -188,6 +192,8 @@ static omen_status plan_node(struct plan *plan, const PgQuery__Node *node, omen_
     case PG_QUERY__NODE__NODE_CREATE_STMT:
         plan->tag = "CREATE TABLE";
         return plan_create_table(plan, node->create_stmt, error);
+    case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT:
+        return plan_create_as(plan, node->create_table_as_stmt, error);
     case PG_QUERY__NODE__NODE_DROP_STMT:
         plan->tag = "DROP TABLE";
         return plan_drop_table(plan, node->drop_stmt, error);
@@ -282,8 +288,7 @@ void plan_destroy(struct plan *plan)
     if (plan == NULL)
         return;
     struct allocator *allocator = plan->arena.allocator;
-    if (plan->kind == PLAN_CREATE_TABLE)
-        schema_release(plan->create.schema);
+    schema_release(plan->create.schema);
     table_release(plan->table);
     if (plan->has_binder)
         binder_release(&plan->binder);

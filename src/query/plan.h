@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "query/csv.h"
+#include "query/file.h"
 #include "query/point.h"
 #include "query/query_plan.h"
 #include "query/result.h"
@@ -21,11 +22,13 @@
 enum plan_kind {
     PLAN_EMPTY, /* blanks and comments */
     PLAN_CREATE_TABLE,
+    PLAN_CREATE_AS,
     PLAN_DROP_TABLE,
     PLAN_CHECKPOINT,
     PLAN_SET,  /* RESET too */
     PLAN_SHOW, /* DESCRIBE too */
-    PLAN_COPY,
+    PLAN_COPY, /* FROM a CSV file; from a Parquet file it is an INSERT */
+    PLAN_COPY_TO,
     PLAN_QUERY,
     PLAN_INSERT,
     PLAN_UPDATE,
@@ -36,6 +39,7 @@ struct create_plan {
     const char *name;
     struct schema *schema; /* retained */
     bool missing_only;     /* IF NOT EXISTS */
+    bool empty;            /* WITH NO DATA */
 };
 
 struct drop_plan {
@@ -65,10 +69,12 @@ struct show_plan {
 
 struct copy_plan {
     const char *path;
+    bool is_parquet;
     struct csv_options csv;
     bool header, header_match;
     const char *null_text;
     size_t null_length;
+    bool *force_quote; /* TO: per output, whether its values are quoted; NULL: where they need it */
     uint32_t *columns; /* of the fields, in file order */
     uint32_t column_count;
     struct expression **defaults; /* of all columns; NULL: one of the fields */
@@ -83,6 +89,7 @@ struct plan {
     struct session *session; /* borrowed: the statement holds it */
     struct arena arena;
     struct parsed parsed;
+    struct file_request files; /* how the statement's files are opened */
     enum plan_kind kind;
     bool explain;
     const char *tag; /* PostgreSQL's command tag */
@@ -93,14 +100,15 @@ struct plan {
     omen_type *declared;       /* of parsed.parameter_count parameters, as the plan was made for */
     struct table *table;       /* retained: COPY, SHOW */
     struct point_query *point; /* QUERY of that shape; else NULL */
-    struct query_plan rows;    /* QUERY, INSERT from a query; UPDATE, DELETE: the rows to change */
+    struct query_plan rows; /* QUERY, COPY_TO, INSERT from a query, CREATE_AS; UPDATE, DELETE: the
+                             * rows to change */
+    struct create_plan create; /* CREATE_TABLE, CREATE_AS */
     union {
-        struct create_plan create;
         struct drop_plan drop;
         struct set_plan set;
         struct show_plan show;
         struct copy_plan copy;
-        struct insert_plan insert;
+        struct insert_plan insert;  /* CREATE_AS: of its rows, into a table that running makes */
         struct bound_change change; /* UPDATE, DELETE */
     };
 };
@@ -123,6 +131,9 @@ static inline const omen_type *plan_parameter_types(const struct plan *plan)
 
 OMEN_MUST_CHECK omen_status plan_create_table(struct plan *plan, const PgQuery__CreateStmt *node,
                                               omen_error *error);
+OMEN_MUST_CHECK omen_status plan_create_as(struct plan *plan,
+                                           const PgQuery__CreateTableAsStmt *node,
+                                           omen_error *error);
 OMEN_MUST_CHECK omen_status plan_drop_table(struct plan *plan, const PgQuery__DropStmt *node,
                                             omen_error *error);
 OMEN_MUST_CHECK omen_status plan_insert(struct plan *plan, const PgQuery__InsertStmt *node,
@@ -148,6 +159,13 @@ OMEN_MUST_CHECK omen_status plan_show(struct plan *plan, const PgQuery__Variable
 OMEN_MUST_CHECK omen_status plan_describe(struct plan *plan, const char *sql, size_t length,
                                           bool *found, omen_error *error);
 
+/* Binds the query that the plan's rows come from, and decides how it is answered. */
+OMEN_MUST_CHECK omen_status plan_bind_query(struct plan *plan, const PgQuery__SelectStmt *node,
+                                            omen_error *error);
+
+/* Whether a table can be made under this name, as far as grammar goes. Errors: NOT_SUPPORTED. */
+OMEN_MUST_CHECK omen_status plan_check_new_name(const PgQuery__RangeVar *name, omen_error *error);
+
 /* Looks up the table a RangeVar names and keeps it in plan->table. */
 OMEN_MUST_CHECK omen_status plan_find_table(struct plan *plan, const PgQuery__RangeVar *name,
                                             omen_error *error);
@@ -168,10 +186,17 @@ bool plan_is_public(const PgQuery__RangeVar *name);
 
 OMEN_MUST_CHECK omen_status insert_run(struct plan *plan, struct run *run, uint64_t *rows,
                                        omen_error *error);
+/* Its rows alone, into `set` of plan->insert.bound.table. */
+OMEN_MUST_CHECK omen_status insert_gather(struct plan *plan, struct run *run, struct write_set *set,
+                                          omen_error *error);
+OMEN_MUST_CHECK omen_status create_as_run(struct plan *plan, struct run *run, uint64_t *rows,
+                                          omen_error *error);
 OMEN_MUST_CHECK omen_status change_run(struct plan *plan, struct run *run, uint64_t *rows,
                                        omen_error *error);
 OMEN_MUST_CHECK omen_status copy_run(struct plan *plan, struct run *run, uint64_t *rows,
                                      omen_error *error);
+OMEN_MUST_CHECK omen_status copy_to_run(struct plan *plan, struct run *run, uint64_t *rows,
+                                        omen_error *error);
 OMEN_MUST_CHECK omen_status ddl_run(struct plan *plan, omen_error *error);
 OMEN_MUST_CHECK omen_status set_run(struct plan *plan, omen_error *error);
 

@@ -1,12 +1,16 @@
-/* plan_copy.c - COPY table FROM 'file' (FORMAT csv): one transaction, read in pieces.
+/* plan_copy.c - COPY: what it is told, and COPY table FROM 'file' (FORMAT csv).
  *
- * Nothing is inserted where anything fails; the message then names file, line and column.
+ *   COPY t FROM csv       one transaction, read in pieces: nothing is inserted where anything
+ * fails; the message then names file, line and column COPY t FROM parquet   INSERT INTO t SELECT
+ * the file's columns FROM the file COPY t TO, COPY (query) TO   a query, whose rows copy_to.c
+ * writes
  */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "query/plan.h"
+#include "query/sql_text.h"
 #include "sql/value_text.h"
 
 /* --- planning --- */
@@ -48,29 +52,39 @@ static omen_status read_byte(const PgQuery__DefElem *option, char *out, omen_err
     return OMEN_OK;
 }
 
+enum { OPTION_COUNT = 8 };
+
 struct copy_options {
+    bool is_from;
     bool is_csv, has_escape;
     unsigned seen; /* one bit an option */
+    const PgQuery__Node *force_quote;
 };
 
 static omen_status read_option(struct copy_plan *copy, const PgQuery__DefElem *option,
                                struct copy_options *options, omen_error *error)
 {
-    static const char *const names[] = {"format", "header", "delimiter", "null",
-                                        "quote",  "escape", "encoding"};
+    static const char *const names[OPTION_COUNT] = {"format", "header", "delimiter", "null",
+                                                    "quote",  "escape", "encoding",  "force_quote"};
     unsigned which = 0;
-    while (which < 7 && strcmp(option->defname, names[which]) != 0)
+    while (which < OPTION_COUNT && strcmp(option->defname, names[which]) != 0)
         which++;
-    if (which < 7 && (options->seen & 1u << which) != 0)
+    if (which < OPTION_COUNT && (options->seen & 1u << which) != 0)
         return error_set(error, OMEN_SYNTAX_ERROR, "conflicting or redundant options");
     options->seen |= 1u << which;
     const char *text = parse_string(option->arg);
     switch (which) {
     case 0:
         options->is_csv = text != NULL && strcmp(text, "csv") == 0;
-        return options->is_csv ? OMEN_OK : plan_refuse(error, "a COPY format other than csv");
+        copy->is_parquet = text != NULL && strcmp(text, "parquet") == 0;
+        return options->is_csv || copy->is_parquet
+                   ? OMEN_OK
+                   : plan_refuse(error, "a COPY format other than csv and parquet");
     case 1:
         copy->header = copy->header_match = text != NULL && strcmp(text, "match") == 0;
+        if (copy->header_match && !options->is_from)
+            return error_set(error, OMEN_NOT_SUPPORTED,
+                             "cannot use \"match\" with HEADER in COPY TO");
         return copy->header_match ? OMEN_OK : read_boolean(option, &copy->header, error);
     case 2:
         return read_byte(option, &copy->csv.delimiter, error);
@@ -87,6 +101,11 @@ static omen_status read_option(struct copy_plan *copy, const PgQuery__DefElem *o
         if (text != NULL && (strcasecmp(text, "utf8") == 0 || strcasecmp(text, "utf-8") == 0))
             return OMEN_OK;
         return plan_refuse(error, "an encoding other than UTF8");
+    case 7:
+        options->force_quote = option->arg;
+        return options->is_from ? error_set(error, OMEN_NOT_SUPPORTED,
+                                            "COPY force quote only available using COPY TO")
+                                : OMEN_OK;
     default:
         return error_set(error, OMEN_NOT_SUPPORTED, "COPY option \"%s\" is not supported",
                          option->defname);
@@ -94,19 +113,22 @@ static omen_status read_option(struct copy_plan *copy, const PgQuery__DefElem *o
 }
 
 static omen_status read_options(struct copy_plan *copy, const PgQuery__CopyStmt *node,
-                                omen_error *error)
+                                struct copy_options *options, omen_error *error)
 {
-    struct copy_options options = {0};
     copy->csv = (struct csv_options){.delimiter = ',', .quote = '"', .escape = '"'};
     copy->null_text = "";
     for (size_t i = 0; i < node->n_options; i++) {
         if (node->options[i]->node_case != PG_QUERY__NODE__NODE_DEF_ELEM)
             return plan_refuse(error, "this COPY option");
-        OMEN_TRY(read_option(copy, node->options[i]->def_elem, &options, error));
+        OMEN_TRY(read_option(copy, node->options[i]->def_elem, options, error));
     }
-    if (!options.is_csv)
-        return plan_refuse(error, "COPY without (FORMAT csv)");
-    if (!options.has_escape)
+    if (copy->is_parquet)
+        return options->seen == 1 ? OMEN_OK
+                                  : error_set(error, OMEN_SYNTAX_ERROR,
+                                              "COPY with FORMAT parquet takes no other option");
+    if (!options->is_csv)
+        return plan_refuse(error, "COPY without (FORMAT csv) or (FORMAT parquet)");
+    if (!options->has_escape)
         copy->csv.escape = copy->csv.quote;
     if (copy->csv.delimiter == copy->csv.quote)
         return error_set(error, OMEN_INVALID_ARGUMENT,
@@ -152,25 +174,166 @@ static omen_status read_columns(struct plan *plan, const PgQuery__CopyStmt *node
     return plan_defaults(plan, plan->table, given, &copy->defaults, error);
 }
 
+/* --- statements that stand for a COPY --- */
+
+/* The names of these columns of the plan's table, separated by commas. */
+static void put_columns(struct sql_text *text, const struct plan *plan, const uint32_t *columns,
+                        uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0)
+            sql_text_add_string(text, ", ");
+        sql_text_add_name(text, table_schema(plan->table)->columns[columns[i]].name);
+    }
+}
+
+/* Makes the plan one of another statement. What is wrong with it has no place in what was given. */
+static omen_status parse_instead(struct plan *plan, const struct sql_text *text, omen_error *error)
+{
+    if (text->failed)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    return parse_statement(text->bytes, text->length, &plan->arena, &plan->parsed, error);
+}
+
+/* --- COPY TO --- */
+
+/* Which outputs FORCE_QUOTE names. */
+static omen_status read_force_quote(struct plan *plan, const PgQuery__Node *node, omen_error *error)
+{
+    struct copy_plan *copy = &plan->copy;
+    uint32_t count = plan->rows.query->target_count;
+    if (node == NULL)
+        return OMEN_OK;
+    bool is_all = node->node_case == PG_QUERY__NODE__NODE_A_STAR;
+    if (!is_all && node->node_case != PG_QUERY__NODE__NODE_LIST)
+        return error_set(error, OMEN_INVALID_ARGUMENT,
+                         "argument to option \"force_quote\" must be a list of column names");
+    copy->force_quote = arena_alloc(&plan->arena, count * sizeof *copy->force_quote);
+    if (copy->force_quote == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    memset(copy->force_quote, is_all, count);
+    for (size_t i = 0; !is_all && i < node->list->n_items; i++) {
+        const char *name = parse_string(node->list->items[i]);
+        uint32_t column = 0;
+        while (name != NULL && column < count && strcmp(plan->rows.names[column], name) != 0)
+            column++;
+        if (name == NULL || column == count)
+            return error_set(error, OMEN_UNDEFINED_COLUMN, "column \"%s\" does not exist",
+                             name == NULL ? "" : name);
+        copy->force_quote[column] = true;
+    }
+    return OMEN_OK;
+}
+
+static omen_status plan_copy_to(struct plan *plan, const PgQuery__CopyStmt *node,
+                                const struct copy_options *options, omen_error *error)
+{
+    const PgQuery__Node *query = node->query;
+    if (query == NULL) {
+        struct sql_text text = {.arena = &plan->arena};
+        OMEN_TRY(plan_find_table(plan, node->relation, error));
+        OMEN_TRY(read_columns(plan, node, error));
+        sql_text_add_string(&text, "SELECT ");
+        put_columns(&text, plan, plan->copy.columns, plan->copy.column_count);
+        sql_text_add_string(&text, " FROM public.");
+        sql_text_add_name(&text, table_name(plan->table));
+        OMEN_TRY(parse_instead(plan, &text, error));
+        query = plan->parsed.statement;
+    }
+    if (query->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
+        return plan_refuse(error, "COPY of a statement that changes rows");
+    OMEN_TRY(plan_bind_query(plan, query->select_stmt, error));
+    plan->kind = PLAN_COPY_TO;
+    return read_force_quote(plan, options->force_quote, error);
+}
+
+/* --- COPY FROM a Parquet file --- */
+
+/* The columns to fill: those that are listed, which the file must have, else the file's, which the
+ * table must have. */
+static omen_status match_columns(struct plan *plan, const PgQuery__CopyStmt *node,
+                                 const struct schema *file, omen_error *error)
+{
+    struct copy_plan *copy = &plan->copy;
+    const struct schema *schema = table_schema(plan->table);
+    OMEN_TRY(read_columns(plan, node, error));
+    if (node->n_attlist == 0)
+        copy->column_count = 0;
+    for (uint32_t i = 0; i < copy->column_count; i++) {
+        const char *name = schema->columns[copy->columns[i]].name;
+        if (schema_find(file, name, strlen(name)) < 0)
+            return error_set(error, OMEN_UNDEFINED_COLUMN, "file \"%.200s\" has no column \"%s\"",
+                             copy->path, name);
+    }
+    for (uint32_t i = 0; node->n_attlist == 0 && i < file->column_count; i++) {
+        const char *name = file->columns[i].name;
+        int32_t column = schema_find(schema, name, strlen(name));
+        if (column < 0)
+            return error_set(error, OMEN_UNDEFINED_COLUMN,
+                             "column \"%s\" of file \"%.200s\" is none of relation \"%s\"", name,
+                             copy->path, table_name(plan->table));
+        copy->columns[copy->column_count++] = (uint32_t)column;
+    }
+    return OMEN_OK;
+}
+
+static omen_status plan_copy_parquet(struct plan *plan, const PgQuery__CopyStmt *node,
+                                     omen_error *error)
+{
+    struct sql_text text = {.arena = &plan->arena};
+    const char *path = plan->copy.path;
+    struct bound_file bound;
+    plan->files.is_parquet = true;
+    OMEN_TRY(plan->binder.opener.open(plan->binder.opener.context, path, &bound, error));
+    omen_status status = match_columns(plan, node, table_schema(bound.table), error);
+    table_release(bound.table);
+    plan->binder.opener.release(bound.file);
+    OMEN_TRY(status);
+    sql_text_add_string(&text, "INSERT INTO public.");
+    sql_text_add_name(&text, table_name(plan->table));
+    sql_text_add_string(&text, " (");
+    put_columns(&text, plan, plan->copy.columns, plan->copy.column_count);
+    sql_text_add_string(&text, ") SELECT ");
+    put_columns(&text, plan, plan->copy.columns, plan->copy.column_count);
+    sql_text_add_string(&text, " FROM ");
+    sql_text_add_literal(&text, path);
+    OMEN_TRY(parse_instead(plan, &text, error));
+    return plan_insert(plan, plan->parsed.statement->insert_stmt, error);
+}
+
+static omen_status plan_copy_kind(struct plan *plan, const PgQuery__CopyStmt *node,
+                                  omen_error *error)
+{
+    struct copy_options options = {.is_from = node->is_from};
+    plan->copy.path = node->filename;
+    OMEN_TRY(read_options(&plan->copy, node, &options, error));
+    if (!node->is_from)
+        return plan_copy_to(plan, node, &options, error);
+    OMEN_TRY(plan_find_table(plan, node->relation, error));
+    if (plan->copy.is_parquet)
+        return plan_copy_parquet(plan, node, error);
+    plan->kind = PLAN_COPY;
+    return read_columns(plan, node, error);
+}
+
 omen_status plan_copy(struct plan *plan, const PgQuery__CopyStmt *node, omen_error *error)
 {
-    if (!node->is_from || node->query != NULL)
-        return plan_refuse(error, "COPY TO");
     if (node->is_program)
-        return plan_refuse(error, "COPY FROM PROGRAM");
+        return plan_refuse(error, node->is_from ? "COPY FROM PROGRAM" : "COPY TO PROGRAM");
     if (node->filename[0] == '\0')
-        return plan_refuse(error, "COPY FROM STDIN");
+        return plan_refuse(error, node->is_from ? "COPY FROM STDIN" : "COPY TO STDOUT");
     if (node->where_clause != NULL)
         return plan_refuse(error, "COPY with WHERE");
     if (!plan->session->database->file_access)
         return error_set(error, OMEN_INSUFFICIENT_PRIVILEGE,
-                         "COPY from a file needs the database's file_access option");
-    OMEN_TRY(read_options(&plan->copy, node, error));
-    OMEN_TRY(plan_find_table(plan, node->relation, error));
-    OMEN_TRY(read_columns(plan, node, error));
-    plan->copy.path = node->filename;
-    plan->kind = PLAN_COPY;
-    return OMEN_OK;
+                         "COPY %s a file needs the database's file_access option",
+                         node->is_from ? "from" : "to");
+    const PgQuery__Node *given = plan->parsed.statement;
+    omen_status status = plan_copy_kind(plan, node, error);
+    if (status != OMEN_OK && error != NULL && plan->parsed.statement != given)
+        error->position = 0; /* of a text that nobody wrote */
+    plan->tag = "COPY";
+    return status;
 }
 
 /* --- running --- */

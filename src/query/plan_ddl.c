@@ -265,14 +265,20 @@ static omen_status add_elements(struct builder *builder, const PgQuery__CreateSt
     return OMEN_OK;
 }
 
+omen_status plan_check_new_name(const PgQuery__RangeVar *name, omen_error *error)
+{
+    if (!plan_is_public(name))
+        return plan_refuse(error, "a schema other than public");
+    if (strcmp(name->relpersistence, "p") != 0)
+        return plan_refuse(error, name->relpersistence[0] == 't' ? "a temporary table"
+                                                                 : "an unlogged table");
+    return OMEN_OK;
+}
+
 omen_status plan_create_table(struct plan *plan, const PgQuery__CreateStmt *node, omen_error *error)
 {
     const PgQuery__RangeVar *relation = node->relation;
-    if (!plan_is_public(relation))
-        return plan_refuse(error, "a schema other than public");
-    if (strcmp(relation->relpersistence, "p") != 0)
-        return plan_refuse(error, relation->relpersistence[0] == 't' ? "a temporary table"
-                                                                     : "an unlogged table");
+    OMEN_TRY(plan_check_new_name(relation, error));
     if (node->partbound != NULL || node->partspec != NULL)
         return plan_refuse(error, "PARTITION");
     if (node->n_inh_relations > 0)

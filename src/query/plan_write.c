@@ -137,33 +137,39 @@ static omen_status insert_query(struct inserting *inserting, omen_error *error)
     return status;
 }
 
-static omen_status insert_all(struct inserting *inserting, omen_error *error)
+omen_status insert_gather(struct plan *plan, struct run *run, struct write_set *set,
+                          omen_error *error)
 {
-    const struct bound_insert *bound = &inserting->plan->insert.bound;
+    const struct bound_insert *bound = &plan->insert.bound;
     uint32_t column_count = table_schema(bound->table)->column_count;
-    inserting->values = arena_alloc(inserting->run->scratch, column_count * sizeof(omen_value));
-    inserting->given = arena_alloc(inserting->run->scratch, column_count);
-    if (inserting->values == NULL || inserting->given == NULL ||
-        write_set_create(bound->table, &inserting->set) != OMEN_OK)
+    struct inserting inserting = {.plan = plan, .run = run, .set = set};
+    inserting.values = arena_alloc(run->scratch, column_count * sizeof(omen_value));
+    inserting.given = arena_alloc(run->scratch, column_count);
+    if (inserting.values == NULL || inserting.given == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    memset(inserting->given, 0, column_count);
+    memset(inserting.given, 0, column_count);
     for (uint32_t i = 0; i < bound->column_count; i++)
-        inserting->given[bound->columns[i]] = true;
-    OMEN_TRY(bound->query != NULL ? insert_query(inserting, error) : insert_rows(inserting, error));
-    return session_commit(inserting->run->session, inserting->run->deadline_ns, inserting->set,
-                          error);
+        inserting.given[bound->columns[i]] = true;
+    arena_init(&inserting.arena, plan->arena.allocator);
+    omen_status status =
+        bound->query != NULL ? insert_query(&inserting, error) : insert_rows(&inserting, error);
+    arena_release(&inserting.arena);
+    return status;
 }
 
 omen_status insert_run(struct plan *plan, struct run *run, uint64_t *rows, omen_error *error)
 {
-    struct inserting inserting = {.plan = plan, .run = run};
-    arena_init(&inserting.arena, plan->arena.allocator);
+    struct write_set *set;
     run->route = ROUTE_BY_CORE;
-    omen_status status = insert_all(&inserting, error);
+    omen_status status = write_set_create(plan->insert.bound.table, &set);
+    if (status != OMEN_OK)
+        return error_set_default(error, status);
+    status = insert_gather(plan, run, set, error);
     if (status == OMEN_OK)
-        *rows = write_set_row_count(inserting.set);
-    write_set_destroy(inserting.set);
-    arena_release(&inserting.arena);
+        status = session_commit(run->session, run->deadline_ns, set, error);
+    if (status == OMEN_OK)
+        *rows = write_set_row_count(set);
+    write_set_destroy(set);
     return status;
 }
 

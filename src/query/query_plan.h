@@ -77,6 +77,12 @@ OMEN_MUST_CHECK omen_status query_choose(struct query_plan *plan, struct session
 OMEN_MUST_CHECK omen_status query_run(struct query_plan *plan, struct run *run,
                                       struct query_rows *out, omen_error *error);
 
+/* Moves what query_run gave into a stream of the outputs under their names, which may outlive it.
+ * Errors: as result_values. */
+OMEN_MUST_CHECK omen_status query_rows_stream(struct query_plan *plan, struct session *session,
+                                              struct query_rows *rows, struct ArrowArrayStream *out,
+                                              omen_error *error);
+
 /* Lets go of what query_run gave; also after a failure. */
 void query_rows_release(struct query_rows *rows);
 

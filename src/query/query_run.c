@@ -200,6 +200,23 @@ omen_status query_run(struct query_plan *plan, struct run *run, struct query_row
     }
 }
 
+omen_status query_rows_stream(struct query_plan *plan, struct session *session,
+                              struct query_rows *rows, struct ArrowArrayStream *out,
+                              omen_error *error)
+{
+    switch (rows->kind) {
+    case ROWS_PINNED:
+        return result_row(session, plan->lookup->table, &rows->row, plan->columns, plan->names,
+                          plan->query->target_count, out, error);
+    case ROWS_VALUES:
+        return result_values(session, &rows->values, out, error);
+    default:
+        *out = rows->stream;
+        memset(&rows->stream, 0, sizeof rows->stream);
+        return result_rename(session, out, plan->names, plan->query->target_count, error);
+    }
+}
+
 void query_rows_release(struct query_rows *rows)
 {
     if (rows->row.group != NULL)

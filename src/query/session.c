@@ -84,11 +84,15 @@ omen_status session_writer_unlock(const struct session *session, omen_status sta
     return status;
 }
 
+static enum txn_durability durability_of(const struct session *session)
+{
+    return session->settings.relaxed_commit ? TXN_RELAXED : TXN_DURABLE;
+}
+
 omen_status session_commit_locked(const struct session *session, struct write_set *set,
                                   struct txn_ticket *ticket, omen_error *error)
 {
-    return write_set_commit_locked(
-        set, session->settings.relaxed_commit ? TXN_RELAXED : TXN_DURABLE, ticket, error);
+    return write_set_commit_locked(set, durability_of(session), ticket, error);
 }
 
 omen_status session_commit(const struct session *session, uint64_t deadline_ns,
@@ -97,5 +101,15 @@ omen_status session_commit(const struct session *session, uint64_t deadline_ns,
     struct txn_ticket ticket;
     OMEN_TRY(session_writer_lock(session, deadline_ns, error));
     omen_status status = session_commit_locked(session, set, &ticket, error);
+    return session_writer_unlock(session, status, &ticket, error);
+}
+
+omen_status session_commit_new(const struct session *session, uint64_t deadline_ns,
+                               struct table *table, struct write_set *set, omen_error *error)
+{
+    struct txn_ticket ticket;
+    OMEN_TRY(session_writer_lock(session, deadline_ns, error));
+    omen_status status =
+        database_add_filled(session->database, table, set, durability_of(session), &ticket, error);
     return session_writer_unlock(session, status, &ticket, error);
 }

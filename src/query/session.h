@@ -69,6 +69,11 @@ OMEN_MUST_CHECK omen_status session_commit_locked(const struct session *session,
 OMEN_MUST_CHECK omen_status session_commit(const struct session *session, uint64_t deadline_ns,
                                            struct write_set *set, omen_error *error);
 
+/* The same for the rows of a new table, which is listed in the same commit. */
+OMEN_MUST_CHECK omen_status session_commit_new(const struct session *session, uint64_t deadline_ns,
+                                               struct table *table, struct write_set *set,
+                                               omen_error *error);
+
 static inline void session_count(atomic_uint_fast64_t *counter, uint64_t by)
 {
     atomic_fetch_add_explicit(counter, by, memory_order_relaxed);

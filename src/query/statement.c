@@ -8,7 +8,6 @@
 #include "column/decimal.h"
 #include "column/time_range.h"
 #include "column/utf8.h"
-#include "query/file.h"
 #include "sql/lexer.h"
 #include "sql/value_text.h"
 
@@ -385,6 +384,8 @@ static omen_status run_command(struct statement *statement, struct run *run, ome
     case PLAN_CREATE_TABLE:
     case PLAN_DROP_TABLE:
         return ddl_run(plan, error);
+    case PLAN_CREATE_AS:
+        return create_as_run(plan, run, &statement->rows_affected, error);
     case PLAN_CHECKPOINT:
         return database_checkpoint(statement->session->database, error);
     case PLAN_INSERT:
@@ -394,6 +395,8 @@ static omen_status run_command(struct statement *statement, struct run *run, ome
         return change_run(plan, run, &statement->rows_affected, error);
     case PLAN_COPY:
         return copy_run(plan, run, &statement->rows_affected, error);
+    case PLAN_COPY_TO:
+        return copy_to_run(plan, run, &statement->rows_affected, error);
     case PLAN_SET:
         return set_run(plan, error);
     default:
@@ -439,17 +442,7 @@ omen_status statement_stream(struct statement *statement, const omen_value *para
     struct query_rows *rows = &statement->rows;
     OMEN_TRY(run_rows(statement, &run, error));
     statement->route = route_name(run.route);
-    switch (rows->kind) {
-    case ROWS_PINNED:
-        return result_row(session, plan->rows.lookup->table, &rows->row, plan->rows.columns,
-                          plan->rows.names, plan->rows.query->target_count, out, error);
-    case ROWS_VALUES:
-        return result_values(session, &rows->values, out, error);
-    default:
-        *out = rows->stream;
-        memset(&rows->stream, 0, sizeof rows->stream);
-        return result_rename(session, out, plan->rows.names, plan->rows.query->target_count, error);
-    }
+    return query_rows_stream(&statement->plans[0]->rows, session, rows, out, error);
 }
 
 /* Whether the statement is a point query for which this parameter needs no fitting, and nothing has

@@ -322,7 +322,7 @@ struct change {
     /* CREATE */
     const char *name;
     struct schema *schema;
-    struct table *table;           /* made by reserve, as is: */
+    struct table *table;           /* given, or made by reserve, as is: */
     struct byte_writer definition; /* the body of its section */
     /* DROP */
     const char *const *names;
@@ -379,8 +379,9 @@ static omen_status reserve_create(struct change *change)
     struct catalog *catalog = change->catalog;
     if (!grow(catalog))
         return OMEN_OUT_OF_MEMORY;
-    OMEN_TRY(table_create(catalog->allocator, catalog->manager, change->name, change->schema,
-                          &change->table));
+    if (change->table == NULL)
+        OMEN_TRY(table_create(catalog->allocator, catalog->manager, change->name, change->schema,
+                              &change->table));
     table_set_id(change->table, catalog->id_next);
     definition_encode(&change->definition, catalog->id_next, change->name, change->schema);
     return change->definition.failed ? OMEN_OUT_OF_MEMORY : OMEN_OK;
@@ -474,6 +475,23 @@ omen_status catalog_add(struct catalog *catalog, const char *name, struct schema
 {
     struct change change = {.catalog = catalog, .name = name, .schema = schema};
     return commit_change(&change, error);
+}
+
+omen_status catalog_add_filled(struct catalog *catalog, struct table *table,
+                               const struct txn_participant *rows, enum txn_durability durability,
+                               struct txn_ticket *ticket, omen_error *error)
+{
+    struct change change = {.catalog = catalog,
+                            .name = table_name(table),
+                            .schema = table_schema(table),
+                            .table = table_retain(table),
+                            .definition = {.allocator = catalog->allocator}};
+    /* The table first: whoever does it again finds it before the rows. */
+    const struct txn_participant participants[] = {{.ops = &change_ops, .self = &change}, *rows};
+    omen_status status = txn_commit(catalog->manager, participants, 2, durability, ticket, error);
+    table_release(change.table); /* NULL once it is listed, or was given up */
+    byte_writer_release(&change.definition);
+    return status;
 }
 
 omen_status catalog_remove(struct catalog *catalog, const char *const *names, size_t count,

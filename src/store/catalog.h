@@ -60,6 +60,15 @@ void catalog_suggest(struct catalog *catalog, const char *name, size_t length, o
 OMEN_MUST_CHECK omen_status catalog_add(struct catalog *catalog, const char *name,
                                         struct schema *schema, omen_error *error);
 
+/* Lists a table that was made beforehand and is known to nobody else, and does what `rows` does to
+ * it, in one commit: both are there, or neither. The caller holds the writer lock, gives it up and
+ * waits for the ticket. Retains the table. Errors: as catalog_add and of the participant; then the
+ * table is good for nothing. */
+OMEN_MUST_CHECK omen_status catalog_add_filled(struct catalog *catalog, struct table *table,
+                                               const struct txn_participant *rows,
+                                               enum txn_durability durability,
+                                               struct txn_ticket *ticket, omen_error *error);
+
 /* Takes all the names away, or none. With `missing_ok` names that are not there are passed over;
  * a name given twice counts once. Otherwise as catalog_add. Errors: UNDEFINED_TABLE, OUT_OF_MEMORY;
  * those of the log. */

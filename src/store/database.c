@@ -116,6 +116,15 @@ omen_status database_create_table(struct database *database, const char *name,
     return catalog_add(database->catalog, name, schema, error);
 }
 
+omen_status database_add_filled(struct database *database, struct table *table,
+                                struct write_set *set, enum txn_durability durability,
+                                struct txn_ticket *ticket, omen_error *error)
+{
+    const struct txn_participant rows = write_set_participant(set);
+    OMEN_TRY(definition_check_name(table_name(table), error));
+    return catalog_add_filled(database->catalog, table, &rows, durability, ticket, error);
+}
+
 omen_status database_checkpoint(struct database *database, omen_error *error)
 {
     return database->storage == NULL ? OMEN_OK : storage_checkpoint(database->storage, error);

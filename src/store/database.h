@@ -89,6 +89,13 @@ OMEN_MUST_CHECK omen_status database_close(struct database *database, omen_error
 OMEN_MUST_CHECK omen_status database_create_table(struct database *database, const char *name,
                                                   struct schema *schema, omen_error *error);
 
+/* The same for a table that was made beforehand, in one commit with the rows of `set`, which is of
+ * that table. Under the writer lock: as catalog_add_filled. */
+OMEN_MUST_CHECK omen_status database_add_filled(struct database *database, struct table *table,
+                                                struct write_set *set,
+                                                enum txn_durability durability,
+                                                struct txn_ticket *ticket, omen_error *error);
+
 /* Makes all that is committed part of segments and a manifest, so that the log can go (storage.h).
  * In memory: nothing. Errors: as storage_checkpoint. */
 OMEN_MUST_CHECK omen_status database_checkpoint(struct database *database, omen_error *error);
