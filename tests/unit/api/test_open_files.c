@@ -165,7 +165,7 @@ static void test_no_file_to_read_with_is_no_damage(void **state)
 static void test_no_file_to_open_with_is_no_damage(void **state)
 {
     FILE *taken[FILES_MAX];
-    struct fixture fixture;
+    struct fixture fixture = {0};
     omen_error error = {.message = ""};
     make_tables(1);
     size_t count = take_all(taken);

@@ -324,7 +324,7 @@ static void test_many_threads_meet_a_failing_disk(void **state)
 {
     sim_disk_fail(test.disk, &(struct sim_fault){.call = SIM_SYNC,
                                                  .kind = SIM_LOG,
-                                                 .nth = 150,
+                                                 .nth = COMMITS_A_THREAD / 2, /* each thread needs a sync a commit */
                                                  .forever = true,
                                                  .status = OMEN_IO_ERROR});
     run_writers();
