@@ -51,13 +51,18 @@ class Pairs:
         return verdict == "met"
 
 
-def timed_pairs(ours, peer, pairs=11):
-    """Times both functions in turn, after a run of each that does not count."""
-    ours(), peer()
+def timed_pairs(ours, peer, pairs=11, prepare=(None, None)):
+    """Times both functions in turn, after a run of each that does not count. What `prepare` has for
+    each runs before each of its runs and isn't timed."""
     mine, theirs = [], []
-    for pair in range(pairs):
-        for side in ((ours, mine), (peer, theirs))[:: 1 if pair % 2 == 0 else -1]:
-            side[1].append(seconds(side[0]))
+    for pair in range(-1, pairs):
+        for run, times, before in ((ours, mine, prepare[0]),
+                                   (peer, theirs, prepare[1]))[:: 1 if pair % 2 == 0 else -1]:
+            if before is not None:
+                before()
+            taken = seconds(run)
+            if pair >= 0:
+                times.append(taken)
     return Pairs(mine, theirs)
 
 
