@@ -71,7 +71,7 @@ static void draw(uint64_t elapsed)
     }
     double share = (double)progress.steps_done / (double)progress.steps_total;
     unsigned percent = (unsigned)(100 * share);
-    most = percent > most ? percent : most;
+    most = percent > most ? (percent < 99 ? percent : 99) : most;
     size_t done = most * BAR_COLUMNS / 100;
     memset(bar, ' ', BAR_COLUMNS);
     memset(bar, '=', done);

@@ -48,7 +48,7 @@ typedef struct omen_options {
     uint64_t engine_memory_bytes_max; /* for sorts, joins, aggregates; 0 = the engine's default */
     uint32_t engine_thread_count;     /* 0 = one per core */
     const char *engine_path; /* libomendb_engine.so; NULL = OMENDB_ENGINE, else beside libomendb */
-    bool file_access;        /* whether SQL may read local files (COPY ... FROM) */
+    bool file_access;        /* whether SQL may read and write local files: COPY, FROM 'file' */
     uint64_t log_file_bytes; /* of each file of the log, a multiple of 4096; 0 = 64 MiB */
     uint64_t checkpoint_bytes; /* a checkpoint is made when the log has grown so much; 0 = 64 MiB.
                                 * Commits wait where it has grown by four times as much */

@@ -284,8 +284,14 @@ impl File {
         Ok(Self { input, metadata, schema: Arc::new(Schema::new(core)), refused })
     }
 
-    /// Walks the pages of a column's part of a row group. Gives the size of the largest.
-    fn check_pages(&self, chunk: &ColumnChunkMetaData, rows: i64, flat: bool) -> EngineResult<i64> {
+    /// Walks the pages of a column's part of a row group. Gives the size of the largest, and how long
+    /// a value may be that takes next to nothing there.
+    fn check_pages(
+        &self,
+        chunk: &ColumnChunkMetaData,
+        rows: i64,
+        flat: bool,
+    ) -> EngineResult<(i64, i64)> {
         let first = chunk.dictionary_page_offset().filter(|offset| *offset > 0);
         let start = first.unwrap_or(i64::MAX).min(chunk.data_page_offset());
         let (start, length) = match (u64::try_from(start), u64::try_from(chunk.compressed_size())) {
@@ -295,6 +301,14 @@ impl File {
         let end = start.checked_add(length).filter(|end| *end <= self.input.len());
         let end = end.ok_or_else(|| corrupted("a column ends behind the file"))?;
         let (mut at, mut largest, mut values) = (start, 0, 0i64);
+        // NULLs and what a dictionary has take as much room as any value of a fixed length.
+        let mut widest = match chunk.column_type() {
+            PhysicalType::FIXED_LEN_BYTE_ARRAY => i64::from(chunk.column_descr().type_length()),
+            _ => 0,
+        };
+        if widest > BATCH_BYTES {
+            return Err(too_large("values of more than 16 MiB each"));
+        }
         while at < end {
             let head = self.page_head(at, end)?;
             let body = at + head.length as u64;
@@ -319,12 +333,15 @@ impl File {
             }
             values = values.saturating_add(head.values.unwrap_or(0));
             largest = head.uncompressed.max(head.compressed).max(largest);
+            if head.shares_prefixes {
+                widest = widest.max(head.uncompressed);
+            }
             at = body + head.compressed as u64;
         }
         if flat && values != rows {
             return Err(corrupted("a column has not as many values as its row group has rows"));
         }
-        Ok(largest)
+        Ok((largest, widest))
     }
 
     fn page_head(&self, at: u64, end: u64) -> EngineResult<PageHead> {
@@ -349,20 +366,22 @@ impl File {
         let metadata = self.metadata.metadata();
         let description = metadata.file_metadata().schema_descr();
         let facts = metadata.row_group(group);
-        let (mut pages, mut bytes) = (0i64, 0i64);
+        let (mut pages, mut bytes, mut row_bytes) = (0i64, 0i64, 0i64);
         for leaf in 0..facts.num_columns() {
             if !columns.contains(&description.get_column_root_idx(leaf)) {
                 continue;
             }
             let chunk = facts.column(leaf);
             let flat = chunk.column_descr().max_rep_level() == 0;
-            pages = pages.saturating_add(self.check_pages(chunk, facts.num_rows(), flat)?);
+            let (largest, widest) = self.check_pages(chunk, facts.num_rows(), flat)?;
+            pages = pages.saturating_add(largest);
+            row_bytes = row_bytes.saturating_add(widest);
             bytes = bytes.saturating_add(chunk.uncompressed_size().max(0));
         }
         if pages > PAGES_BYTES_MAX {
             return Err(too_large("pages of more than 2 GiB to be read together"));
         }
-        let row_bytes = bytes / facts.num_rows().max(1) + 1;
+        let row_bytes = row_bytes.max(bytes / facts.num_rows().max(1) + 1);
         let rows = usize::try_from(BATCH_BYTES / row_bytes).unwrap_or(1).clamp(1, BATCH_ROWS);
         let mask = ProjectionMask::roots(description, columns.iter().copied());
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(

@@ -13,6 +13,9 @@ const SCHEMA_DEPTH_MAX: usize = 64;
 /// The crate's own limit.
 const ROW_GROUPS_MAX: usize = i16::MAX as usize;
 
+/// parquet.thrift's Encoding.
+const DELTA_BYTE_ARRAY: i64 = 7;
+
 /// Of any list.
 const ELEMENTS_MAX: usize = 1 << 20;
 
@@ -375,6 +378,8 @@ pub struct PageHead {
     pub values: Option<i64>,
     /// Of a dictionary.
     pub dictionary: Option<i64>,
+    /// Of a data page: a value may be as long as all before it, and takes a few bytes.
+    pub shares_prefixes: bool,
 }
 
 /// Walks the head of the page that begins here.
@@ -391,6 +396,7 @@ pub fn read_page_head(bytes: &[u8]) -> Walked<PageHead> {
             [2] => head.uncompressed = number,
             [3] => head.compressed = number,
             [5 | 8, 1] => head.values = Some(number),
+            [5, 2] | [8, 4] => head.shares_prefixes = number == DELTA_BYTE_ARRAY,
             [7, 1] => head.dictionary = Some(number),
             _ => (),
         }

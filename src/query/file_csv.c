@@ -47,6 +47,7 @@ struct csv_cursor {
     uint32_t column_count;
     uint64_t remaining; /* rows wanted */
     bool skip;          /* the next record names the columns */
+    bool begun;         /* a line that is not empty was met */
     struct arena arena; /* of the cursor */
     struct arena row_arena;
     omen_value *row;
@@ -188,7 +189,9 @@ static omen_status read_row(struct csv_cursor *cursor, size_t *text_bytes, omen_
             return status;
         if (status != OMEN_OK)
             return locate(cursor, NULL, status, &failure, error);
-        blank = csv_is_blank(fields, count) && cursor->file->csv.column_count != 1;
+        blank =
+            csv_is_blank(fields, count) && (cursor->file->csv.column_count != 1 || !cursor->begun);
+        cursor->begun |= !blank;
         if (!blank && cursor->skip) {
             cursor->skip = false;
             blank = true;

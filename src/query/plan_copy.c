@@ -31,10 +31,10 @@ static omen_status read_boolean(const PgQuery__DefElem *option, bool *out, omen_
             return OMEN_OK;
     }
     const char *text = parse_string(node);
-    if (text != NULL && (strcmp(text, "true") == 0 || strcmp(text, "on") == 0))
+    if (text != NULL && (strcasecmp(text, "true") == 0 || strcasecmp(text, "on") == 0))
         return OMEN_OK;
     *out = false;
-    if (text != NULL && (strcmp(text, "false") == 0 || strcmp(text, "off") == 0))
+    if (text != NULL && (strcasecmp(text, "false") == 0 || strcasecmp(text, "off") == 0))
         return OMEN_OK;
     return error_set(error, OMEN_SYNTAX_ERROR, "%s requires a Boolean value", option->defname);
 }
@@ -81,7 +81,7 @@ static omen_status read_option(struct copy_plan *copy, const PgQuery__DefElem *o
                    ? OMEN_OK
                    : plan_refuse(error, "a COPY format other than csv and parquet");
     case 1:
-        copy->header = copy->header_match = text != NULL && strcmp(text, "match") == 0;
+        copy->header = copy->header_match = text != NULL && strcasecmp(text, "match") == 0;
         if (copy->header_match && !options->is_from)
             return error_set(error, OMEN_NOT_SUPPORTED,
                              "cannot use \"match\" with HEADER in COPY TO");

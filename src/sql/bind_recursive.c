@@ -11,6 +11,7 @@
 /* --- where the query reads itself, in the parse tree --- */
 
 struct search {
+    const struct parsed *parsed;
     const char *name;
     uint32_t visited; /* messages */
     uint32_t count;
@@ -25,7 +26,8 @@ static void search_message(struct search *search, const ProtobufCMessage *messag
 
 static void note_reference(struct search *search, const PgQuery__RangeVar *node)
 {
-    if (strcmp(node->relname, search->name) != 0 || node->schemaname[0] != '\0')
+    if (strcmp(node->relname, search->name) != 0 || node->schemaname[0] != '\0' ||
+        parse_file(search->parsed, node) != NULL)
         return;
     search->count++;
     search->location = node->location;
@@ -116,7 +118,7 @@ static void search_message(struct search *search, const ProtobufCMessage *messag
 
 bool bind_refers_to(struct binder *binder, const PgQuery__Node *query, const char *name)
 {
-    struct search search = {.name = name};
+    struct search search = {.parsed = binder->parsed, .name = name};
     search_message(&search, &query->base);
     binder->steps += search.visited / BIND_LOOKS_A_STEP + 1;
     return search.count > 0;
@@ -128,7 +130,7 @@ static omen_status check_form(struct binder *binder, const PgQuery__CommonTableE
                               omen_error *error)
 {
     const PgQuery__SelectStmt *select = node->ctequery->select_stmt;
-    struct search left = {.name = node->ctename}, right = {.name = node->ctename};
+    struct search left = {.parsed = binder->parsed, .name = node->ctename}, right = left;
     if (select->op != PG_QUERY__SET_OPERATION__SETOP_UNION)
         return bind_fail(binder, node->location, error, OMEN_INVALID_RECURSION,
                          "recursive query \"%s\" does not have the form non-recursive-term UNION "

@@ -140,7 +140,8 @@ void storage_note_facts(struct storage *storage)
     condition_wake_all(&storage->noted);
     mutex_unlock(&storage->lock);
     /* Relaxed: a number to compare with. */
-    atomic_store_explicit(&storage->log_start, storage->start_lsn, memory_order_relaxed);
+    atomic_store_explicit(&storage->log_start, size_max(storage->start_lsn, storage->quiet_lsn),
+                          memory_order_relaxed);
 }
 
 void storage_facts_of(struct storage *storage, struct storage_facts *out)

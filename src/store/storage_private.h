@@ -56,7 +56,7 @@ struct storage {
     struct mutex lock; /* guards `stopping` and `facts` */
     struct storage_facts facts;
     struct condition wake, noted; /* of the thread; of those who wait for news */
-    _Atomic uint64_t log_start;   /* as start_lsn, for any thread */
+    _Atomic uint64_t log_start;   /* where replay begins, past what needs none; for any thread */
     bool stopping, running;
     struct thread thread;
 };

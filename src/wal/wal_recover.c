@@ -263,6 +263,8 @@ static omen_status stay(struct recovery *recovery, omen_error *error)
     wal_files_free(folder, last->next);
     last->next = NULL;
     last->end_lsn = recovery->end_lsn;
+    /* Who was before may have been cut off between the file's rename and this. */
+    OMEN_TRY(folder->os->directory_sync(folder->os, folder->directory, error));
     return folder->os->file_open(folder->os, wal_folder_file_path(folder, last->first_lsn),
                                  OS_OPEN_WRITE, &last->handle, error);
 }

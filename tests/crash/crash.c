@@ -53,9 +53,9 @@ static void begin_failing(struct world *world, enum crash_scene scene)
 {
     world->fails = true;
     world->plan = crash_plan_failure(world->run, world->it.disk, scene);
-    /* The reserve is given up when the disk is full, and never else. */
-    if (world->plan.kind == SIM_RESERVE_FILE && world->plan.call == SIM_REMOVE &&
-        scene == CRASH_WORKING)
+    /* The reserve is given up, or lent, when the disk is full, and never else. */
+    if (world->plan.kind == SIM_RESERVE_FILE && scene == CRASH_WORKING &&
+        (world->plan.call == SIM_REMOVE || world->plan.call == SIM_TRUNCATE))
         sim_disk_set_capacity(world->it.disk, sim_disk_used(world->it.disk));
 }
 
@@ -384,7 +384,7 @@ static void watch(void *context, struct sim_disk *disk, enum sim_call call, enum
     if (crash_failed(world->run))
         return;
     interleave(world, kind);
-    bool rare = call == SIM_REMOVE && kind == SIM_RESERVE_FILE;
+    bool rare = (call == SIM_REMOVE || call == SIM_TRUNCATE) && kind == SIM_RESERVE_FILE;
     crash_boundary(world->run, disk, call, kind, world->depth, rare ? 1 : world->one_in,
                    world->model.changes + (uint64_t)world->depth * 1000003, check, world);
 }

@@ -9,6 +9,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import unittest
 
@@ -57,7 +58,8 @@ class Golden(unittest.TestCase):
         self.addCleanup(self.folder.cleanup)
 
     def copy(self, name):
-        subprocess.run(["tar", "-C", self.folder.name, "-xJf", os.path.join(FOLDER, name + ".tar.xz")], check=True)
+        with tarfile.open(os.path.join(FOLDER, name + ".tar.xz")) as packed:
+            packed.extractall(self.folder.name)
         return os.path.join(self.folder.name, name)
 
     def verify(self, database):

@@ -312,6 +312,20 @@ class Parquet(Case):
         self.assertGreater(answers, 40)
         self.assertLess(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, 600 << 10)  # KiB
 
+    def make_wide_files(self):
+        """Two files that become 600 MB, made by another process, whose memory doesn't count."""
+        paths = [os.path.join(self.folder.name, name) for name in ("fixed.parquet", "prefixes.parquet")]
+        code = """if True:
+            import sys, pyarrow as pa, pyarrow.parquet as pq
+            options = dict(compression="zstd", use_dictionary=False)
+            fixed = pa.array([b"y" * 300000] + [None] * 1999, pa.binary(300000))
+            pq.write_table(pa.table({"s": fixed}), sys.argv[1], **options)
+            same = pa.array(["z" * 1000000 + str(i % 10) for i in range(600)])
+            pq.write_table(pa.table({"s": same}), sys.argv[2], column_encoding={"s": "DELTA_BYTE_ARRAY"}, **options)
+            """
+        subprocess.run([sys.executable, "-c", code, *paths], check=True)
+        return paths
+
     def test_bomb(self):
         """A page that becomes 280 MB is not unpacked; a dictionary does not multiply its text."""
         text = pa.py_buffer(b"x" * 280_000_000)
@@ -325,6 +339,10 @@ class Parquet(Case):
         path = self.parquet("rows.parquet", pa.table({"s": same}))
         self.assertLess(os.path.getsize(path), 1 << 20)
         self.assertEqual(self.query(f"SELECT count(*), sum(length(s)) FROM '{path}'"), [(3000, 3000000000)])
+        # A NULL of a fixed length takes its room all the same; a value that shares its prefix takes none.
+        fixed, prefixes = self.make_wide_files()
+        self.assertEqual(self.query(f"SELECT count(*), count(s), sum(octet_length(s)) FROM '{fixed}'"), [(2000, 1, 300000)])
+        self.assertEqual(self.query(f"SELECT count(*), sum(length(s)) FROM '{prefixes}'"), [(600, 600000600)])
         self.assertLess(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, 400 << 10)  # KiB
 
 

@@ -1,4 +1,5 @@
-/* test_log_limit.c - writers that outrun checkpoints: the log stays bounded, whatever becomes of them.
+/* test_log_limit.c - writers that outrun checkpoints: the log stays bounded, whatever becomes of
+ * them.
  *
  * Checkpoints are held up, or made to fail, where they create a data file.
  */
@@ -10,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "api/api_private.h"
 #include "os/os.h"
@@ -44,6 +47,19 @@ static omen_status create(const struct os *self, const char *name, enum os_open 
     return os_real.file_open(&os_real, name, how, file, error);
 }
 
+static uint64_t bytes_to_live;
+
+/* The process ends in the middle of a large commit. */
+static omen_status write_and_die(const struct os *self, int64_t file, const void *buffer,
+                                 size_t length, uint64_t offset, omen_error *error)
+{
+    omen_status status = os_real.file_write_at(&os_real, file, buffer, length, offset, error);
+    if (bytes_to_live > 0 && bytes_to_live <= length)
+        _exit(0);
+    bytes_to_live -= bytes_to_live > 0 ? length : 0;
+    return status;
+}
+
 static omen_connection *connect(void)
 {
     omen_connection *connection;
@@ -51,7 +67,7 @@ static omen_connection *connect(void)
     return connection;
 }
 
-static int begin(void **state)
+static void open_database(void)
 {
     omen_options options;
     omen_options_init(&options);
@@ -60,13 +76,20 @@ static int begin(void **state)
     options.engine_path = "/nowhere";
     os = os_real;
     os.file_open = create;
+    os.file_write_at = write_and_die;
+    assert_int_equal(api_open(&os, path, &options, &database, NULL), OMEN_OK);
+}
+
+static int begin(void **state)
+{
     failing = false;
+    bytes_to_live = 0;
     mutex_init(&gate);
     memset(text, 'x', TEXT_BYTES);
     snprintf(folder, sizeof folder, "/tmp/omendb-log-XXXXXX");
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/db", folder);
-    assert_int_equal(api_open(&os, path, &options, &database, NULL), OMEN_OK);
+    open_database();
     omen_connection *connection = connect();
     expect(connection, "CREATE TABLE t (id int PRIMARY KEY, s text)", "");
     omen_disconnect(connection);
@@ -161,11 +184,40 @@ static void test_writes_are_refused_where_checkpoints_fail(void **state)
     omen_disconnect(connection);
 }
 
+/* One commit is longer than the log may be, and is cut off: what lies there needs no checkpoint,
+ * and holds nobody up. */
+static void test_a_large_commit_that_was_cut_off(void **state)
+{
+    enum { ROWS = 2 * HELD_BYTES / TEXT_BYTES };
+    assert_int_equal(omen_close(database, NULL), OMEN_OK);
+    pid_t child = fork();
+    if (child == 0) {
+        static omen_value values[2 * ROWS];
+        open_database();
+        omen_connection *writer = connect();
+        for (int i = 0; i < ROWS; i++) {
+            values[2 * i] = value_integer(i);
+            values[2 * i + 1] = value_text(text);
+        }
+        bytes_to_live = HELD_BYTES + (1 << 20);
+        _exit(omen_insert(writer, "t", values, ROWS, NULL) == OMEN_OK ? 1 : 2);
+    }
+    int outcome = -1;
+    assert_int_equal(waitpid(child, &outcome, 0), child);
+    assert_int_equal(outcome, 0);
+    open_database();
+    omen_connection *connection = connect();
+    expect(connection, "SET statement_timeout = '20s'", "");
+    assert_string_equal(insert(connection, 1), "1 rows\n");
+    omen_disconnect(connection);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_commits_wait_for_the_checkpoint, begin, end),
         cmocka_unit_test_setup_teardown(test_many_writers, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_large_commit_that_was_cut_off, begin, end),
         cmocka_unit_test_setup_teardown(test_writes_are_refused_where_checkpoints_fail, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

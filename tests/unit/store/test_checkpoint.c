@@ -374,7 +374,7 @@ static struct txn_ticket launch(struct world *world, int key)
     struct txn_manager *manager = ((struct database *)world->database)->manager;
     struct table *table = find(world, "t");
     struct write_set *set;
-    struct txn_ticket ticket;
+    struct txn_ticket ticket = {0};
     omen_error error;
     omen_value values[] = {{.type.id = OMEN_TYPE_INTEGER, .as.i32 = key},
                                  {.type.id = OMEN_TYPE_INTEGER, .as.i32 = key + 1},
