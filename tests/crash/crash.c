@@ -53,9 +53,9 @@ static void begin_failing(struct world *world, enum crash_scene scene)
 {
     world->fails = true;
     world->plan = crash_plan_failure(world->run, world->it.disk, scene);
-    /* The reserve is given up, or lent, when the disk is full, and never else. */
-    if (world->plan.kind == SIM_RESERVE_FILE && scene == CRASH_WORKING &&
-        (world->plan.call == SIM_REMOVE || world->plan.call == SIM_TRUNCATE))
+    /* The reserve is given up when the disk is full, and never else. */
+    if (world->plan.kind == SIM_RESERVE_FILE && world->plan.call == SIM_REMOVE &&
+        scene == CRASH_WORKING)
         sim_disk_set_capacity(world->it.disk, sim_disk_used(world->it.disk));
 }
 
