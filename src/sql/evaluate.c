@@ -323,6 +323,37 @@ static struct expression *make_constant(struct folding *folding,
     return folded;
 }
 
+static bool same_type(omen_type one, omen_type other)
+{
+    return one.id == other.id && one.precision == other.precision && one.scale == other.scale &&
+           one.length_max == other.length_max;
+}
+
+/* CASE WHEN FALSE THEN x ... is its rest, CASE WHEN TRUE THEN x ... is x. */
+static bool fold_case(struct expression **expression, struct folding *folding)
+{
+    struct expression *choice = *expression;
+    uint32_t first = 0;
+    if (choice->kind != EXPRESSION_CASE)
+        return false;
+    while (first + 1 < choice->argument_count &&
+           choice->arguments[first]->kind == EXPRESSION_CONSTANT &&
+           !is_constant_boolean(choice->arguments[first], true))
+        first += 2;
+    bool taken = first + 1 < choice->argument_count;
+    if (taken && !is_constant_boolean(choice->arguments[first], true))
+        return false;
+    if (!taken && first == choice->argument_count) {
+        *expression = make_constant(folding, choice, (omen_value){.is_null = true});
+        return true;
+    }
+    struct expression *result = choice->arguments[first + taken];
+    if (!same_type(result->type, choice->type))
+        return false;
+    *expression = result;
+    return true;
+}
+
 /* A call with a constant NULL, of a function that gives NULL for one, computes nothing of the row.
  * (Its constants it does, and fails with them.) */
 static bool is_null_call(const struct expression *expression)
@@ -346,6 +377,11 @@ static bool fold_part(struct expression **expression, void *state)
     if (fold_logic(expression)) {
         folding->constant = brothers;
         return true;
+    }
+    if (fold_case(expression, folding)) {
+        folding->constant =
+            brothers && *expression != NULL && (*expression)->kind == EXPRESSION_CONSTANT;
+        return *expression != NULL;
     }
     if (!folding->constant && is_null_call(*expression)) {
         *expression = make_constant(folding, *expression, (omen_value){.is_null = true});
