@@ -19,51 +19,39 @@ static bool search_query(struct search *search, const struct query *query, bool 
 
 /* --- expressions that read nothing --- */
 
-struct surroundings {
-    bool reads, has_time;
-};
-
-static bool is_time(omen_type_id type)
-{
-    return type == OMEN_TYPE_DATE || type == OMEN_TYPE_TIMESTAMP || type == OMEN_TYPE_TIMESTAMPTZ ||
-           type == (omen_type_id)SQL_TYPE_INTERVAL;
-}
-
 static bool survey(struct expression **part, void *state)
 {
-    struct surroundings *found = state;
+    bool *reads = state;
     const struct expression *expression = *part;
     const struct semantics_line *line = expression->line;
-    found->has_time |= is_time(expression->type.id);
     switch (expression->kind) {
     case EXPRESSION_PARAMETER:
     case EXPRESSION_COLUMN:
     case EXPRESSION_AGGREGATE:
     case EXPRESSION_WINDOW:
     case EXPRESSION_SUBQUERY:
-        found->reads = true;
+        *reads = true;
         return false;
     default:
-        found->reads =
-            line != NULL && (line->evaluate == NULL ||
-                             (line->flags & (SEMANTICS_VOLATILE | SEMANTICS_STABLE)) != 0);
-        return !found->reads && expression_visit_parts(*part, survey, state);
+        *reads = line != NULL && (line->evaluate == NULL ||
+                                  (line->flags & (SEMANTICS_VOLATILE | SEMANTICS_STABLE)) != 0);
+        return !*reads && expression_visit_parts(*part, survey, state);
     }
 }
 
 /* Whether it always gives the same; then its value, or the error that is to be told. */
 static bool compute(struct search *search, struct expression *expression, omen_value *value)
 {
-    struct surroundings found = {.reads = false};
+    bool reads = false;
     struct evaluation evaluation = {.arena = search->arena};
     omen_error failure;
-    (void)survey(&expression, &found);
-    if (found.reads)
+    (void)survey(&expression, &reads);
+    if (reads)
         return false;
     omen_status status = evaluate(expression, &evaluation, value, &failure);
     if (status == OMEN_OK)
         return true;
-    if (status == OMEN_OUT_OF_RANGE || status == OMEN_DIVISION_BY_ZERO || !found.has_time)
+    if (status == OMEN_OUT_OF_RANGE || status == OMEN_DIVISION_BY_ZERO)
         search->status = error_set(search->error, status, "%s", failure.message);
     *value = (omen_value){.type = expression->type, .is_null = true};
     return true;
