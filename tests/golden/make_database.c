@@ -79,7 +79,7 @@ static int make(const char *codec, const char *end, const char *path)
         .plain_segments = strcmp(codec, "plain") == 0,
     };
     struct database *database;
-    omen_connection *connection;
+    omen_connection *connection = NULL;
     omen_error error;
     if (database_open(&os_real, &options, &database, &error) != OMEN_OK ||
         omen_connect((omen_database *)database, &connection, &error) != OMEN_OK)
