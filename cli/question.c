@@ -47,7 +47,7 @@ omen_status question_ask(omen_connection *connection, const char *sql, size_t co
 char *question_identifier(const char *name, bool fold)
 {
     size_t length = strlen(name), used = 0;
-    if (fold && length >= 2 && name[0] == '"' && name[length - 1] == '"')
+    if (length >= 2 && name[0] == '"' && name[length - 1] == '"')
         return strdup(name);
     char *quoted = malloc(2 * length + 3);
     if (quoted == NULL)
