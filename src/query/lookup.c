@@ -255,12 +255,6 @@ static int32_t key_position(const struct builder *builder, const struct expressi
     return -1;
 }
 
-static bool same_type(omen_type one, omen_type other)
-{
-    return one.id == other.id && one.precision == other.precision && one.scale == other.scale &&
-           one.length_max == other.length_max;
-}
-
 static omen_status add_conjunct(struct builder *builder, uint32_t position,
                                 struct expression *value, omen_error *error)
 {
@@ -272,7 +266,8 @@ static omen_status add_conjunct(struct builder *builder, uint32_t position,
     };
     conjunct->value = value;
     conjunct->direct = value->kind == EXPRESSION_PARAMETER &&
-                       same_type(value->type, conjunct->type) && value->type.id != OMEN_TYPE_CHAR;
+                       semantics_same_type(value->type, conjunct->type) &&
+                       value->type.id != OMEN_TYPE_CHAR;
     if (value->kind != EXPRESSION_CONSTANT)
         return OMEN_OK;
     bool matches = false;

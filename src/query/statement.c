@@ -114,12 +114,6 @@ void statement_destroy(struct statement *statement)
 
 /* --- parameters --- */
 
-static bool same_type(omen_type one, omen_type other)
-{
-    return one.id == other.id && one.precision == other.precision && one.scale == other.scale &&
-           one.length_max == other.length_max;
-}
-
 /* Texts are read as the type they meet, as parameters in text form are over the wire. */
 static bool is_undeclared(omen_type type)
 {
@@ -186,8 +180,9 @@ static bool plan_fits(const struct plan *plan, const omen_value *parameters, siz
 {
     for (size_t i = 0; i < count; i++) {
         omen_type declared = declared_type(&parameters[i]);
-        if (declared.id == OMEN_TYPE_NONE ? plan->declared[i].id != OMEN_TYPE_NONE
-                                          : !same_type(declared, plan_parameter_types(plan)[i]))
+        if (declared.id == OMEN_TYPE_NONE
+                ? plan->declared[i].id != OMEN_TYPE_NONE
+                : !semantics_same_type(declared, plan_parameter_types(plan)[i]))
             return false;
     }
     return true;
@@ -230,7 +225,7 @@ static omen_status fit_parameters(struct statement *statement, const omen_value 
     const omen_type *types = plan_parameter_types(statement->plans[0]);
     size_t exact = 0;
     *out = parameters;
-    while (exact < count && same_type(parameters[exact].type, types[exact]))
+    while (exact < count && semantics_same_type(parameters[exact].type, types[exact]))
         exact++;
     if (exact == count)
         return OMEN_OK;

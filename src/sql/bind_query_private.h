@@ -61,8 +61,6 @@ struct expression *bind_column_use(struct binder *binder, struct relation *relat
                                    uint32_t column, uint32_t levels_up, int location,
                                    omen_error *error);
 
-/* The same type, modifiers included. */
-bool bind_same_type(omen_type one, omen_type other);
 /* The type of a literal, parameter or NULL that nothing gave a type yet. */
 bool bind_is_unknown(omen_type type);
 

@@ -52,8 +52,8 @@ omen_status bind_cast_outputs(struct binder *binder, struct query **query, const
     bool same = true, casts = false;
     for (uint32_t i = 0; i < inner->target_count; i++) {
         bool unknown = bind_is_unknown(inner->types[i]);
-        same = same && bind_same_type(inner->types[i], types[i]);
-        casts = casts || (!unknown && !bind_same_type(inner->types[i], types[i]));
+        same = same && semantics_same_type(inner->types[i], types[i]);
+        casts = casts || (!unknown && !semantics_same_type(inner->types[i], types[i]));
         struct expression **expression = &inner->targets[i].expression;
         if (!unknown)
             continue;

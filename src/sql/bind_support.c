@@ -212,12 +212,6 @@ struct expression *bind_column_use(struct binder *binder, struct relation *relat
     return use;
 }
 
-bool bind_same_type(omen_type one, omen_type other)
-{
-    return one.id == other.id && one.precision == other.precision && one.scale == other.scale &&
-           one.length_max == other.length_max;
-}
-
 bool bind_is_unknown(omen_type type)
 {
     return (int)type.id == SQL_TYPE_UNKNOWN;

@@ -19,34 +19,18 @@ static bool search_query(struct search *search, const struct query *query, bool 
 
 /* --- expressions that read nothing --- */
 
-static bool survey(struct expression **part, void *state)
+/* Stops where something does. */
+static bool reads_nothing(struct expression **part, void *state)
 {
-    bool *reads = state;
-    const struct expression *expression = *part;
-    const struct semantics_line *line = expression->line;
-    switch (expression->kind) {
-    case EXPRESSION_PARAMETER:
-    case EXPRESSION_COLUMN:
-    case EXPRESSION_AGGREGATE:
-    case EXPRESSION_WINDOW:
-    case EXPRESSION_SUBQUERY:
-        *reads = true;
-        return false;
-    default:
-        *reads = line != NULL && (line->evaluate == NULL ||
-                                  (line->flags & (SEMANTICS_VOLATILE | SEMANTICS_STABLE)) != 0);
-        return !*reads && expression_visit_parts(*part, survey, state);
-    }
+    return expression_is_fixed(*part) && expression_visit_parts(*part, reads_nothing, state);
 }
 
 /* Whether it always gives the same; then its value, or the error that is to be told. */
 static bool compute(struct search *search, struct expression *expression, omen_value *value)
 {
-    bool reads = false;
     struct evaluation evaluation = {.arena = search->arena};
     omen_error failure;
-    (void)survey(&expression, &reads);
-    if (reads)
+    if (!reads_nothing(&expression, NULL))
         return false;
     omen_status status = evaluate(expression, &evaluation, value, &failure);
     if (status == OMEN_OK)

@@ -265,27 +265,6 @@ struct folding {
     bool constant; /* the part just left, and its brothers before it */
 };
 
-/* Whether computing this node itself always gives the same. */
-static bool node_is_fixed(const struct expression *expression)
-{
-    switch (expression->kind) {
-    case EXPRESSION_CALL:
-    case EXPRESSION_DISTINCT_FROM:
-    case EXPRESSION_IN:
-    case EXPRESSION_NULLIF:
-        return expression->line->evaluate != NULL &&
-               (expression->line->flags & (SEMANTICS_VOLATILE | SEMANTICS_STABLE)) == 0;
-    case EXPRESSION_PARAMETER:
-    case EXPRESSION_COLUMN:
-    case EXPRESSION_AGGREGATE:
-    case EXPRESSION_WINDOW:
-    case EXPRESSION_SUBQUERY:
-        return false;
-    default:
-        return true;
-    }
-}
-
 static bool is_constant_boolean(const struct expression *expression, bool boolean)
 {
     return expression->kind == EXPRESSION_CONSTANT && !expression->value.is_null &&
@@ -323,12 +302,6 @@ static struct expression *make_constant(struct folding *folding,
     return folded;
 }
 
-static bool same_type(omen_type one, omen_type other)
-{
-    return one.id == other.id && one.precision == other.precision && one.scale == other.scale &&
-           one.length_max == other.length_max;
-}
-
 /* CASE WHEN FALSE THEN x ... is its rest, CASE WHEN TRUE THEN x ... is x. */
 static bool fold_case(struct expression **expression, struct folding *folding)
 {
@@ -348,7 +321,7 @@ static bool fold_case(struct expression **expression, struct folding *folding)
         return true;
     }
     struct expression *result = choice->arguments[first + taken];
-    if (!same_type(result->type, choice->type))
+    if (!semantics_same_type(result->type, choice->type))
         return false;
     *expression = result;
     return true;
@@ -388,7 +361,7 @@ static bool fold_part(struct expression **expression, void *state)
         folding->constant = brothers;
         return *expression != NULL;
     }
-    bool constant = folding->constant && node_is_fixed(*expression);
+    bool constant = folding->constant && expression_is_fixed(*expression);
     folding->constant = brothers && constant;
     if (!constant || (*expression)->kind == EXPRESSION_CONSTANT)
         return true;

@@ -118,6 +118,26 @@ static bool line_is_evaluable(const struct semantics_line *line)
     return line != NULL && line->evaluate != NULL && (line->flags & SEMANTICS_VOLATILE) == 0;
 }
 
+bool expression_is_fixed(const struct expression *expression)
+{
+    switch (expression->kind) {
+    case EXPRESSION_CALL:
+    case EXPRESSION_DISTINCT_FROM:
+    case EXPRESSION_IN:
+    case EXPRESSION_NULLIF:
+        return line_is_evaluable(expression->line) &&
+               (expression->line->flags & SEMANTICS_STABLE) == 0;
+    case EXPRESSION_PARAMETER:
+    case EXPRESSION_COLUMN:
+    case EXPRESSION_AGGREGATE:
+    case EXPRESSION_WINDOW:
+    case EXPRESSION_SUBQUERY:
+        return false;
+    default:
+        return true;
+    }
+}
+
 bool expression_is_evaluable(const struct expression *expression)
 {
     switch (expression->kind) {

@@ -120,6 +120,9 @@ struct expression {
  * functions, columns from outside. */
 bool expression_is_evaluable(const struct expression *expression);
 
+/* Whether computing this node itself, its parts given, always gives the same, and the core can. */
+bool expression_is_fixed(const struct expression *expression);
+
 /* Whether two expressions say the same (locations aside): GROUP BY, ORDER BY with DISTINCT. */
 bool expression_equal(const struct expression *one, const struct expression *other);
 

@@ -107,6 +107,13 @@ struct semantics_line {
 extern const struct semantics_line semantics_lines[];
 extern const uint32_t semantics_line_count;
 
+/* Whether two types are the same, modifiers included. */
+static inline bool semantics_same_type(omen_type one, omen_type other)
+{
+    return one.id == other.id && one.precision == other.precision && one.scale == other.scale &&
+           one.length_max == other.length_max;
+}
+
 /* The operator, by PostgreSQL's rules: exact match, then implicit casts, preferred types, unknown
  * literals taking the other side's type. `left` NULL: a prefix operator. The caller casts the
  * operands to line->arguments.

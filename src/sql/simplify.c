@@ -120,8 +120,7 @@ static bool is_failed_constant(const struct expression *expression)
 {
     if (expression->kind == EXPRESSION_CONSTANT)
         return true;
-    if (expression->kind != EXPRESSION_CALL || expression->line->evaluate == NULL ||
-        (expression->line->flags & (SEMANTICS_VOLATILE | SEMANTICS_STABLE)) != 0)
+    if (expression->kind != EXPRESSION_CALL || !expression_is_fixed(expression))
         return false;
     for (uint32_t i = 0; i < expression->argument_count; i++)
         if (!is_failed_constant(expression->arguments[i]))

@@ -1,8 +1,14 @@
 /* support.c - see support.h. */
+#define _GNU_SOURCE
 #include "support.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "store/database.h"
+
+char test_folder[64], test_path[96];
 
 static _Thread_local char result[1 << 20];
 static _Thread_local omen_error failure;
@@ -12,6 +18,46 @@ struct fixture fixture_open_with(const omen_options *options)
     struct fixture fixture = {0};
     assert_int_equal(omen_open(NULL, options, &fixture.database, NULL), OMEN_OK);
     assert_int_equal(omen_connect(fixture.database, &fixture.connection, NULL), OMEN_OK);
+    return fixture;
+}
+
+int make_folder(void **state)
+{
+    snprintf(test_folder, sizeof test_folder, "/tmp/omendb-test-XXXXXX");
+    if (mkdtemp(test_folder) == NULL)
+        return 1;
+    snprintf(test_path, sizeof test_path, "%s/db", test_folder);
+    return 0;
+}
+
+int remove_folder(void **state)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", test_folder);
+    return system(command);
+}
+
+omen_status try_open_plain(const struct os *os, struct fixture *fixture, omen_error *error)
+{
+    const struct database_options options = {.path = test_path,
+                                             .log_file_bytes = 64 * 1024,
+                                             .no_background = true,
+                                             .plain_segments = true};
+    struct database *database;
+    *fixture = (struct fixture){0};
+    omen_status status = database_open(os, &options, &database, error);
+    if (status != OMEN_OK)
+        return status;
+    fixture->database = (omen_database *)database;
+    return omen_connect(fixture->database, &fixture->connection, error);
+}
+
+struct fixture open_plain(const struct os *os)
+{
+    struct fixture fixture;
+    omen_error error = {.message = ""};
+    if (try_open_plain(os, &fixture, &error) != OMEN_OK)
+        fail_msg("%s", error.message);
     return fixture;
 }
 
@@ -173,7 +219,6 @@ omen_value value_null(void)
 
 omen_value value_decimal(int64_t unscaled, uint8_t precision, int8_t scale)
 {
-    return (omen_value){
-        .type = {.id = OMEN_TYPE_DECIMAL, .precision = precision, .scale = scale},
-        .as.decimal = {.low = (uint64_t)unscaled, .high = unscaled < 0 ? -1 : 0}};
+    return (omen_value){.type = {.id = OMEN_TYPE_DECIMAL, .precision = precision, .scale = scale},
+                        .as.decimal = {.low = (uint64_t)unscaled, .high = unscaled < 0 ? -1 : 0}};
 }

@@ -25,6 +25,18 @@ struct fixture fixture_open_with(const omen_options *options);
 /* One whose engine is missing, so that what needs it fails with 58000. */
 struct fixture fixture_open_without_engine(void);
 
+/* A folder of the test's own, made and removed by these (setup and teardown of a test), and the
+ * path of a database in it. */
+extern char test_folder[64], test_path[96];
+int make_folder(void **state);
+int remove_folder(void **state);
+
+/* Opens the database at test_path, of plain segments and without work in the background, so that no
+ * engine is needed. The second fails the test where that fails. */
+struct os;
+omen_status try_open_plain(const struct os *os, struct fixture *fixture, omen_error *error);
+struct fixture open_plain(const struct os *os);
+
 /* Closes it and fails the test where memory is left. */
 void fixture_close(struct fixture *fixture);
 

@@ -1,5 +1,5 @@
-/* test_durable.c - databases in a directory: what was acknowledged is there after a close and after a
- * kill; what cannot be opened says why, and stays as it was.
+/* test_durable.c - databases in a directory: what was acknowledged is there after a close and after
+ * a kill; what cannot be opened says why, and stays as it was.
  *
  * Rows are read by key and by scan, so no engine is needed.
  */
@@ -14,24 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[64], path[96];
-
-static int make_folder(void **state)
-{
-    snprintf(folder, sizeof folder, "/tmp/omendb-durable-XXXXXX");
-    if (mkdtemp(folder) == NULL)
-        return 1;
-    snprintf(path, sizeof path, "%s/db", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
-
 /* --- opening --- */
 
 static omen_status try_open(struct fixture *fixture, omen_error *error)
@@ -40,7 +22,7 @@ static omen_status try_open(struct fixture *fixture, omen_error *error)
     omen_options_init(&options);
     options.log_file_bytes = 1 << 20;
     *fixture = (struct fixture){0};
-    omen_status status = omen_open(path, &options, &fixture->database, error);
+    omen_status status = omen_open(test_path, &options, &fixture->database, error);
     if (status == OMEN_OK)
         status = omen_connect(fixture->database, &fixture->connection, error);
     return status;
@@ -110,7 +92,8 @@ static uint64_t rows_of(struct fixture *fixture, const char *table)
 }
 
 static const char *const changes[] = {
-    "CREATE TABLE t (id int PRIMARY KEY, name text DEFAULT 'none', price numeric(10,2), at timestamp)",
+    "CREATE TABLE t (id int PRIMARY KEY, name text DEFAULT 'none', price numeric(10,2), at "
+    "timestamp)",
     "INSERT INTO t VALUES (1, 'one', 1.25, '2026-01-01 00:00:00'), (2, NULL, NULL, NULL)",
     "INSERT INTO t (id) VALUES (3)",
     "UPDATE t SET price = 2.5, name = 'two' WHERE id = 2",
@@ -141,7 +124,8 @@ static void expect_changes(struct fixture *fixture)
     assert_int_equal(rows_of(fixture, "log"), 3);
     expect(c, "SELECT * FROM \"Two Keys\" WHERE a = 'x' AND b = 1", "x|1|\\x00ff\n");
     expect(c, "SELECT c FROM \"Two Keys\" WHERE a = '' AND b = -1", "\\x\n");
-    expect(c, "SELECT * FROM gone WHERE id = '00000000-0000-0000-0000-000000000001'", "ERROR 42P01");
+    expect(c, "SELECT * FROM gone WHERE id = '00000000-0000-0000-0000-000000000001'",
+           "ERROR 42P01");
     expect(c, "SHOW TABLES", "Two Keys\nlog\nt\n");
     expect(c, "DESCRIBE t",
            "id|integer|NO|PRI|null\nname|text|YES|null|'none'\nprice|numeric(10,2)|YES|null|null\n"
@@ -173,9 +157,8 @@ static void test_all_is_there_after_a_kill(void **state)
 /* What is replayed can be changed, and those changes replayed, over and over. */
 static void test_changes_on_top_of_changes(void **state)
 {
-    static const char *const first[] = {
-        "CREATE TABLE n (id int PRIMARY KEY, v bigint)", "INSERT INTO n VALUES (1, 0), (2, 0), (3, 0)",
-        NULL};
+    static const char *const first[] = {"CREATE TABLE n (id int PRIMARY KEY, v bigint)",
+                                        "INSERT INTO n VALUES (1, 0), (2, 0), (3, 0)", NULL};
     static const char *const more[] = {
         "UPDATE n SET v = v + 1 WHERE id = 1", "UPDATE n SET v = v + 1 WHERE id = 1",
         "DELETE FROM n WHERE id = 2",          "INSERT INTO n VALUES (2, 7)",
@@ -212,11 +195,16 @@ static void test_r5_6_hidden_keys_go_on(void **state)
 /* A name that was dropped and created anew has the new table's rows only. */
 static void test_names_come_again(void **state)
 {
-    static const char *const statements[] = {
-        "CREATE TABLE a (id int PRIMARY KEY)", "INSERT INTO a VALUES (1), (2)", "DROP TABLE a",
-        "CREATE TABLE a (id int PRIMARY KEY, v text)", "INSERT INTO a VALUES (2, 'new')",
-        "CREATE TABLE b (id int PRIMARY KEY)", "DROP TABLE b, a",
-        "CREATE TABLE a (id text PRIMARY KEY)", "INSERT INTO a VALUES ('third')", NULL};
+    static const char *const statements[] = {"CREATE TABLE a (id int PRIMARY KEY)",
+                                             "INSERT INTO a VALUES (1), (2)",
+                                             "DROP TABLE a",
+                                             "CREATE TABLE a (id int PRIMARY KEY, v text)",
+                                             "INSERT INTO a VALUES (2, 'new')",
+                                             "CREATE TABLE b (id int PRIMARY KEY)",
+                                             "DROP TABLE b, a",
+                                             "CREATE TABLE a (id text PRIMARY KEY)",
+                                             "INSERT INTO a VALUES ('third')",
+                                             NULL};
     do_and_die(statements);
     struct fixture fixture = open_directory();
     assert_int_equal(rows_of(&fixture, "a"), 1);
@@ -229,7 +217,8 @@ static void test_names_come_again(void **state)
 static void test_long_logs(void **state)
 {
     struct fixture fixture = open_directory();
-    do_all(fixture.connection, (const char *const[]){"CREATE TABLE big (id int PRIMARY KEY, v text)", NULL});
+    do_all(fixture.connection,
+           (const char *const[]){"CREATE TABLE big (id int PRIMARY KEY, v text)", NULL});
     enum { COUNT = 20000, TEXT = 200 };
     static char text[TEXT + 1];
     static omen_value values[2 * COUNT];
@@ -276,8 +265,8 @@ static int64_t view_number(struct fixture *fixture, const char *column)
         .struct_bytes = sizeof options, .columns = &column, .column_count = 1};
     struct ArrowArrayStream stream;
     struct ArrowArray array;
-    assert_int_equal(
-        omen_scan(fixture->connection, "omen_storage", &options, &stream, NULL), OMEN_OK);
+    assert_int_equal(omen_scan(fixture->connection, "omen_storage", &options, &stream, NULL),
+                     OMEN_OK);
     assert_int_equal(stream.get_next(&stream, &array), 0);
     assert_int_equal(array.length, 1);
     int64_t number = ((const int64_t *)array.children[0]->buffers[1])[0];
@@ -304,7 +293,8 @@ static void test_omen_storage(void **state)
     assert_int_equal(view_number(&fixture, "snapshots"), 0);
     omen_snapshot *snapshot;
     assert_int_equal(omen_snapshot_create(c, &snapshot, NULL), OMEN_OK);
-    do_all(c, (const char *const[]){"DELETE FROM t WHERE id = 2", "DELETE FROM t WHERE id = 4", NULL});
+    do_all(c,
+           (const char *const[]){"DELETE FROM t WHERE id = 2", "DELETE FROM t WHERE id = 4", NULL});
     assert_int_equal(view_number(&fixture, "snapshots"), 1);
     assert_int_equal(view_number(&fixture, "oldest_snapshot_age"), 2);
     omen_snapshot_release(snapshot);
@@ -374,13 +364,13 @@ static void expect_refusal(omen_status status, const char *sqlstate, const char 
     if (strstr(error.message, part) == NULL)
         print_error("\"%s\" is not in \"%s\"\n", part, error.message);
     assert_non_null(strstr(error.message, part));
-    assert_non_null(strstr(error.message, path));
+    assert_non_null(strstr(error.message, test_path));
 }
 
 static void write_file(const char *name, const char *content, size_t length)
 {
     char file_path[160];
-    snprintf(file_path, sizeof file_path, "%s%s", path, name);
+    snprintf(file_path, sizeof file_path, "%s%s", test_path, name);
     FILE *file = fopen(file_path, "r+b");
     if (file == NULL)
         file = fopen(file_path, "wb");
@@ -393,7 +383,7 @@ static void test_refusals(void **state)
 {
     write_file("", "text", 4);
     expect_refusal(OMEN_WRONG_OBJECT_TYPE, "42809", "is not a database: it is no directory");
-    assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(test_path), 0);
     do_and_close(changes);
     struct fixture fixture = open_directory();
     expect_refusal(OMEN_OBJECT_IN_USE, "55006", "is in use by process");
@@ -401,7 +391,7 @@ static void test_refusals(void **state)
     write_file("/manifest", "something else", 14);
     expect_refusal(OMEN_CORRUPTED, "XX001", "it does not begin as a manifest");
     char manifest[160];
-    snprintf(manifest, sizeof manifest, "%s/manifest", path);
+    snprintf(manifest, sizeof manifest, "%s/manifest", test_path);
     assert_int_equal(unlink(manifest), 0);
     expect_refusal(OMEN_CORRUPTED, "XX001", "lacks its manifest");
 }
@@ -412,7 +402,7 @@ static void test_files_are_private(void **state)
     mode_t before = umask(0);
     do_and_close(changes);
     umask(before);
-    snprintf(command, sizeof command, "test -z \"$(find '%s' -perm /077)\"", path);
+    snprintf(command, sizeof command, "test -z \"$(find '%s' -perm /077)\"", test_path);
     assert_int_equal(system(command), 0);
 }
 

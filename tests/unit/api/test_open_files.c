@@ -17,7 +17,6 @@
 
 enum { TABLES = 2000, FILES_MAX = 256, SQL_BYTES = 128 };
 
-static char folder[64], path[96];
 static struct rlimit before;
 static struct os hasty; /* the real one without syncs */
 
@@ -31,16 +30,12 @@ static omen_status sync_no_directory(const struct os *os, const char *directory,
     return OMEN_OK;
 }
 
-static int make_folder(void **state)
+static int begin(void **state)
 {
-    snprintf(folder, sizeof folder, "/tmp/omendb-files-XXXXXX");
-    if (mkdtemp(folder) == NULL || getrlimit(RLIMIT_NOFILE, &before) != 0)
-        return 1;
-    snprintf(path, sizeof path, "%s/db", folder);
     hasty = os_real;
     hasty.file_sync = sync_nothing;
     hasty.directory_sync = sync_no_directory;
-    return 0;
+    return getrlimit(RLIMIT_NOFILE, &before) != 0 || make_folder(state) != 0;
 }
 
 static void allow_files(rlim_t count)
@@ -48,34 +43,10 @@ static void allow_files(rlim_t count)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){count, before.rlim_max}), 0);
 }
 
-static int remove_folder(void **state)
+static int end(void **state)
 {
-    char command[128];
     allow_files(before.rlim_cur);
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
-
-static omen_status try_open(struct fixture *fixture, omen_error *error)
-{
-    const struct database_options options = {
-        .path = path, .log_file_bytes = 64 * 1024, .no_background = true, .plain_segments = true};
-    struct database *database;
-    *fixture = (struct fixture){0};
-    omen_status status = database_open(&hasty, &options, &database, error);
-    if (status != OMEN_OK)
-        return status;
-    fixture->database = (omen_database *)database;
-    return omen_connect(fixture->database, &fixture->connection, error);
-}
-
-static struct fixture open_database(void)
-{
-    struct fixture fixture;
-    omen_error error = {.message = ""};
-    if (try_open(&fixture, &error) != OMEN_OK)
-        fail_msg("%s", error.message);
-    return fixture;
+    return remove_folder(state);
 }
 
 static void expect_table(struct fixture *fixture, const char *format, int table, const char *result)
@@ -87,7 +58,7 @@ static void expect_table(struct fixture *fixture, const char *format, int table,
 
 static void make_tables(int count)
 {
-    struct fixture fixture = open_database();
+    struct fixture fixture = open_plain(&hasty);
     expect(fixture.connection, "SET synchronous_commit = off", "");
     for (int i = 0; i < count; i++) {
         expect_table(&fixture, "CREATE TABLE t%d (id int PRIMARY KEY, v text)", i, "");
@@ -100,7 +71,7 @@ static void test_far_more_tables_than_files(void **state)
 {
     allow_files(FILES_MAX);
     make_tables(TABLES);
-    struct fixture fixture = open_database();
+    struct fixture fixture = open_plain(&hasty);
     for (int i = 0; i < TABLES; i++)
         expect_table(&fixture, "SELECT v FROM t%d WHERE id = 2", i, "two\n");
     expect(fixture.connection, "SET synchronous_commit = off", "");
@@ -108,11 +79,13 @@ static void test_far_more_tables_than_files(void **state)
         expect_table(&fixture, "UPDATE t%d SET v = 'second' WHERE id = 2", i, "1 rows\n");
     expect(fixture.connection, "CHECKPOINT", "");
     for (int i = 0; i < TABLES; i++)
-        expect_table(&fixture, "SELECT v FROM t%d WHERE id = 2", i, i % 2 == 0 ? "second\n" : "two\n");
+        expect_table(&fixture, "SELECT v FROM t%d WHERE id = 2", i,
+                     i % 2 == 0 ? "second\n" : "two\n");
     fixture_close(&fixture);
-    fixture = open_database();
+    fixture = open_plain(&hasty);
     for (int i = 0; i < TABLES; i += 7)
-        expect_table(&fixture, "SELECT v FROM t%d WHERE id = 2", i, i % 2 == 0 ? "second\n" : "two\n");
+        expect_table(&fixture, "SELECT v FROM t%d WHERE id = 2", i,
+                     i % 2 == 0 ? "second\n" : "two\n");
     fixture_close(&fixture);
 }
 
@@ -153,7 +126,7 @@ static void test_no_file_to_read_with_is_no_damage(void **state)
 {
     FILE *taken[FILES_MAX];
     make_tables(1);
-    struct fixture fixture = open_database();
+    struct fixture fixture = open_plain(&hasty);
     size_t count = take_all(taken);
     expect(fixture.connection, "SELECT v FROM t0 WHERE id = 2", "ERROR 53000");
     assert_non_null(strstr(last_error()->message, ".plain"));
@@ -170,7 +143,7 @@ static void test_no_file_to_open_with_is_no_damage(void **state)
     make_tables(1);
     size_t count = take_all(taken);
     for (size_t spare = 0; spare < count; spare++) { /* one more each time until it opens */
-        omen_status status = try_open(&fixture, &error);
+        omen_status status = try_open_plain(&hasty, &fixture, &error);
         if (status == OMEN_OK)
             break;
         if (fixture.database != NULL)
@@ -182,7 +155,7 @@ static void test_no_file_to_open_with_is_no_damage(void **state)
     }
     give_back(taken, count);
     if (fixture.database == NULL)
-        fixture = open_database();
+        fixture = open_plain(&hasty);
     expect(fixture.connection, "SELECT v FROM t0 WHERE id = 2", "two\n");
     fixture_close(&fixture);
 }
@@ -194,7 +167,7 @@ static void test_no_file_for_the_log_refuses_commits_for_as_long(void **state)
     char sql[SQL_BYTES];
     int key = 10;
     make_tables(1);
-    struct fixture fixture = open_database();
+    struct fixture fixture = open_plain(&hasty);
     expect(fixture.connection, "SELECT v FROM t0 WHERE id = 2", "two\n"); /* loads it */
     size_t count = take_all(taken);
     const char *result = "1 rows\n";
@@ -206,12 +179,12 @@ static void test_no_file_for_the_log_refuses_commits_for_as_long(void **state)
     give_back(taken, count);
     expect(fixture.connection, sql, "1 rows\n");
     fixture_close(&fixture);
-    fixture = open_database();
+    fixture = open_plain(&hasty);
     expect_table(&fixture, "SELECT 1 FROM t0 WHERE id = %d", key - 1, "1\n");
     fixture_close(&fixture);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {

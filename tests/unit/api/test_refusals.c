@@ -12,49 +12,9 @@
 
 #include "store/database.h"
 
-static char folder[64], path[96];
-
-static int make_folder(void **state)
-{
-    snprintf(folder, sizeof folder, "/tmp/omendb-refusals-XXXXXX");
-    if (mkdtemp(folder) == NULL)
-        return 1;
-    snprintf(path, sizeof path, "%s/db", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
-
-static omen_status try_open(struct fixture *fixture, omen_error *error)
-{
-    const struct database_options options = {
-        .path = path, .log_file_bytes = 64 * 1024, .no_background = true, .plain_segments = true};
-    struct database *database;
-    *fixture = (struct fixture){0};
-    omen_status status = database_open(&os_real, &options, &database, error);
-    if (status != OMEN_OK)
-        return status;
-    fixture->database = (omen_database *)database;
-    return omen_connect(fixture->database, &fixture->connection, error);
-}
-
-static struct fixture open_database(void)
-{
-    struct fixture fixture;
-    omen_error error = {.message = ""};
-    if (try_open(&fixture, &error) != OMEN_OK)
-        fail_msg("%s", error.message);
-    return fixture;
-}
-
 static void make_database(void)
 {
-    struct fixture fixture = open_database();
+    struct fixture fixture = open_plain(&os_real);
     expect(fixture.connection, "CREATE TABLE t (id int PRIMARY KEY, v text)", "");
     expect(fixture.connection, "INSERT INTO t VALUES (1, 'one'), (2, 'two')", "2 rows\n");
     fixture_close(&fixture);
@@ -66,7 +26,7 @@ static const char *find_file(const char *pattern)
     static char found[256];
     char whole[160];
     glob_t names;
-    snprintf(whole, sizeof whole, "%s/%s", path, pattern);
+    snprintf(whole, sizeof whole, "%s/%s", test_path, pattern);
     assert_int_equal(glob(whole, 0, NULL, &names), 0);
     snprintf(found, sizeof found, "%s", names.gl_pathv[0]);
     globfree(&names);
@@ -99,7 +59,7 @@ static void test_errors_name_the_damaged_file_and_page(void **state)
     make_database();
     const char *name = find_file("data/*.plain");
     flip_byte(name, 20);
-    struct fixture fixture = open_database();
+    struct fixture fixture = open_plain(&os_real);
     expect_damage(run(fixture.connection, "SELECT v FROM t WHERE id = 2"), name);
     expect_damage(run(fixture.connection, "UPDATE t SET v = v || '!' WHERE id = 2"), name);
     assert_int_equal(omen_prepare(fixture.connection, "SELECT v FROM t WHERE id = $1", SIZE_MAX,
