@@ -47,16 +47,18 @@ static omen_status create(const struct os *self, const char *name, enum os_open 
     return os_real.file_open(&os_real, name, how, file, error);
 }
 
-static uint64_t bytes_to_live;
+static atomic_uint_fast64_t bytes_to_live; /* of this process; 0: it is not to end */
 
 /* The process ends in the middle of a large commit. */
 static omen_status write_and_die(const struct os *self, int64_t file, const void *buffer,
                                  size_t length, uint64_t offset, omen_error *error)
 {
     omen_status status = os_real.file_write_at(&os_real, file, buffer, length, offset, error);
-    if (bytes_to_live > 0 && bytes_to_live <= length)
+    uint64_t left = bytes_to_live;
+    if (left > 0 && left <= length)
         _exit(0);
-    bytes_to_live -= bytes_to_live > 0 ? length : 0;
+    if (left > 0)
+        bytes_to_live = left - length; /* one thread writes then */
     return status;
 }
 
