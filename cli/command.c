@@ -13,7 +13,7 @@
 #include "dump.h"
 #include "options.h"
 #include "question.h"
-#include "text.h"
+#include "sql_shown.h"
 
 enum { ROWS_MAX_MAX = 1000 };
 
@@ -150,7 +150,7 @@ static omen_status run_describe(struct shell *shell, const char *argument, omen_
 {
     if (argument[0] == '\0')
         return run_tables(shell, argument, error);
-    char *sql = question_about("DESCRIBE ", argument, true);
+    char *sql = question_about_name("DESCRIBE ", argument, NAME_TYPED);
     if (sql == NULL)
         return report_fill(error, OMEN_OUT_OF_MEMORY, "out of memory");
     omen_status status = run_sql(shell, sql);
@@ -158,17 +158,17 @@ static omen_status run_describe(struct shell *shell, const char *argument, omen_
     return status;
 }
 
-static omen_status print_schema(struct shell *shell, const char *table, bool fold,
+static omen_status print_schema(struct shell *shell, const char *table, enum name_form form,
                                 omen_error *error)
 {
     struct texts texts = {0};
-    char *sql = question_about("SHOW CREATE TABLE ", table, fold);
+    char *sql = question_about_name("SHOW CREATE TABLE ", table, form);
     omen_status status = sql == NULL
                              ? report_fill(error, OMEN_OUT_OF_MEMORY, "out of memory")
                              : question_ask(shell->connection, sql, SIZE_MAX, &texts, error);
     for (size_t at = 0; status == OMEN_OK && at < texts.length; at += strlen(texts.data + at) + 1) {
         size_t length = strlen(texts.data + at);
-        show_lines(stdout, texts.data + at, length);
+        sql_shown_print(texts.data + at, length);
         puts(length > 0 && texts.data[at + length - 1] == ';' ? "" : ";");
     }
     free(texts.data);
@@ -179,11 +179,11 @@ static omen_status print_schema(struct shell *shell, const char *table, bool fol
 static omen_status run_schema(struct shell *shell, const char *argument, omen_error *error)
 {
     if (argument[0] != '\0')
-        return print_schema(shell, argument, true, error);
+        return print_schema(shell, argument, NAME_TYPED, error);
     struct texts tables = {0};
     omen_status status = question_ask(shell->connection, "SHOW TABLES", SIZE_MAX, &tables, error);
     for (size_t at = 0; status == OMEN_OK && at < tables.length; at += strlen(tables.data + at) + 1)
-        status = print_schema(shell, tables.data + at, false, error);
+        status = print_schema(shell, tables.data + at, NAME_EXACT, error);
     free(tables.data);
     return status;
 }

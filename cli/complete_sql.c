@@ -158,7 +158,8 @@ static void add_name(const char *name, const struct prefix *prefix, const char *
                                : strncasecmp(name, prefix->text, prefix->length) == 0;
     if (!fits)
         return;
-    char *quoted = prefix->quoted || needs_quotes(name) ? question_identifier(name, false) : NULL;
+    char *quoted =
+        prefix->quoted || needs_quotes(name) ? question_identifier(name, NAME_EXACT) : NULL;
     const char *text = quoted == NULL ? name : quoted;
     candidates_add(out, text, strlen(text), after);
     free(quoted);
@@ -191,7 +192,7 @@ void complete_tables(omen_connection *connection, const char *prefix, size_t len
 static void add_columns(omen_connection *connection, const char *table, const struct prefix *prefix,
                         struct candidates *out)
 {
-    char *sql = question_about("DESCRIBE ", table, false);
+    char *sql = question_about_name("DESCRIBE ", table, NAME_EXACT);
     if (sql != NULL)
         add_answers(connection, sql, 0, prefix, "", out);
     free(sql);

@@ -6,8 +6,8 @@
  *   (2, E'line\n', ...);
  *
  * Rows are in the order of their keys, of tables without one in the order of all columns, so that
- * the same rows give the same text. Text with control characters or such as reorder a line is
- * written with escapes.
+ * the same rows give the same text. Names and texts with control characters or such as reorder a
+ * line are written with escapes.
  */
 #include "dump.h"
 
@@ -20,7 +20,7 @@
 #include "output.h"
 #include "question.h"
 #include "report.h"
-#include "text.h"
+#include "sql_shown.h"
 
 enum {
     ROWS_A_STATEMENT = 500,
@@ -29,69 +29,6 @@ enum {
 };
 
 /* --- values ---------------------------------------------------------------------------------- */
-
-static bool is_plain(const char *text, size_t length)
-{
-    uint32_t code;
-    for (size_t at = 0; at < length;) {
-        if ((unsigned char)text[at] >= ' ' && (unsigned char)text[at] < 0x7F) {
-            at++;
-            continue;
-        }
-        at += text_decode(text + at, length - at, &code);
-        if (text_is_harmful(code))
-            return false;
-    }
-    return true;
-}
-
-/* Text between quotes, its own doubled. */
-static void print_plain(const char *text, size_t length)
-{
-    const char *quote;
-    while ((quote = memchr(text, '\'', length)) != NULL) {
-        size_t part = (size_t)(quote - text) + 1;
-        fwrite(text, 1, part, stdout);
-        putchar('\'');
-        text += part;
-        length -= part;
-    }
-    fwrite(text, 1, length, stdout);
-}
-
-/* One character within E'...'. */
-static void print_escaped(const char *character, size_t length, uint32_t code)
-{
-    if (code == '\n')
-        fputs("\\n", stdout);
-    else if (code == '\t')
-        fputs("\\t", stdout);
-    else if (code == '\r')
-        fputs("\\r", stdout);
-    else if (code == '\\')
-        fputs("\\\\", stdout);
-    else if (code == '\'')
-        fputs("''", stdout);
-    else if (!text_is_harmful(code))
-        fwrite(character, 1, length, stdout);
-    else
-        printf(code > 0xFFFF ? "\\U%08X" : "\\u%04X", (unsigned)code);
-}
-
-static size_t print_string(const char *text, size_t length)
-{
-    uint32_t code;
-    bool plain = is_plain(text, length);
-    fputs(plain ? "'" : "E'", stdout);
-    if (plain)
-        print_plain(text, length);
-    for (size_t at = 0, bytes; at < length && !plain; at += bytes) {
-        bytes = text_decode(text + at, length - at, &code);
-        print_escaped(text + at, bytes, code);
-    }
-    putchar('\'');
-    return length + 2;
-}
 
 /* Whether a value's text stands as it is; the others are read by the column's type. */
 static bool is_bare(omen_type_id type)
@@ -120,7 +57,7 @@ static omen_status print_value(const omen_value *value, struct texts *scratch, s
     if (is_bare(value->type.id))
         *bytes += fwrite(scratch->data, 1, length, stdout);
     else
-        *bytes += print_string(scratch->data, length);
+        *bytes += sql_shown_print_literal(scratch->data, length);
     return OMEN_OK;
 }
 
@@ -136,7 +73,9 @@ static omen_status print_rows(omen_statement *statement, const char *name, omen_
         if (rows > 0)
             puts(fresh ? ";" : ",");
         if (fresh) {
-            printf("INSERT INTO %s VALUES\n", name);
+            fputs("INSERT INTO ", stdout);
+            sql_shown_print(name, strlen(name));
+            puts(" VALUES");
             rows = bytes = 0;
         }
         rows++;
@@ -176,12 +115,13 @@ static char *row_query(const char *name, const struct texts *keys)
     return sql;
 }
 
+/* The rows of a table, whose name is an identifier. */
 static omen_status dump_rows(omen_connection *connection, const char *name, omen_error *error)
 {
     enum { KEY_COLUMN = 3 }; /* of DESCRIBE */
     struct texts keys = {0};
     omen_statement *statement = NULL;
-    char *describe = question_about("DESCRIBE ", name, false), *sql = NULL;
+    char *describe = question_about("DESCRIBE ", name), *sql = NULL;
     omen_status status = describe == NULL
                              ? report_fill(error, OMEN_OUT_OF_MEMORY, "out of memory")
                              : question_ask(connection, describe, KEY_COLUMN, &keys, error);
@@ -205,16 +145,18 @@ static omen_status dump_rows(omen_connection *connection, const char *name, omen
     return status;
 }
 
-static omen_status dump_table(omen_connection *connection, const char *table, bool fold,
+static omen_status dump_table(omen_connection *connection, const char *table, enum name_form form,
                               omen_error *error)
 {
     struct texts schema = {0};
-    char *name = question_identifier(table, fold);
-    char *sql = name == NULL ? NULL : question_about("SHOW CREATE TABLE ", name, false);
+    char *name = question_identifier(table, form);
+    char *sql = name == NULL ? NULL : question_about("SHOW CREATE TABLE ", name);
     omen_status status = sql == NULL ? report_fill(error, OMEN_OUT_OF_MEMORY, "out of memory")
                                      : question_ask(connection, sql, SIZE_MAX, &schema, error);
-    if (status == OMEN_OK)
-        puts(schema.data);
+    if (status == OMEN_OK) {
+        sql_shown_print(schema.data, strlen(schema.data));
+        puts("");
+    }
     if (status == OMEN_OK)
         status = dump_rows(connection, name, error);
     free(sql);
@@ -226,12 +168,12 @@ static omen_status dump_table(omen_connection *connection, const char *table, bo
 omen_status dump(omen_connection *connection, const char *table, omen_error *error)
 {
     if (table != NULL)
-        return dump_table(connection, table, true, error);
+        return dump_table(connection, table, NAME_TYPED, error);
     struct texts tables = {0};
     omen_status status = question_ask(connection, "SHOW TABLES", SIZE_MAX, &tables, error);
     for (size_t at = 0; status == OMEN_OK && at < tables.length && !output_failed();
          at += strlen(tables.data + at) + 1)
-        status = dump_table(connection, tables.data + at, false, error);
+        status = dump_table(connection, tables.data + at, NAME_EXACT, error);
     free(tables.data);
     return status;
 }

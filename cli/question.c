@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "question.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,10 +45,10 @@ omen_status question_ask(omen_connection *connection, const char *sql, size_t co
     return status == OMEN_END_OF_DATA ? OMEN_OK : status;
 }
 
-char *question_identifier(const char *name, bool fold)
+char *question_identifier(const char *name, enum name_form form)
 {
     size_t length = strlen(name), used = 0;
-    if (length >= 2 && name[0] == '"' && name[length - 1] == '"')
+    if (form == NAME_TYPED && length >= 2 && name[0] == '"' && name[length - 1] == '"')
         return strdup(name);
     char *quoted = malloc(2 * length + 3);
     if (quoted == NULL)
@@ -56,20 +57,26 @@ char *question_identifier(const char *name, bool fold)
     for (size_t i = 0; i < length; i++) {
         if (name[i] == '"')
             quoted[used++] = '"';
-        bool upper = fold && name[i] >= 'A' && name[i] <= 'Z';
+        bool upper = form == NAME_TYPED && name[i] >= 'A' && name[i] <= 'Z';
         quoted[used++] = upper ? (char)(name[i] - 'A' + 'a') : name[i];
     }
     memcpy(quoted + used, "\"", 2);
     return quoted;
 }
 
-char *question_about(const char *verb, const char *name, bool fold)
+char *question_about(const char *verb, const char *identifier)
 {
-    char *identifier = question_identifier(name, fold);
-    size_t bytes = identifier == NULL ? 0 : strlen(verb) + strlen(identifier) + 1;
-    char *sql = identifier == NULL ? NULL : malloc(bytes);
+    size_t bytes = strlen(verb) + strlen(identifier) + 1;
+    char *sql = malloc(bytes);
     if (sql != NULL)
         snprintf(sql, bytes, "%s%s", verb, identifier);
+    return sql;
+}
+
+char *question_about_name(const char *verb, const char *name, enum name_form form)
+{
+    char *identifier = question_identifier(name, form);
+    char *sql = identifier == NULL ? NULL : question_about(verb, identifier);
     free(identifier);
     return sql;
 }

@@ -2,7 +2,6 @@
 #ifndef OMEN_CLI_QUESTION_H
 #define OMEN_CLI_QUESTION_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "omendb.h"
@@ -22,11 +21,19 @@ omen_status question_add(struct texts *texts, const omen_value *value, omen_erro
 omen_status question_ask(omen_connection *connection, const char *sql, size_t column,
                          struct texts *texts, omen_error *error);
 
-/* A name as a quoted identifier: with `fold` in lower case, as SQL reads it, unless it was given in
- * double quotes. The caller frees; NULL: out of memory. */
-char *question_identifier(const char *name, bool fold);
+/* How a name is given. */
+enum name_form {
+    NAME_EXACT, /* as the database has it */
+    NAME_TYPED, /* as SQL has it: in double quotes, or without and then in any case */
+};
+
+/* A name as an identifier in double quotes. The caller frees; NULL: out of memory. */
+char *question_identifier(const char *name, enum name_form form);
 
 /* `verb` and an identifier of question_identifier. The caller frees; NULL: out of memory. */
-char *question_about(const char *verb, const char *name, bool fold);
+char *question_about(const char *verb, const char *identifier);
+
+/* The same of a name. */
+char *question_about_name(const char *verb, const char *name, enum name_form form);
 
 #endif

@@ -110,6 +110,86 @@ class Dump(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn('HINT: Perhaps you meant to reference the table "empty".', done.stderr)
 
+    HOSTILE = ['"', '""', '"quoted"', 'a"b', "a'b", "a\nb", "\n", "\r", "\t", "\x01", "\x1b[31mred", "\u202e", "\x7f", "\x80", "\u2028",
+               "back\\slash", "\\0041", 'U&"x"', "select", "SELECT", "Upper", "1digit", "$1", "$$", "--", "/*", "a;b", "a.b", " ", "é", "表",
+               "\U0001F600", "x" * 63, "\x01" * 63, "é" * 31, "public", "column0", "?", "%s", "{}"]
+
+    def test_names_that_need_care(self):
+        """Each as a table with rows, as a column, and in a key: the dump gives all of it again, here and in PostgreSQL."""
+        quoted = ['"' + name.replace('"', '""') + '"' for name in self.HOSTILE]
+        pairs = list(zip(quoted, reversed(quoted)))
+        text = "".join(f"CREATE TABLE {name} (i INT, {other} TEXT, PRIMARY KEY (i, {other}));\n"
+                       f"INSERT INTO {name} VALUES (1, 'a'), (2, 'b');\n" for name, other in pairs)
+        first = self.dump(text)
+        self.assertEqual(self.dump(first), first)
+        for harmful in "\x01\x1b\u202e\x7f\x80\u2028\r\t":
+            self.assertNotIn(harmful, first)
+        ask = "".join(f"SELECT * FROM {name} ORDER BY i;" for name in ("(VALUES (1)) AS v(i)", *quoted)) + "SHOW TABLES;"
+        self.assertEqual(run("--format", "json", text=first + ask).stdout, run("--format", "json", text=text + ask).stdout)
+        self.assertEqual(run(text=text + ".schema\n").stdout.replace("CREATE TABLE\n", "").count("CREATE TABLE"), len(quoted))
+        if postgres.missing():
+            self.skipTest(postgres.missing())
+        with postgres.Server() as server, postgres.Session(server.conninfo("postgres")) as session:
+            result = session.connection.exec_(first.encode())
+            self.assertEqual(result.status, postgres.pq.ExecStatus.COMMAND_OK, session.connection.error_message)
+            names = session.run("SELECT relname, attname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace JOIN pg_attribute a "
+                                "ON attrelid = c.oid WHERE nspname = 'public' AND relkind = 'r' AND attnum = 2").rows
+            self.assertEqual(sorted((a.decode(), b.decode()) for a, b in names), sorted(zip(self.HOSTILE, reversed(self.HOSTILE))))
+
+    def test_one_table_whose_name_has_quotes(self):
+        tables = 'CREATE TABLE """x""" (a INT); CREATE TABLE x (b INT); CREATE TABLE """" (c INT);\n'
+        for typed, column in (('"""x"""', "a"), ("x", "b"), ('"x"', "b"), ("X", "b"), ('""""', "c")):
+            for command in (".dump", ".schema"):
+                self.assertIn(f'  "{column}" integer\n', run(text=tables + f"{command} {typed}\n").stdout, typed)
+
+    def test_defaults_that_need_care(self):
+        """Whatever kind of literal a DEFAULT has, and whatever stands around it."""
+        defaults = ["'a\x01\\b''c'", "E'a\x01\\\x02\\\\\\n\\'\u202e\\\u202e''x'", "U&'a\x01\\0041\\\\\u2028b'", "U&'a\x01!0041!!\u2028b' UESCAPE '!'",
+                    "$q$a\x01'\\$$b$q$", "$$\x1b$$", "'a\x01'\n  'b\\\x02'", "E'a\x01'\n\r'b\\\\\x02'", "'a''\nb\x01'", "'\x01'''",
+                    "/* \x1b /* nested */ \x02 */ 'x'", "'x' -- \x1b'\n || 'y'", "'x' -- \x1b\r || 'y'", "'line\nand\ttab'", "('(\x01' || ')')",
+                    "CAST('\x01' AS TEXT)", "'plain'"]
+        text = "CREATE TABLE t (i INT, " + ",".join(f"c{i} TEXT DEFAULT {default}" for i, default in enumerate(defaults)) + ");\n"
+        values = "INSERT INTO t (i) VALUES (1);\nSELECT * FROM t;\n"
+        expected = run("--format", "json", text=text + values)
+        self.assertEqual((expected.returncode, expected.stderr), (0, ""))
+        for command in (".dump\n", ".schema\n"):
+            first = run(text=text + command).stdout.removeprefix("CREATE TABLE\n")
+            for harmful in "\x01\x02\x1b\u202e\u2028\r":
+                self.assertNotIn(harmful, first)
+            self.assertEqual(run("--format", "json", text=first + values).stdout, expected.stdout, first)
+            self.assertEqual(run(text=first + command).stdout.removeprefix("CREATE TABLE\n"), first)
+
+    def test_values_that_need_care(self):
+        """Compared as the database gives them back, not as the dump has them."""
+        columns = {
+            "TEXT": ["''", "NULL", r"E'\\'", r"E'\\\\n'", "''''", r"E'\x01'", "'NULL'", r"E'\u202e'", "'$$'", "'--'", r"'\'", r"E'a\nb\r\tc'", "' '"],
+            "DOUBLE PRECISION": ["-0.0", "'NaN'", "'Infinity'", "'-Infinity'", "5e-324", "1.7976931348623157e308", "0.1", "1e15", "1e-5", "NULL"],
+            "REAL": ["-0.0", "'NaN'", "'Infinity'", "'-Infinity'", "1e-45", "3.4028235e38", "0.1", "16777217", "NULL"],
+            "DATE": ["'4713-01-01 BC'", "'0001-12-31 BC'", "'0001-01-01'", "'9999-12-31'", "'12345-01-01'", "NULL"],
+            "TIMESTAMP": ["'4713-01-01 00:00:00 BC'", "'0044-03-15 12:00:00.000001 BC'", "'1969-12-31 23:59:59.999999'", "'12345-01-01 00:00:00'", "NULL"],
+            "TIMESTAMPTZ": ["'0044-03-15 12:00:00+01 BC'", "'2020-01-01 00:00:00-08'", "NULL"],
+            "BYTEA": ["''", r"'\x00'", r"'\x27225c00ff'", "NULL"],
+            "BOOLEAN": ["true", "false", "NULL"],
+            "NUMERIC(38,0)": ["99999999999999999999999999999999999999", "-1", "NULL"],
+            "NUMERIC(5,2)": ["-0.00", "0.10", "-999.99", "NULL"],
+            "BIGINT": ["-9223372036854775808", "9223372036854775807", "NULL"],
+            "CHAR(5)": ["''", "'a'", "'a    '", "NULL"],
+            "VARCHAR(5)": ["''", "'a    '", "NULL"],
+            "UUID": ["'ffffffff-ffff-ffff-ffff-ffffffffffff'", "NULL"]}
+        text = "".join(f"CREATE TABLE t{i} (i INT PRIMARY KEY, v {type_});\nINSERT INTO t{i} VALUES "
+                       + ",".join(f"({j}, {value})" for j, value in enumerate(values)) + ";\n" for i, (type_, values) in enumerate(columns.items()))
+        first = self.dump(text)
+        self.assertEqual(self.dump(first), first)
+        ask = "".join(f"SELECT i, v, v IS NULL AS n FROM t{i} ORDER BY i;" for i in range(len(columns)))
+        done = run("--format", "json", text=first + ask)
+        self.assertEqual(done.stdout, run("--format", "json", text=text + ask).stdout, done.stderr)
+        self.assertEqual(done.stdout.count('"n"'), sum(map(len, columns.values())), done.stderr)
+
+    def test_text_with_zeros_is_refused(self):
+        for literal in (r"E'a\x00b'", r"U&'a\0000b'", "chr(0)"):
+            done = run(text=f"CREATE TABLE t (x TEXT); INSERT INTO t VALUES ({literal});")
+            self.assertEqual((done.returncode, "ERROR" in done.stderr), (1, True), literal)
+
     def test_no_room(self):
         with open("/dev/full", "w") as full:
             done = subprocess.run([SHELL, "-c", self.TABLES, "-c", ".dump"], stdout=full, stderr=subprocess.PIPE,
