@@ -91,7 +91,17 @@ extern "C" {
     X(INVALID_FRAME_OFFSET, 63, "22013", "invalid preceding or following size")                    \
     X(INTERVAL_OVERFLOW, 64, "22015", "interval field value out of range")                         \
     X(COMMIT_UNKNOWN, 65, "08007", "commit outcome unknown")                                       \
-    X(INSUFFICIENT_RESOURCES, 66, "53000", "insufficient resources")
+    X(INSUFFICIENT_RESOURCES, 66, "53000", "insufficient resources")                               \
+    X(DEADLOCK_DETECTED, 67, "40P01", "deadlock detected")                                         \
+    X(LOCK_NOT_AVAILABLE, 68, "55P03", "could not obtain lock")                                    \
+    X(ACTIVE_TRANSACTION, 69, "25001", "there is already a transaction in progress")               \
+    X(NO_ACTIVE_TRANSACTION, 70, "25P01", "there is no transaction in progress")                   \
+    X(IN_FAILED_TRANSACTION, 71, "25P02",                                                          \
+      "current transaction is aborted, commands ignored until end of transaction block")           \
+    X(READ_ONLY_TRANSACTION, 72, "25006", "cannot write in a read-only transaction")               \
+    X(INVALID_SAVEPOINT, 73, "3B001", "savepoint does not exist")                                  \
+    X(IDLE_IN_TRANSACTION_TIMEOUT, 74, "25P03",                                                    \
+      "terminating connection due to idle-in-transaction timeout")
 
 typedef enum omen_status {
 #define OMEN_STATUS_ENUM(name, number, sqlstate, text) OMEN_##name = number,

@@ -15,9 +15,13 @@
  * Source: Diaconu et al., Hekaton (SIGMOD 2013), section 3, for timestamps and watermark.
  */
 #include "base/assert.h"
+#include "txn/txn_lock.h"
 #include "txn/txn_private.h"
 
 enum { WAIT_MS = 10 };
+
+/* Of locks, which is a million keys and more: who wants more of them locks the table. */
+#define LOCK_BYTES_MAX (UINT64_C(256) << 20)
 
 omen_status txn_manager_create(struct allocator *allocator, struct txn_manager **out)
 {
@@ -25,6 +29,11 @@ omen_status txn_manager_create(struct allocator *allocator, struct txn_manager *
     struct txn_manager *manager = allocator_alloc_zeroed(allocator, sizeof *manager);
     if (manager == NULL)
         return OMEN_OUT_OF_MEMORY;
+    omen_status status = lock_table_create(allocator, LOCK_BYTES_MAX, &manager->locks);
+    if (status != OMEN_OK) {
+        allocator_free(allocator, manager, sizeof *manager);
+        return status;
+    }
     manager->allocator = allocator;
     mutex_init(&manager->turn);
     condition_init(&manager->turn_over);
@@ -56,7 +65,13 @@ void txn_manager_destroy(struct txn_manager *manager)
     mutex_destroy(&manager->turn);
     mutex_destroy(&manager->growth);
     flights_destroy(&manager->flights, manager->allocator);
+    lock_table_destroy(manager->locks);
     allocator_free(manager->allocator, manager, sizeof *manager);
+}
+
+struct lock_table *txn_locks(const struct txn_manager *manager)
+{
+    return manager->locks;
 }
 
 /* --- snapshots --- */

@@ -39,8 +39,11 @@ struct txn_manager;
 OMEN_MUST_CHECK omen_status txn_manager_create(struct allocator *allocator,
                                                struct txn_manager **out);
 
-/* No snapshot may be registered any more. NULL does nothing. */
+/* No snapshot may be registered any more, and no lock held. NULL does nothing. */
 void txn_manager_destroy(struct txn_manager *manager);
+
+/* The locks of its transactions (txn_lock.h); as old as the manager. */
+struct lock_table *txn_locks(const struct txn_manager *manager);
 
 /* --- snapshots: any thread, no lock on the usual path --- */
 

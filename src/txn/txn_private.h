@@ -53,6 +53,7 @@ struct txn_manager {
     uint64_t last_lsn; /* end of the newest commit in the log */
     struct flights flights;
     struct mutex growth; /* guards the making of chunks */
+    struct lock_table *locks;
     struct allocator *allocator;
 };
 
