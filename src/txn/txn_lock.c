@@ -320,8 +320,7 @@ omen_status lock_acquire(struct lock_owner *owner, const struct lock_request *re
     OMEN_ASSERT(is_table_mode(request->mode) != request->target.has_key);
     if (taken != NULL)
         *taken = true;
-    if (!request->target.has_key &&
-        owner_covers_table(owner, request->target.table, request->mode))
+    if (!request->target.has_key && owner_covers_table(owner, request->target.table, request->mode))
         return OMEN_OK;
     uint64_t hash = lock_hash(&request->target);
     struct lock_shard *shard = lock_shard_of(owner->locks, hash);

@@ -1,7 +1,7 @@
 /* txn_lock.h - locks on keys and tables, held to the end of a transaction.
  *
- * A lock is on a table or on one of its keys, present or absent, never on a row id: ids change, keys
- * do not. The modes and their conflicts are PostgreSQL's: four for keys, eight for tables. A
+ * A lock is on a table or on one of its keys, present or absent, never on a row id: ids change,
+ * keys do not. The modes and their conflicts are PostgreSQL's: four for keys, eight for tables. A
  * transaction is a lock_owner. Requests that conflict wait in a queue of the object, first come,
  * first served; an owner that holds the object already and wants more goes before those that hold
  * nothing of it. A request that would close a circle of waiting fails at once, and its statement

@@ -1,8 +1,9 @@
 /* txn_lock_private.h - what the files of the lock table share.
  *
- *   lock table: [shard] ...            by the target's hash; a mutex each
+ *   lock table: [shard] ...                        by the target's hash; a mutex each
  *   shard:      buckets -> object -> object        what is locked or waited for, nothing else
- *   object:     holders: entry = entry = ...       queue: entry -> entry -> ...   (first: next turn)
+ *   object:     holders: entry = entry = ...       in no order
+ *               queue:   entry -> entry -> ...     the first has the next turn
  *   owner:      tables, keys: entry -> entry ...   newest first; what it holds
  *               waiting: entry                     at most one
  *

@@ -36,8 +36,7 @@ _Static_assert(sizeof(struct lock_slab) <= SLAB_HEAD_BYTES, "the head has room")
 
 static void *take(struct lock_table *locks, size_t bytes)
 {
-    uint64_t before =
-        atomic_fetch_add_explicit(&locks->bytes_used, bytes, memory_order_relaxed);
+    uint64_t before = atomic_fetch_add_explicit(&locks->bytes_used, bytes, memory_order_relaxed);
     void *block = NULL;
     if (locks->bytes_max == 0 || before + bytes <= locks->bytes_max)
         block = allocator_alloc(locks->allocator, bytes);

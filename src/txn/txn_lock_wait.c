@@ -42,8 +42,8 @@ void lock_wake(struct lock_table *locks, struct lock_owner *owner)
 }
 
 /* With the shard's mutex held, but for the time of sleeping. */
-static void lock_sleep(struct lock_table *locks, struct lock_shard *shard,
-                       struct lock_owner *owner, uint64_t ns)
+static void lock_sleep(struct lock_table *locks, struct lock_shard *shard, struct lock_owner *owner,
+                       uint64_t ns)
 {
     if (locks->hooks == NULL) {
         condition_wait_ns(&owner->woken, &shard->mutex, ns);
@@ -127,8 +127,8 @@ static bool waits_for_itself(struct lock_table *locks, struct lock_owner *start)
 
 /* --- the message --- */
 
-/* "Transaction 7 waits for UPDATE on a row of relation "t"; blocked by transaction 9." and so on. All shards
- * are held, as since the search. */
+/* "Transaction 7 waits for UPDATE on a row of relation "t"; blocked by transaction 9." and so on.
+ * All shards are held, as since the search. */
 static omen_status deadlock(struct lock_owner *start, omen_error *error)
 {
     /* The parents lead backwards; `search_next` is free by now to lead forwards. */
@@ -140,9 +140,10 @@ static omen_status deadlock(struct lock_owner *start, omen_error *error)
     char detail[DETAIL_BYTES] = "";
     size_t length = 0;
     do {
-        char line[200];
+        char line[256];
         int wanted = snprintf(
-            line, sizeof line, "%sTransaction %llu waits for %s on %s \"%.63s\"; blocked by transaction %llu.",
+            line, sizeof line,
+            "%sTransaction %llu waits for %s on %s \"%.63s\"; blocked by transaction %llu.",
             length > 0 ? " " : "", (unsigned long long)owner->transaction,
             lock_mode_name(owner->waiting->mode),
             owner->waiting->object->kind == LOCK_KIND_TABLE ? "relation" : "a row of relation",
@@ -193,16 +194,15 @@ static omen_status ask(const struct lock_table *locks, const struct lock_request
     if (request->patience != NULL)
         OMEN_TRY(request->patience->ask(request->patience->context, error));
     if (deadline_ns != 0 && lock_now(locks) >= deadline_ns)
-        return error_set(error, OMEN_LOCK_NOT_AVAILABLE,
-                         "canceling statement due to lock timeout");
+        return error_set(error, OMEN_LOCK_NOT_AVAILABLE, "canceling statement due to lock timeout");
     return OMEN_OK;
 }
 
 /* With the shard's mutex held. An answer other than OK: the entry may have been granted all the
  * same. */
 static omen_status wait_for_turn(struct lock_table *locks, struct lock_shard *shard,
-                                 const struct lock_entry *entry,
-                                 const struct lock_request *request, omen_error *error)
+                                 const struct lock_entry *entry, const struct lock_request *request,
+                                 omen_error *error)
 {
     struct lock_owner *owner = entry->owner;
     uint64_t deadline_ns =
