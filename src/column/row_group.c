@@ -293,6 +293,12 @@ omen_status row_group_grow(const struct row_group *group, uint32_t capacity, str
     return OMEN_OK;
 }
 
+void row_group_renumber(struct row_group *group, uint64_t number)
+{
+    OMEN_ASSERT(!row_group_is_shared(group));
+    group->number = number;
+}
+
 /* --- facts --- */
 
 uint64_t row_group_number(const struct row_group *group)

@@ -82,6 +82,9 @@ void row_group_release(struct row_group *group); /* NULL does nothing; any threa
 OMEN_MUST_CHECK omen_status row_group_grow(const struct row_group *group, uint32_t capacity,
                                            struct row_group **out);
 
+/* Gives a group that nobody else has a reference to another number. */
+void row_group_renumber(struct row_group *group, uint64_t number);
+
 /* No more appends: OPEN becomes SEALED. Packs the last, partial vector too. Cannot fail. */
 void row_group_seal(struct row_group *group);
 

@@ -18,7 +18,7 @@
  * Concurrency: the writer lock is held throughout; `lock` for writing around index entries.
  */
 #include "base/bits.h"
-#include "table/table_private.h"
+#include "table/own_writes_private.h"
 
 /* --- keys --- */
 
@@ -91,12 +91,15 @@ static omen_status target_changed(const struct write_set *set, omen_error *error
 
 /* The id that the index leads to, where that is not the row's own: an older copy. */
 static omen_status find_stale_id(const struct write_set *set, struct arena *scratch,
-                                 struct write_target *target)
+                                 const struct target_origin *origin, struct write_target *target)
 {
     const struct table *table = set->table;
     struct index_key key;
     const struct row_group *group = directory_find(table, row_id_group(target->row_id))->group;
-    OMEN_TRY(row_group_key(group, row_id_slot(target->row_id), scratch, &key));
+    if (origin != NULL)
+        key = origin->key;
+    else
+        OMEN_TRY(row_group_key(group, row_id_slot(target->row_id), scratch, &key));
     uint64_t found = index_lookup(table->index, key);
     OMEN_ASSERT(row_id_canonical(table, found) == target->row_id);
     target->stale_id = found == target->row_id ? ROW_ID_NONE : found;
@@ -112,7 +115,10 @@ static omen_status resolve_targets(struct write_set *set, struct arena *scratch,
     bool moved = false;
     for (size_t i = 0; i < set->target_count; i++) {
         struct write_target *target = &set->targets[i];
-        uint64_t newest = row_id_canonical(table, target->row_id);
+        const struct target_origin *origin = set->origins == NULL ? NULL : &set->origins[i];
+        uint64_t newest = origin == NULL
+                              ? row_id_canonical(table, target->row_id)
+                              : own_target_place(table, target->row_id, origin->key, origin->begin);
         const struct group_entry *entry = directory_find(table, row_id_group(newest));
         if (entry == NULL || entry->map != NULL ||
             row_id_slot(newest) >= row_group_row_count(entry->group) ||
@@ -123,7 +129,7 @@ static omen_status resolve_targets(struct write_set *set, struct arena *scratch,
         target->row_id = newest;
         if (!target->read_earlier)
             continue;
-        omen_status status = find_stale_id(set, scratch, target);
+        omen_status status = find_stale_id(set, scratch, origin, target);
         if (status != OMEN_OK)
             return error_set_default(error, status);
     }
@@ -264,8 +270,9 @@ static omen_status place_rows(struct write_set *set)
         /* A partial group becomes the open one only if no other of this set is copied into it:
          * after an abort its rows are still the set's. */
         bool becomes_open = open_empty && rows > 0 && i + 1 == set->group_count;
-        if (row_group_number(group) != GROUP_NUMBER_NONE &&
-            (rows == ROW_GROUP_ROWS || becomes_open))
+        bool numbered = row_group_number(group) != GROUP_NUMBER_NONE &&
+                        (row_group_number(group) & OWN_GROUP_BIT) == 0;
+        if (numbered && (rows == ROW_GROUP_ROWS || becomes_open))
             OMEN_TRY(place_by_attaching(set, group));
         else
             OMEN_TRY(place_by_copying(set, group));

@@ -10,6 +10,7 @@
 
 #include "base/bits.h"
 #include "column/key.h"
+#include "table/own_writes_private.h"
 #include "table/table_scan.h"
 
 /* The predicate that fixes the column, or NULL. */
@@ -53,18 +54,20 @@ static int compare_bytes(const void *left, const void *right)
     return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
 }
 
-static void make_distinct(struct scan *scan)
+size_t keys_make_distinct(enum index_kind kind, struct index_key *keys, size_t count)
 {
-    if (scan->key_count < 2)
-        return;
-    bool words = scan->view->table->schema->key_kind == INDEX_WORD;
-    int (*compare)(const void *, const void *) = words ? compare_words : compare_bytes;
-    qsort(scan->keys, scan->key_count, sizeof *scan->keys, compare);
+    int (*compare)(const void *, const void *) = kind == INDEX_WORD ? compare_words : compare_bytes;
+    bool distinct = true;
+    for (size_t i = 1; i < count && distinct; i++)
+        distinct = compare(&keys[i - 1], &keys[i]) < 0;
+    if (distinct)
+        return count;
+    qsort(keys, count, sizeof *keys, compare);
     size_t kept = 1;
-    for (size_t i = 1; i < scan->key_count; i++)
-        if (compare(&scan->keys[kept - 1], &scan->keys[i]) != 0)
-            scan->keys[kept++] = scan->keys[i];
-    scan->key_count = kept;
+    for (size_t i = 1; i < count; i++)
+        if (compare(&keys[kept - 1], &keys[i]) != 0)
+            keys[kept++] = keys[i];
+    return kept;
 }
 
 /* Encodes combination number `ordinal` of the candidates, where it can be a key. */
@@ -108,8 +111,48 @@ omen_status scan_keys_collect(struct scan *scan, const struct scan_spec *spec)
         return OMEN_OK; /* the first share answers */
     for (size_t i = 0; i < combinations; i++)
         OMEN_TRY(collect_key(scan, fixing, i));
-    make_distinct(scan);
+    scan->key_count = keys_make_distinct(schema->key_kind, scan->keys, scan->key_count);
     return OMEN_OK;
+}
+
+/* The own writes' word on the keys, as far as the view's command goes. Their lock is held. */
+static void ask_own(struct scan *scan, struct row_ref *rows)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < scan->key_count; i++) {
+        struct index_key key = scan->keys[i];
+        if (own_lookup(scan->view->own, scan->view->command, key, &rows[kept]) == OWN_GONE)
+            continue;
+        scan->keys[kept++] = key;
+    }
+    scan->key_count = kept;
+}
+
+omen_status scan_keys_ask_own(struct scan *scan)
+{
+    struct own_writes *own = scan->view->own;
+    struct row_ref *rows = arena_alloc(&scan->keys_arena, scan->key_count * sizeof *rows);
+    if (rows == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    mutex_lock(&own->lock);
+    if (own->epoch == scan->view->own_epoch) {
+        ask_own(scan, rows);
+        scan->own_rows = rows;
+    } else {
+        scan->counters.by_index = false;
+    }
+    mutex_unlock(&own->lock);
+    return OMEN_OK;
+}
+
+/* The own row of key number `position`, pinned again; none where the table has the answer. */
+static struct row_ref own_row_of(const struct scan *scan, size_t position)
+{
+    if (scan->own_rows == NULL || scan->own_rows[position].group == NULL)
+        return (struct row_ref){0};
+    struct row_ref row = scan->own_rows[position];
+    row_group_retain(row.group);
+    return row;
 }
 
 /* Pins the visible rows of the next keys; gives how many keys that were. */
@@ -121,7 +164,9 @@ static size_t lookup_keys(struct scan *scan, struct row_ref *rows)
     biased_lock_read_lock(&table->lock);
     index_lookup_batch(table->index, scan->keys + scan->key_next, count, row_ids);
     for (size_t i = 0; i < count; i++) {
-        rows[i] = (struct row_ref){0};
+        rows[i] = own_row_of(scan, scan->key_next + i);
+        if (rows[i].group != NULL)
+            continue;
         version_resolve(table, row_ids[i], scan->view->snapshot.timestamp, &rows[i]);
     }
     biased_lock_read_unlock(&table->lock);

@@ -208,6 +208,12 @@ struct placement {
     bool attached; /* the private group itself became part of the table */
 };
 
+/* Where a target that a transaction ended long before its commit came from. */
+struct target_origin {
+    struct index_key key;
+    uint64_t begin;
+};
+
 struct write_set {
     struct table *table;
     struct row_group **groups; /* private rows in the order they came */
@@ -219,6 +225,16 @@ struct write_set {
     uint64_t row_count;
     bool committed;
     struct row_group *source; /* of the last row read by its id; retained, or NULL */
+
+    /* Of a statement in a transaction. */
+    struct own_writes *own; /* borrowed; NULL: none */
+    uint32_t command;
+    uint64_t snapshot; /* by key, what it sees; OWN_SNAPSHOT_NONE: the newest */
+
+    /* Of what a transaction commits: one for each target, in their order; or NULL. */
+    struct target_origin *origins;
+    size_t origin_count;
+    struct arena origins_arena; /* their byte keys */
 
     /* From here on: during a commit. */
     struct arena keys_arena;
@@ -255,6 +271,24 @@ uint64_t write_set_redo_bytes(void *self);
 void write_set_redo(void *self, struct txn_redo *redo);
 
 bool write_set_targets(const struct write_set *set, uint64_t row_id);
+
+/* Makes the group of a row, the table's or an own one, set->source. Errors: SERIALIZATION_FAILURE
+ * where it is gone. */
+OMEN_MUST_CHECK omen_status write_set_source(struct write_set *set, uint64_t row_id,
+                                             omen_error *error);
+
+/* --- for transactions: a set made of what they have written --- */
+
+/* Adds copies of the chosen slots of a group of the table's schema. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status write_set_add_slots(struct write_set *set,
+                                                const struct row_group *group,
+                                                const uint16_t *slots, uint32_t count);
+
+/* Adds a group as it is (retained); no rows may be added to the set from then on. */
+OMEN_MUST_CHECK omen_status write_set_take_group(struct write_set *set, struct row_group *group);
+
+/* Sorts the keys, leaves each once, and gives how many are left. */
+size_t keys_make_distinct(enum index_kind kind, struct index_key *keys, size_t count);
 
 /* --- for replay: sets that are filled in bulk --- */
 
@@ -295,14 +329,36 @@ omen_status duplicate_key_error(const struct table *table, const struct row_grou
 struct view_group {
     struct row_group *group;
     uint32_t row_count;
+    bool own;         /* private rows: seen whatever their lifetimes say, unless hidden */
+    uint64_t *hidden; /* bits of slots that are not seen, of whole vectors; NULL: none */
 };
 
 struct table_view {
     struct table *table;
     struct snapshot snapshot;
     atomic_uint references;
+
+    /* Of a statement in a transaction that has written to the table: */
+    struct own_writes *own; /* retained; NULL: nothing was written */
+    uint64_t own_epoch;     /* as of when it was opened */
+    uint32_t command;
+    uint64_t own_rows, hidden_rows; /* private ones seen, shared ones not seen */
+
     size_t group_count, group_capacity;
     struct view_group groups[];
 };
+
+/* A view of the shared groups, with room for `extra` others, that has no snapshot yet. Under the
+ * table's lock. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status view_capture(struct table *table, uint64_t snapshot, size_t extra,
+                                         struct table_view **out);
+
+/* Hides slots of a group of a view that nobody else knows; one that already hides some hides more.
+ * `bits` has a bit for each of its rows. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status view_hide(struct table_view *view, struct view_group *group,
+                                      const uint64_t *bits);
+
+/* Whether every row of the group is seen. */
+bool view_sees_whole(const struct table_view *view, const struct view_group *group);
 
 #endif

@@ -63,6 +63,8 @@ static omen_status scan_init(struct scan *scan, const struct scan_spec *spec, om
     if (!spec->key_lookup)
         return OMEN_OK;
     omen_status status = scan_keys_collect(scan, spec);
+    if (status == OMEN_OK && scan->counters.by_index && view->own != NULL)
+        status = scan_keys_ask_own(scan);
     return status == OMEN_OK ? OMEN_OK : error_set_default(error, status);
 }
 
@@ -97,6 +99,8 @@ void table_scan_close(struct scan *scan)
     batch_builder_destroy(scan->builder);
     filter_destroy(scan->filter);
     filter_destroy(scan->pruner);
+    for (size_t i = 0; i < scan->key_count && scan->own_rows != NULL; i++)
+        row_ref_release(&scan->own_rows[i]);
     arena_release(&scan->keys_arena);
     allocator_free(allocator, scan->columns, scan->column_count * sizeof *scan->columns);
     allocator_free(allocator, scan, sizeof *scan);
@@ -150,8 +154,7 @@ static omen_status enter_group(struct scan *scan, bool *found)
             scan->counters.groups++;
             scan->entered = true;
             scan->window = 0;
-            scan->wholly_visible = row_group_wholly_visible(current->group, current->row_count,
-                                                            scan->view->snapshot.timestamp);
+            scan->wholly_visible = view_sees_whole(scan->view, current);
         } else if (!*found) {
             scan->counters.groups++;
             scan->counters.groups_pruned++;
@@ -170,6 +173,27 @@ static void leave_window(struct scan *scan)
     }
 }
 
+/* The slots of a vector that the view sees. */
+static uint32_t select_seen(const struct scan *scan, const struct view_group *current,
+                            uint32_t vector, uint64_t *selection)
+{
+    enum { WORDS = VECTOR_ROWS / 64 };
+    uint32_t selected;
+    if (current->own) {
+        selected = (uint32_t)size_min(VECTOR_ROWS, current->row_count - vector * VECTOR_ROWS);
+        memset(selection, 0, WORDS * sizeof *selection);
+        bit_set_range(selection, 0, selected);
+    } else {
+        selected = row_group_select_visible(current->group, vector, current->row_count,
+                                            scan->view->snapshot.timestamp, selection);
+    }
+    if (current->hidden == NULL || selected == 0)
+        return selected;
+    for (uint32_t word = 0; word < WORDS; word++)
+        selection[word] &= ~current->hidden[vector * WORDS + word];
+    return (uint32_t)bit_count_set(selection, VECTOR_ROWS);
+}
+
 /* The wanted slots of one vector, appended to the window's. */
 static void select_vector(struct scan *scan, const struct view_group *current, uint32_t vector)
 {
@@ -179,8 +203,7 @@ static void select_vector(struct scan *scan, const struct view_group *current, u
         scan->counters.vectors_pruned++;
         return;
     }
-    uint32_t selected = row_group_select_visible(current->group, vector, current->row_count,
-                                                 scan->view->snapshot.timestamp, selection);
+    uint32_t selected = select_seen(scan, current, vector, selection);
     if (selected > 0 && scan->filtered)
         selected = filter_apply(scan->filter, current->group, vector, selection);
     if (selected == 0)

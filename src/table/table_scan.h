@@ -33,6 +33,7 @@ struct scan {
     struct arena keys_arena;
     struct index_key *keys; /* by_index: distinct, ascending; in the arena */
     size_t key_count, key_next;
+    struct row_ref *own_rows; /* of the keys, where the view has own writes; in the arena */
 
     omen_error failure; /* what the last failed call had to say */
 
@@ -42,6 +43,11 @@ struct scan {
 /* Fills the scan's keys and sets counters.by_index where the predicates fix the key and give
  * SCAN_KEYS_MAX keys at most. Errors: OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status scan_keys_collect(struct scan *scan, const struct scan_spec *spec);
+
+/* Asks the view's own writes for the keys: one of which they say that there is no row is dropped, a
+ * row of theirs is pinned. Where they are no longer as the view saw them, the scan gives the index
+ * up. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status scan_keys_ask_own(struct scan *scan);
 
 /* Looks the keys up and gathers the visible rows that pass, up to the limit. Where it fails it
  * goes on from there when called again. Errors: OUT_OF_MEMORY. */

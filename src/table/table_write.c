@@ -14,6 +14,7 @@
 
 #include "base/bits.h"
 #include "column/key.h"
+#include "table/own_writes_private.h"
 #include "table/table_private.h"
 
 enum {
@@ -100,6 +101,8 @@ void write_set_destroy(struct write_set *set)
     struct allocator *allocator = table->allocator;
     write_set_forget_commit(set);
     row_group_release(set->source);
+    allocator_free(allocator, set->origins, set->origin_count * sizeof *set->origins);
+    arena_release(&set->origins_arena);
     for (size_t i = 0; i < set->group_count; i++)
         row_group_release(set->groups[i]);
     array_release(allocator, set->groups, set->group_capacity, sizeof *set->groups,
@@ -216,6 +219,35 @@ omen_status write_set_ready(struct write_set *set, uint32_t count)
 omen_status write_set_add_group(struct write_set *set)
 {
     return private_group_add(set, ROW_GROUP_ROWS);
+}
+
+omen_status write_set_add_slots(struct write_set *set, const struct row_group *group,
+                                const uint16_t *slots, uint32_t count)
+{
+    while (count > 0) {
+        uint32_t room;
+        OMEN_TRY(private_room(set, count, &room));
+        struct row_group *last = set->groups[set->group_count - 1];
+        uint32_t part = (uint32_t)size_min(count, room);
+        omen_status status = row_group_append_chosen(last, group, slots, part);
+        if (status == OMEN_LIMIT_EXCEEDED && row_group_row_count(last) > 0) {
+            OMEN_TRY(private_group_add(set, ROW_GROUP_ROWS)); /* its text is at the limit */
+            continue;
+        }
+        OMEN_TRY(status);
+        slots += part;
+        count -= part;
+    }
+    return OMEN_OK;
+}
+
+omen_status write_set_take_group(struct write_set *set, struct row_group *group)
+{
+    if (!array_reserve(set->table->allocator, (void **)&set->groups, &set->group_capacity,
+                       set->group_count + 1, sizeof *set->groups, set->small.groups))
+        return OMEN_OUT_OF_MEMORY;
+    set->groups[set->group_count++] = row_group_retain(group);
+    return OMEN_OK;
 }
 
 /* Appends one row of stored_count checked values. */
@@ -460,6 +492,48 @@ omen_status write_set_add_target(struct write_set *set, struct write_target targ
     return OMEN_OK;
 }
 
+void write_set_read_own(struct write_set *set, struct own_writes *own, uint32_t command,
+                        uint64_t snapshot)
+{
+    set->own = own;
+    set->command = command;
+    set->snapshot = snapshot;
+}
+
+/* The row of the table that a statement in a transaction sees under a key. */
+static omen_status find_at_snapshot(struct write_set *set, struct index_key key,
+                                    struct write_target *out)
+{
+    struct row_ref row;
+    struct table *table = set->table;
+    enum own_answer answer = own_writes_get(set->own, set->command, key, &row);
+    if (answer == OWN_UNKNOWN &&
+        !version_resolve(table, index_lookup(table->index, key),
+                         (uint64_t)size_min(set->snapshot, TXN_NEWEST), &row))
+        return OMEN_NOT_FOUND;
+    if (answer == OWN_GONE)
+        return OMEN_NOT_FOUND;
+    *out = (struct write_target){.row_id = row_id_make(row_group_number(row.group), row.slot),
+                                 .stale_id = ROW_ID_NONE,
+                                 .read_earlier = true};
+    row_ref_release(&row);
+    return OMEN_OK;
+}
+
+static omen_status find_newest(const struct write_set *set, struct index_key key,
+                               struct write_target *out)
+{
+    const struct table *table = set->table;
+    uint64_t row_id = index_lookup(table->index, key);
+    uint64_t newest = row_id_canonical(table, row_id);
+    if (row_id == ROW_ID_NONE || directory_find(table, row_id_group(newest)) == NULL ||
+        row_end(table, newest) != TIMESTAMP_INFINITY)
+        return OMEN_NOT_FOUND;
+    *out = (struct write_target){.row_id = newest,
+                                 .stale_id = row_id == newest ? ROW_ID_NONE : row_id};
+    return OMEN_OK;
+}
+
 /* The live row with this key, or NOT_FOUND. The caller is the writer. */
 static omen_status target_find(struct write_set *set, const omen_value *key,
                                struct write_target *out)
@@ -477,19 +551,13 @@ static omen_status target_find(struct write_set *set, const omen_value *key,
     arena_init(&scratch, table->allocator);
     struct index_key encoded;
     omen_status status = key_encode(schema, checked, &scratch, &encoded, NULL);
-    uint64_t row_id = status == OMEN_OK ? index_lookup(table->index, encoded) : ROW_ID_NONE;
+    if (status == OMEN_OK)
+        status =
+            set->own != NULL ? find_at_snapshot(set, encoded, out) : find_newest(set, encoded, out);
+    else if (status != OMEN_OUT_OF_MEMORY)
+        status = OMEN_NOT_FOUND;
     arena_release(&scratch);
-    if (status == OMEN_OUT_OF_MEMORY)
-        return status;
-    if (row_id == ROW_ID_NONE)
-        return OMEN_NOT_FOUND;
-    uint64_t newest = row_id_canonical(table, row_id);
-    if (directory_find(table, row_id_group(newest)) == NULL ||
-        row_end(table, newest) != TIMESTAMP_INFINITY)
-        return OMEN_NOT_FOUND;
-    *out = (struct write_target){.row_id = newest,
-                                 .stale_id = row_id == newest ? ROW_ID_NONE : row_id};
-    return OMEN_OK;
+    return status;
 }
 
 /* Reads the whole row, puts the new values in, and says whether its key changes. */
@@ -566,7 +634,13 @@ omen_status write_set_update(struct write_set *set, const omen_value *key, const
         return error_set_default(error, status);
     if (write_set_targets(set, target.row_id))
         return OMEN_OK;
-    const struct row_group *group = directory_find(set->table, row_id_group(target.row_id))->group;
+    const struct row_group *group;
+    if (set->own != NULL) {
+        OMEN_TRY(write_set_source(set, target.row_id, error));
+        group = set->source;
+    } else {
+        group = directory_find(set->table, row_id_group(target.row_id))->group;
+    }
     return update_target(set, target, group, row_id_slot(target.row_id), columns, values,
                          column_count, error);
 }
@@ -583,18 +657,23 @@ omen_status write_set_delete(struct write_set *set, const omen_value *key, omen_
 
 /* --- targets by row id --- */
 
-/* The group of the row, retained by the set until the next: rows of one group come together. */
-static omen_status source_find(struct write_set *set, uint64_t row_id, omen_error *error)
+/* The group is retained by the set until the next: rows of one group come together. */
+omen_status write_set_source(struct write_set *set, uint64_t row_id, omen_error *error)
 {
     struct table *table = set->table;
     struct row_group *source = set->source;
     if (source != NULL && row_group_number(source) == row_id_group(row_id) &&
         row_id_slot(row_id) < row_group_row_count(source))
         return OMEN_OK;
-    biased_lock_read_lock(&table->lock);
-    const struct group_entry *entry = directory_find(table, row_id_group(row_id));
-    set->source = entry == NULL ? NULL : row_group_retain(entry->group);
-    biased_lock_read_unlock(&table->lock);
+    if ((row_id_group(row_id) & OWN_GROUP_BIT) != 0) {
+        const struct own_group *group = set->own == NULL ? NULL : own_group_find(set->own, row_id);
+        set->source = group == NULL ? NULL : row_group_retain(group->group);
+    } else {
+        biased_lock_read_lock(&table->lock);
+        const struct group_entry *entry = directory_find(table, row_id_group(row_id));
+        set->source = entry == NULL ? NULL : row_group_retain(entry->group);
+        biased_lock_read_unlock(&table->lock);
+    }
     row_group_release(source);
     if (set->source != NULL && row_id_slot(row_id) < row_group_row_count(set->source))
         return OMEN_OK;
@@ -608,7 +687,7 @@ omen_status write_set_update_row(struct write_set *set, uint64_t row_id, const u
     if (write_set_targets(set, target.row_id))
         return OMEN_OK;
     OMEN_TRY(check_changes(set, columns, values, column_count, error));
-    OMEN_TRY(source_find(set, target.row_id, error));
+    OMEN_TRY(write_set_source(set, target.row_id, error));
     return update_target(set, target, set->source, row_id_slot(row_id), columns, values,
                          column_count, error);
 }
