@@ -234,12 +234,30 @@ static void define(struct world *world)
         crash_count(world->run, "failed_definitions", 1);
 }
 
+/* Many rows by one statement, into a table that is there or comes with them. */
+static void load(struct world *world)
+{
+    struct random *random = crash_random(world->run);
+    omen_error error = {0};
+    bool durable = random_below(random, 4) != 0, copies = random_below(random, 2) == 0;
+    omen_connection *connection = durable ? world->it.durable : world->it.asynchronous;
+    crash_count(world->run, copies ? "copies" : "tables_as", 1);
+    if (!copies)
+        drop_reader(world);
+    judge_commit(world,
+                 (copies ? model_copy : model_create_as)(&world->model, connection, random, durable,
+                                                         &error),
+                 &error);
+}
+
 /* One step; false where the database can do no more. */
 static bool step(struct world *world)
 {
     uint64_t choice = random_below(crash_random(world->run), 100);
-    if (choice < 50)
+    if (choice < 42)
         commit(world, true);
+    else if (choice < 50)
+        load(world);
     else if (choice < 62)
         commit(world, false);
     else if (choice < 67)
@@ -373,8 +391,10 @@ static void interleave(struct world *world, enum sim_kind kind)
         maintain(world);
     else if (choice == 6)
         take_reader(world);
-    else
+    else if (random_below(crash_random(world->run), 2) == 0)
         define(world);
+    else
+        load(world);
     world->checkpointing = true;
 }
 

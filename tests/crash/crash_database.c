@@ -40,6 +40,7 @@ bool crash_database_open(struct crash_database *database, omen_error *error)
         .no_background = true, /* one thread, so that a seed repeats a run */
         .engine_path = database->engine,
         .plain_segments = database->engine == NULL,
+        .file_access = true,
     };
     database->durable = database->asynchronous = NULL;
     if (database_open(sim_disk_os(database->disk), &options, &database->database, error) !=

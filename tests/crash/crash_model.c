@@ -1,10 +1,12 @@
 /* crash_model.c - states, commits, and comparing a database with them. See crash_model.h. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/checksum.h"
+#include "crash/crash_database.h"
 #include "crash/crash_model.h"
 
 enum {
@@ -387,6 +389,110 @@ omen_status model_wait(struct model *model, omen_connection *connection,
     return status;
 }
 
+/* --- statements that make many rows --- */
+
+static const char *const csv_path = "rows.csv";
+
+/* The rows of a commit, as lines or, with the types of their columns, as what VALUES takes; each
+ * value in quotes, and NULL as `null`. The caller frees. */
+static char *rows_as_text(const struct model_commit *commit, char quote, const char *null,
+                          bool typed, size_t *length)
+{
+    static const char *const value_types[] = {"BIGINT", "TEXT", "BOOLEAN", "DECIMAL(12,2)"};
+    char *text = NULL, value_text[TEXT_BYTES], shown[TEXT_BYTES];
+    FILE *out = open_memstream(&text, length);
+    OMEN_ASSERT(out != NULL);
+    for (uint32_t i = 0; i < commit->count; i++) {
+        const struct model_change *change = &commit->changes[i];
+        omen_value values[COLUMNS_MAX];
+        uint32_t keys = key_columns(change->table);
+        if (change->kind != MODEL_PUT)
+            continue;
+        memcpy(values, key_values(change->table, change->key), keys * sizeof *values);
+        version_values(change->version, values + keys, value_text);
+        for (uint32_t j = 0; j < keys + VALUE_COLUMNS; j++) {
+            size_t bytes;
+            fprintf(out, "%s%s", j > 0 ? "," : typed ? ftell(out) > 0 ? "),(" : "(" : "",
+                    typed ? "CAST(" : "");
+            if (values[j].is_null)
+                fputs(null, out);
+            else if (omen_value_to_text(&values[j], shown, sizeof shown, &bytes) == OMEN_OK)
+                fprintf(out, "%c%.*s%c", quote, (int)bytes, shown, quote);
+            if (typed)
+                fprintf(out, " AS %s)", j < keys ? "BIGINT" : value_types[j - keys]);
+        }
+        fputs(typed ? "" : "\n", out);
+    }
+    fputs(typed ? ")" : "", out);
+    fclose(out);
+    return text;
+}
+
+/* Begins the next commit: some rows that a table lacks, before it the table where there is none. */
+static struct model_commit *begin_rows(struct model *model, int table, struct random *random)
+{
+    const struct model_state state = newest(model);
+    struct model_commit *commit = begin_commit(model);
+    if (!state.exists[table])
+        add_change(commit, MODEL_CREATE, table, 0, 0);
+    uint32_t first = (uint32_t)random_below(random, MODEL_KEYS);
+    uint32_t end = first + 1 + (uint32_t)random_below(random, MODEL_KEYS - first);
+    for (uint32_t key = first; key < end && commit->count < MODEL_CHANGES_MAX; key++)
+        if (state.versions[table][key] == 0)
+            add_change(commit, MODEL_PUT, table, key, 1 + random_below(random, UINT64_C(1) << 48));
+    model->pending_count++;
+    model->changes++;
+    return commit;
+}
+
+omen_status model_create_as(struct model *model, omen_connection *connection, struct random *random,
+                            bool durable, omen_error *error)
+{
+    if (newest(model).exists[MODEL_NO_KEY] || model->pending_count == MODEL_PENDING_MAX)
+        return OMEN_OK;
+    size_t length;
+    char *rows = rows_as_text(begin_rows(model, MODEL_NO_KEY, random), '\'', "NULL", true, &length);
+    char *sql = malloc(length + TEXT_BYTES);
+    OMEN_ASSERT(sql != NULL);
+    snprintf(sql, length + TEXT_BYTES, "CREATE TABLE %s (id, v, note, flag, price) AS VALUES %s",
+             table_names[MODEL_NO_KEY], rows);
+    omen_status status = crash_database_run(connection, sql, error);
+    free(sql);
+    free(rows);
+    return end_commit(model, status, durable);
+}
+
+static bool write_csv(const struct os *os, const char *text, size_t length)
+{
+    int64_t file;
+    (void)!os->file_remove(os, csv_path, NULL);
+    if (os->file_open(os, csv_path, OS_OPEN_CREATE_OUT, &file, NULL) != OMEN_OK)
+        return false;
+    omen_status status = os->file_write_at(os, file, text, length, 0, NULL);
+    os->file_close(os, file);
+    return status == OMEN_OK;
+}
+
+omen_status model_copy(struct model *model, omen_connection *connection, struct random *random,
+                       bool durable, omen_error *error)
+{
+    int table = (int)random_below(random, MODEL_TABLES);
+    if (!newest(model).exists[table] || model->pending_count == MODEL_PENDING_MAX)
+        return OMEN_OK;
+    struct model_commit *commit = begin_rows(model, table, random);
+    size_t length;
+    char *rows = rows_as_text(commit, '"', "", false, &length), sql[TEXT_BYTES];
+    bool written = write_csv(session_of(connection)->database->os, rows, length);
+    free(rows);
+    if (!written || commit->count == 0) {
+        model->pending_count--;
+        model->changes++;
+        return OMEN_OK;
+    }
+    snprintf(sql, sizeof sql, "COPY %s FROM '%s' (FORMAT csv)", table_names[table], csv_path);
+    return end_commit(model, crash_database_run(connection, sql, error), durable);
+}
+
 omen_status model_define(struct model *model, omen_connection *connection, struct random *random,
                          omen_error *error)
 {
@@ -398,15 +504,9 @@ omen_status model_define(struct model *model, omen_connection *connection, struc
     add_change(commit, state.exists[table] ? MODEL_DROP : MODEL_CREATE, table, 0, 0);
     model->pending_count++;
     model->changes++;
-    omen_status status;
-    if (state.exists[table]) {
-        status = omen_table_drop(connection, table_names[table], error);
-    } else {
-        struct ArrowArrayStream rows;
-        status = omen_query(connection, table_texts[table], SIZE_MAX, &rows, NULL, error);
-        if (status == OMEN_OK)
-            rows.release(&rows);
-    }
+    omen_status status = state.exists[table]
+                             ? omen_table_drop(connection, table_names[table], error)
+                             : crash_database_run(connection, table_texts[table], error);
     return end_commit(model, status, true);
 }
 

@@ -82,6 +82,15 @@ omen_status model_wait(struct model *model, omen_connection *connection,
 omen_status model_define(struct model *model, omen_connection *connection, struct random *random,
                          omen_error *error);
 
+/* Creates the table without a key, with rows, by CREATE TABLE AS; nothing where it is there. */
+omen_status model_create_as(struct model *model, omen_connection *connection, struct random *random,
+                            bool durable, omen_error *error);
+
+/* Inserts rows by COPY FROM a file on the same disk, which may fail to be written: then nothing is
+ * done. */
+omen_status model_copy(struct model *model, omen_connection *connection, struct random *random,
+                       bool durable, omen_error *error);
+
 /* All that is pending is acknowledged (a later commit was, or a clean close). */
 void model_acknowledge(struct model *model);
 

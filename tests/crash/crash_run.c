@@ -221,6 +221,7 @@ static const uint32_t calls_of[CRASH_SCENE_COUNT][SIM_KIND_COUNT] = {
         },
     [CRASH_WORKING] =
         {
+            [SIM_OTHER] = READ_CALLS | CALL(CREATE) | CALL(WRITE) | CALL(REMOVE),
             [SIM_ROOT] = CALL(DIRECTORY_SYNC),
             [SIM_LOG_FOLDER] = CALL(DIRECTORY_SYNC),
             [SIM_DATA_FOLDER] = CALL(DIRECTORY_SYNC),

@@ -83,7 +83,13 @@ static void one_step(struct sweep *sweep, int number)
 {
     struct random *random = &sweep->random;
     omen_error error = {0};
-    if (number < MODEL_TABLES || number % 13 == 0)
+    if (number == MODEL_TABLES || number % 16 == 9)
+        judge(sweep, "CREATE TABLE AS",
+              model_create_as(&sweep->model, sweep->it.durable, random, true, &error), &error);
+    else if (number % 16 == 4)
+        judge(sweep, "COPY", model_copy(&sweep->model, sweep->it.durable, random, true, &error),
+              &error);
+    else if (number < MODEL_TABLES || number % 13 == 0)
         judge(sweep, "DDL", model_define(&sweep->model, sweep->it.durable, random, &error), &error);
     else if (number % 8 == 3)
         judge(sweep, "CHECKPOINT", crash_database_run(sweep->it.durable, "CHECKPOINT", &error),
