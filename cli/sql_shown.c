@@ -39,8 +39,7 @@ struct source {
 static bool has(const struct source *source, size_t at, const char *text)
 {
     size_t length = strlen(text);
-    return at + length <= source->length &&
-           strncasecmp(source->sql + at, text, length) == 0;
+    return at + length <= source->length && strncasecmp(source->sql + at, text, length) == 0;
 }
 
 static bool is_word_character(char c)
@@ -74,8 +73,8 @@ static size_t skip_comment(const struct source *source, size_t at)
 static size_t find_continuation(const struct source *source, size_t at)
 {
     bool broken = false;
-    for (at++; at < source->length && (isspace((unsigned char)source->sql[at]) ||
-                                       (broken && has(source, at, "--")));) {
+    for (at++; at < source->length &&
+               (isspace((unsigned char)source->sql[at]) || (broken && has(source, at, "--")));) {
         broken = broken || source->sql[at] == '\n' || source->sql[at] == '\r';
         size_t comment = skip_comment(source, at);
         at = comment > at ? comment : at + 1;
@@ -125,8 +124,10 @@ static struct token next_token(const struct source *source, size_t at)
     static const struct {
         const char *opening;
         enum token_kind kind;
-    } openings[] = {{"\"", TOKEN_NAME},     {"U&\"", TOKEN_NAME_ESCAPED},
-                    {"'", TOKEN_STRING},    {"U&'", TOKEN_STRING_ESCAPED},
+    } openings[] = {{"\"", TOKEN_NAME},
+                    {"U&\"", TOKEN_NAME_ESCAPED},
+                    {"'", TOKEN_STRING},
+                    {"U&'", TOKEN_STRING_ESCAPED},
                     {"E'", TOKEN_STRING_C}};
     struct token token = {TOKEN_OTHER, at, at, at + 1, at + 1};
     size_t comment = skip_comment(source, at);
@@ -193,7 +194,8 @@ static void print_between(const char *text, size_t length)
     }
 }
 
-/* Prints a quote within a string, of which two are one or one ends a line's part; gives its bytes. */
+/* Prints a quote within a string, of which two are one or one ends a line's part; gives its bytes.
+ */
 static size_t print_quote(const struct source *source, size_t at)
 {
     size_t next = find_continuation(source, at);
@@ -215,8 +217,8 @@ static void print_inside(const struct source *source, const struct token *token,
             bytes = print_quote(source, at);
             continue;
         }
-        bool escaped = source->sql[at] == '\\' && token->kind == TOKEN_STRING_C &&
-                       at + 1 < token->inside_end;
+        bool escaped =
+            source->sql[at] == '\\' && token->kind == TOKEN_STRING_C && at + 1 < token->inside_end;
         at += escaped;
         bytes = text_decode(source->sql + at, token->inside_end - at, &code);
         if (is_harmful(source->sql + at, bytes, kept)) {

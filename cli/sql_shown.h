@@ -1,8 +1,8 @@
 /* sql_shown.h - SQL that means the same and is harmless to a terminal.
  *
  * Characters that could drive or reorder a terminal (text_is_harmful) are written as escapes of the
- * kind that their place knows: "a<BEL>" as U&"a\0007", 'a<BEL>' as E'a\u0007'; in comments and between
- * words they become blanks.
+ * kind that their place knows: "a<BEL>" as U&"a\0007", 'a<BEL>' as E'a\u0007'; in comments and
+ * between words they become blanks.
  */
 #ifndef OMEN_CLI_SQL_SHOWN_H
 #define OMEN_CLI_SQL_SHOWN_H

@@ -48,6 +48,18 @@ static omen_status make_schema(struct plan *plan, const PgQuery__IntoClause *int
                          &plan->create.schema, error);
 }
 
+/* A query that is not run is not planned either, so that its constants may be such as fail. */
+static omen_status bind_rows(struct plan *plan, const PgQuery__CreateTableAsStmt *node,
+                             omen_error *error)
+{
+    if (!node->into->skip_data)
+        return plan_bind_query(plan, node->query->select_stmt, error);
+    OMEN_TRY(bind_query(&plan->binder, NULL, node->query->select_stmt, &plan->rows.query, error));
+    binder_finish(&plan->binder);
+    plan->rows.reason = "it makes a table without rows";
+    return OMEN_OK;
+}
+
 omen_status plan_create_as(struct plan *plan, const PgQuery__CreateTableAsStmt *node,
                            omen_error *error)
 {
@@ -57,7 +69,7 @@ omen_status plan_create_as(struct plan *plan, const PgQuery__CreateTableAsStmt *
     plan->create.name = node->into->rel->relname;
     plan->create.missing_only = node->if_not_exists;
     plan->create.empty = node->into->skip_data;
-    OMEN_TRY(plan_bind_query(plan, node->query->select_stmt, error));
+    OMEN_TRY(bind_rows(plan, node, error));
     return make_schema(plan, node->into, error);
 }
 

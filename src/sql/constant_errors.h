@@ -10,10 +10,10 @@
 #include "sql/query_tree.h"
 
 /* Computes what reads no row in every expression of a bound query that is planned in any case: not
- * in the outputs of queries in FROM, in WITH and in EXISTS. To be asked before the tree is
- * simplified. The tree stays as it is. One thread.
- * Errors: DIVISION_BY_ZERO and OUT_OF_RANGE; others wait until a row asks, because PostgreSQL does
- * not compute beforehand what depends on settings, as texts of times do. */
+ * in the outputs of queries in FROM and in EXISTS, not in WITH, nor in subqueries of which
+ * constants leave nothing. To be asked before the tree is simplified. The tree stays as it is. One
+ * thread. Errors: DIVISION_BY_ZERO and OUT_OF_RANGE; others wait until a row asks, because
+ * PostgreSQL does not compute beforehand what depends on settings, as texts of times do. */
 OMEN_MUST_CHECK omen_status constant_errors_find(const struct query *query, struct arena *arena,
                                                  omen_error *error);
 
