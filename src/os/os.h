@@ -73,7 +73,19 @@ struct os {
      * Errors: FILE_NOT_FOUND, INSUFFICIENT_PRIVILEGE, IO_ERROR. */
     omen_status (*file_identity)(const struct os *os, const char *path, int64_t file,
                                  struct os_identity *out, omen_error *error);
+    /* Gives an open file the mode of what has the name `path`, and its owner and group as far as
+     * this process may: where it may not, the group gets no rights that were another's.
+     * Errors: FILE_NOT_FOUND, INSUFFICIENT_PRIVILEGE, IO_ERROR. */
+    omen_status (*file_take_mode)(const struct os *os, int64_t file, const char *path,
+                                  omen_error *error);
     void (*file_close)(const struct os *os, int64_t file);
+
+    /* Writes the path that a path leads to by symbolic links at its end, zero-terminated: itself
+     * where there are none. Nothing need be there.
+     * Errors: IO_ERROR (links that lead in a circle), INSUFFICIENT_PRIVILEGE; LIMIT_EXCEEDED where
+     * it does not fit. */
+    omen_status (*path_follow)(const struct os *os, const char *path, char *buffer, size_t capacity,
+                               omen_error *error);
 
     /* Gives a file or directory another name in the same file system, replacing a file, or an
      * empty directory, that has it. Durable only after directory_sync. Errors: FILE_NOT_FOUND,

@@ -213,6 +213,48 @@ omen_status real_file_identity(const struct os *os, const char *path, int64_t fi
     return OMEN_OK;
 }
 
+omen_status real_file_take_mode(const struct os *os, int64_t file, const char *path,
+                                omen_error *error)
+{
+    struct stat wanted, now;
+    if (stat(path, &wanted) != 0 || fstat((int)file, &now) != 0)
+        return fail(error, "look at file", path, errno);
+    mode_t mode = wanted.st_mode & 07777;
+    if ((now.st_uid != wanted.st_uid || now.st_gid != wanted.st_gid) &&
+        fchown((int)file, wanted.st_uid, wanted.st_gid) != 0 &&
+        fchown((int)file, (uid_t)-1, wanted.st_gid) != 0)
+        mode &= ~(mode_t)S_IRWXG;
+    if (fchmod((int)file, mode) != 0)
+        return fail(error, "set the mode of file", path, errno);
+    return OMEN_OK;
+}
+
+omen_status real_path_follow(const struct os *os, const char *path, char *buffer, size_t capacity,
+                             omen_error *error)
+{
+    enum { LINKS_MAX = 40, TARGET_BYTES = 4096 };
+    char target[TARGET_BYTES];
+    if ((size_t)snprintf(buffer, capacity, "%s", path) >= capacity)
+        return error_set(error, OMEN_LIMIT_EXCEEDED, "the path \"%.200s...\" is too long", path);
+    for (int links = 0; links < LINKS_MAX; links++) {
+        ssize_t length = readlink(buffer, target, sizeof target - 1);
+        if (length < 0 && (errno == EINVAL || errno == ENOENT))
+            return OMEN_OK; /* no link; nothing */
+        if (length < 0)
+            return fail(error, "follow", path, errno);
+        target[length] = '\0';
+        /* A relative one begins where the link lies. */
+        char *slash = target[0] == '/' ? NULL : strrchr(buffer, '/');
+        char *end = slash == NULL ? buffer : slash + 1;
+        size_t room = capacity - (size_t)(end - buffer);
+        if ((size_t)length >= room)
+            return error_set(error, OMEN_LIMIT_EXCEEDED, "what \"%.200s\" leads to is too long",
+                             path);
+        memcpy(end, target, (size_t)length + 1);
+    }
+    return fail(error, "follow", path, ELOOP);
+}
+
 void real_file_close(const struct os *os, int64_t file)
 {
     close((int)file);

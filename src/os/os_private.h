@@ -19,6 +19,10 @@ omen_status real_file_truncate(const struct os *os, int64_t file, uint64_t bytes
 omen_status real_file_size(const struct os *os, int64_t file, uint64_t *bytes, omen_error *error);
 omen_status real_file_identity(const struct os *os, const char *path, int64_t file,
                                struct os_identity *out, omen_error *error);
+omen_status real_file_take_mode(const struct os *os, int64_t file, const char *path,
+                                omen_error *error);
+omen_status real_path_follow(const struct os *os, const char *path, char *buffer, size_t capacity,
+                             omen_error *error);
 void real_file_close(const struct os *os, int64_t file);
 omen_status real_file_rename(const struct os *os, const char *from, const char *to,
                              omen_error *error);

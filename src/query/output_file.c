@@ -4,33 +4,49 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BUFFER_BYTES = 1 << 20, SUFFIX_BYTES = 32 };
+enum { BUFFER_BYTES = 1 << 20, PATH_BYTES_MAX = 4096, SUFFIX_BYTES = 32 };
 
 struct output_file {
     const struct os *os;
     struct allocator *allocator;
-    size_t path_bytes; /* of each of the two names */
-    char *path, *temporary;
-    int64_t handle; /* -1: closed, or never opened */
+    char *path, *temporary; /* PATH_BYTES_MAX and SUFFIX_BYTES more, each */
+    int64_t handle;         /* -1: closed, or never opened */
     bool made, renamed;
     uint64_t offset; /* of the buffer in the file */
     size_t used;
     uint8_t *buffer;
 };
 
+/* The file that is replaced: one that may be written, and whose mode the new one gets before
+ * anything is in it. */
+static omen_status open_like(struct output_file *file, omen_error *error)
+{
+    const struct os *os = file->os;
+    int64_t old;
+    OMEN_TRY(os->file_open(os, file->path, OS_OPEN_WRITE, &old, error));
+    os->file_close(os, old);
+    OMEN_TRY(os->file_open(os, file->temporary, OS_OPEN_CREATE_NEW, &file->handle, error));
+    file->made = true;
+    return os->file_take_mode(os, file->handle, file->path, error);
+}
+
 static omen_status open_temporary(struct output_file *file, const char *path, omen_error *error)
 {
+    const struct os *os = file->os;
     struct os_identity identity;
     omen_error unused;
     uint64_t number;
-    file->os->random_bytes(file->os, &number, sizeof number);
-    snprintf(file->path, file->path_bytes, "%s", path);
-    snprintf(file->temporary, file->path_bytes, "%s.%016llx.tmp", path, (unsigned long long)number);
-    if (file->os->file_identity(file->os, path, -1, &identity, &unused) == OMEN_OK &&
-        !identity.is_regular)
-        return error_set(error, OMEN_WRONG_OBJECT_TYPE, "\"%.300s\" is not a regular file", path);
-    OMEN_TRY(
-        file->os->file_open(file->os, file->temporary, OS_OPEN_CREATE_OUT, &file->handle, error));
+    OMEN_TRY(os->path_follow(os, path, file->path, PATH_BYTES_MAX, error));
+    os->random_bytes(os, &number, sizeof number);
+    snprintf(file->temporary, PATH_BYTES_MAX + SUFFIX_BYTES, "%s.%016llx.tmp", file->path,
+             (unsigned long long)number);
+    if (os->file_identity(os, file->path, -1, &identity, &unused) == OMEN_OK) {
+        if (!identity.is_regular)
+            return error_set(error, OMEN_WRONG_OBJECT_TYPE, "\"%.300s\" is not a regular file",
+                             path);
+        return open_like(file, error);
+    }
+    OMEN_TRY(os->file_open(os, file->temporary, OS_OPEN_CREATE_OUT, &file->handle, error));
     file->made = true;
     return OMEN_OK;
 }
@@ -45,9 +61,8 @@ omen_status output_open(const struct os *os, struct allocator *allocator, const 
     file->os = os;
     file->allocator = allocator;
     file->handle = -1;
-    file->path_bytes = strlen(path) + SUFFIX_BYTES;
-    file->path = allocator_alloc(allocator, file->path_bytes);
-    file->temporary = allocator_alloc(allocator, file->path_bytes);
+    file->path = allocator_alloc(allocator, PATH_BYTES_MAX + SUFFIX_BYTES);
+    file->temporary = allocator_alloc(allocator, PATH_BYTES_MAX + SUFFIX_BYTES);
     file->buffer = allocator_alloc(allocator, BUFFER_BYTES);
     omen_status status = file->path == NULL || file->temporary == NULL || file->buffer == NULL
                              ? error_set_default(error, OMEN_OUT_OF_MEMORY)
@@ -119,8 +134,8 @@ void output_close(struct output_file *file)
         os->file_close(os, file->handle);
     if (file->made && !file->renamed)
         (void)!os->file_remove(os, file->temporary, &unused);
-    allocator_free(allocator, file->path, file->path_bytes);
-    allocator_free(allocator, file->temporary, file->path_bytes);
+    allocator_free(allocator, file->path, PATH_BYTES_MAX + SUFFIX_BYTES);
+    allocator_free(allocator, file->temporary, PATH_BYTES_MAX + SUFFIX_BYTES);
     allocator_free(allocator, file->buffer, BUFFER_BYTES);
     allocator_free(allocator, file, sizeof *file);
 }

@@ -1,7 +1,9 @@
 /* output_file.h - a file that is written whole or not at all.
  *
  * It grows under another name beside its own, is synced, and then takes its name, with the file
- * that had it gone. One thread.
+ * that had it gone: that one's mode, and its owner where that may be, are the new one's. A symbolic
+ * link stays and leads to the new file; of a file with several names only this one does. One
+ * thread.
  */
 #ifndef OMEN_QUERY_OUTPUT_FILE_H
 #define OMEN_QUERY_OUTPUT_FILE_H
@@ -12,7 +14,8 @@
 struct output_file;
 
 /* Begins a file that will be called `path` (copied). Errors: WRONG_OBJECT_TYPE where that is no
- * regular file now; those of file_open; OUT_OF_MEMORY. */
+ * regular file now; INSUFFICIENT_PRIVILEGE where it may not be written; those of file_open and
+ * path_follow; OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status output_open(const struct os *os, struct allocator *allocator,
                                         const char *path, struct output_file **out,
                                         omen_error *error);

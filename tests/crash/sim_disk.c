@@ -312,6 +312,19 @@ static omen_status disk_file_identity(const struct os *os, const char *path, int
     return error_set(error, OMEN_IO_ERROR, "a simulated file has no identity");
 }
 
+static omen_status disk_file_take_mode(const struct os *os, int64_t file, const char *path,
+                                       omen_error *error)
+{
+    return error_set(error, OMEN_IO_ERROR, "a simulated file has no mode");
+}
+
+static omen_status disk_path_follow(const struct os *os, const char *path, char *buffer,
+                                    size_t capacity, omen_error *error)
+{
+    return (size_t)snprintf(buffer, capacity, "%s", path) < capacity ? OMEN_OK
+                                                                     : OMEN_LIMIT_EXCEEDED;
+}
+
 static omen_status disk_file_lock(const struct os *os, int64_t file, omen_error *error)
 {
     struct sim_disk *disk = disk_of(os);
@@ -508,6 +521,8 @@ static const struct os disk_os = {
     .file_truncate = disk_file_truncate,
     .file_size = disk_file_size,
     .file_identity = disk_file_identity,
+    .file_take_mode = disk_file_take_mode,
+    .path_follow = disk_path_follow,
     .file_close = disk_file_close,
     .file_rename = disk_file_rename,
     .file_remove = disk_file_remove,

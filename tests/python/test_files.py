@@ -449,6 +449,46 @@ class Copy(Case):
         self.query("COPY t (id) FROM '" + self.path("quo''te") + "' (FORMAT parquet)")
         self.assertEqual(self.query("SELECT count(*) FROM t"), [(3,)])
 
+    def test_what_it_replaces(self):
+        """A file keeps its mode, a link stays a link, and what may not be written is not replaced."""
+        self.query("CREATE TABLE t AS SELECT * FROM generate_series(1, 3) AS s(id)")
+        path, link = self.write("out.csv", "as it was\n"), self.path("link.csv")
+        os.mkdir(self.path("folder"))
+        for target in "out.csv", self.path("new.csv"), "folder/../folder/new.csv":
+            os.symlink(target, link)
+            for mode in 0o600, 0o664:
+                if os.path.exists(link):
+                    os.chmod(link, mode)
+                self.query(f"COPY t TO '{link}' (FORMAT csv)")
+                self.assertEqual(os.readlink(link), target)
+                with open(link, encoding="ascii") as file:
+                    self.assertEqual(file.read(), "1\n2\n3\n")
+            self.assertEqual(os.stat(link).st_mode & 0o7777, 0o664)
+            os.remove(link)
+        self.assertEqual(sorted(os.listdir(self.folder.name)), ["folder", "new.csv", "out.csv"])
+        os.symlink("link.csv", link)
+        self.fails("58030", f"COPY t TO '{link}' (FORMAT csv)")
+        os.chmod(path, 0o444)
+        root = os.geteuid() == 0
+        try:
+            if root:
+                os.seteuid(65534)
+            self.fails("42501", f"COPY t TO '{path}' (FORMAT csv)")
+        finally:
+            if root:
+                os.seteuid(0)
+        if root:  # another's file, that everybody may write: it becomes this user's
+            os.chmod(path, 0o666)
+            os.seteuid(65534)
+            try:
+                self.query(f"COPY t TO '{path}' (FORMAT csv)")
+            finally:
+                os.seteuid(0)
+            self.assertEqual((os.stat(path).st_uid, os.stat(path).st_mode & 0o7777), (65534, 0o666))
+            os.chmod(path, 0o600)
+            self.query(f"COPY t TO '{path}' (FORMAT csv)")
+            self.assertEqual((os.stat(path).st_uid, os.stat(path).st_mode & 0o7777), (65534, 0o600))
+
     def test_nothing_half_done(self):
         path = self.write("out.csv", "as it was\n")
         self.query("CREATE TABLE t AS SELECT * FROM generate_series(1, 100000) AS s(id)")

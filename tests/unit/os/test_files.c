@@ -115,6 +115,41 @@ static void test_names(void **state)
     assert_int_equal(os->directory_list(os, other, count_name, &count, NULL), OMEN_FILE_NOT_FOUND);
 }
 
+static void test_following_links(void **state)
+{
+    char buffer[128], relative[128];
+    snprintf(relative, sizeof relative, "%s/../%s/other", folder, strrchr(folder, '/') + 1);
+    assert_int_equal(os->path_follow(os, path, buffer, sizeof buffer, NULL), OMEN_OK);
+    assert_string_equal(buffer, path);
+    assert_int_equal(symlink("file", other), 0);
+    assert_int_equal(os->path_follow(os, other, buffer, sizeof buffer, NULL), OMEN_OK);
+    assert_string_equal(buffer, path);
+    assert_int_equal(os->path_follow(os, relative, buffer, sizeof buffer, NULL), OMEN_OK);
+    assert_string_equal(strrchr(buffer, '/'), "/file");
+    assert_int_equal(os->path_follow(os, other, buffer, strlen(path), NULL), OMEN_LIMIT_EXCEEDED);
+    assert_int_equal(symlink(other, path), 0);
+    assert_int_equal(os->path_follow(os, other, buffer, sizeof buffer, NULL), OMEN_IO_ERROR);
+    unlink(path);
+    unlink(other);
+}
+
+static void test_taking_a_mode(void **state)
+{
+    int64_t file;
+    struct stat facts;
+    assert_int_equal(os->file_open(os, path, OS_OPEN_CREATE_OUT, &file, NULL), OMEN_OK);
+    os->file_close(os, file);
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(os->file_open(os, other, OS_OPEN_CREATE_NEW, &file, NULL), OMEN_OK);
+    assert_int_equal(os->file_take_mode(os, file, path, NULL), OMEN_OK);
+    assert_int_equal(stat(other, &facts), 0);
+    assert_int_equal(facts.st_mode & 07777, 0640);
+    unlink(path);
+    assert_int_equal(os->file_take_mode(os, file, path, NULL), OMEN_FILE_NOT_FOUND);
+    os->file_close(os, file);
+    unlink(other);
+}
+
 static void test_random_bytes_differ(void **state)
 {
     uint8_t first[32] = {0}, second[32] = {0};
@@ -128,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_write_and_read_at), cmocka_unit_test(test_open_says_what_is_wrong),
         cmocka_unit_test(test_one_lock),          cmocka_unit_test(test_names),
+        cmocka_unit_test(test_following_links),   cmocka_unit_test(test_taking_a_mode),
         cmocka_unit_test(test_random_bytes_differ),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
