@@ -108,6 +108,12 @@ struct os {
     /* Makes the names in a directory durable: created, renamed, removed. As file_sync.
      * Errors: FILE_NOT_FOUND, IO_ERROR. */
     omen_status (*directory_sync)(const struct os *os, const char *path, omen_error *error);
+    /* The same in two calls, for who must know beforehand that a sync can at least be begun.
+     * `*directory` gets a handle for directory_sync_open and file_close alone. Errors of the first:
+     * FILE_NOT_FOUND, INSUFFICIENT_PRIVILEGE, IO_ERROR; of the second: IO_ERROR. */
+    omen_status (*directory_open)(const struct os *os, const char *path, int64_t *directory,
+                                  omen_error *error);
+    omen_status (*directory_sync_open)(const struct os *os, int64_t directory, omen_error *error);
     /* Calls `visit` for each name in a directory but "." and "..", in no order; it stops where
      * `visit` returns something else than OK, and returns that. Names live during the call.
      * Errors: FILE_NOT_FOUND (no such directory, or no directory), INSUFFICIENT_PRIVILEGE,

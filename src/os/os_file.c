@@ -292,16 +292,32 @@ omen_status real_directory_create(const struct os *os, const char *path, omen_er
     return mkdir(path, 0700) == 0 ? OMEN_OK : fail(error, "create directory", path, errno);
 }
 
+omen_status real_directory_open(const struct os *os, const char *path, int64_t *directory,
+                                omen_error *error)
+{
+    *directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *directory >= 0 ? OMEN_OK : fail(error, "open directory", path, errno);
+}
+
+static omen_status sync_directory(int64_t directory, const char *path, omen_error *error)
+{
+    return fsync((int)directory) == 0
+               ? OMEN_OK
+               : fail(error, "sync directory", path, sync_number(errno));
+}
+
+omen_status real_directory_sync_open(const struct os *os, int64_t directory, omen_error *error)
+{
+    return sync_directory(directory, NULL, error);
+}
+
 omen_status real_directory_sync(const struct os *os, const char *path, omen_error *error)
 {
-    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0)
-        return fail(error, "open directory", path, errno);
-    int number = fsync(descriptor) != 0 ? errno : 0;
-    close(descriptor);
-    if (number == 0)
-        return OMEN_OK;
-    return fail(error, "sync directory", path, sync_number(number));
+    int64_t directory;
+    OMEN_TRY(real_directory_open(os, path, &directory, error));
+    omen_status status = sync_directory(directory, path, error);
+    close((int)directory);
+    return status;
 }
 
 omen_status real_directory_list(const struct os *os, const char *path,

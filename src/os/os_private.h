@@ -30,6 +30,9 @@ omen_status real_file_remove(const struct os *os, const char *path, omen_error *
 omen_status real_file_lock(const struct os *os, int64_t file, omen_error *error);
 omen_status real_directory_create(const struct os *os, const char *path, omen_error *error);
 omen_status real_directory_sync(const struct os *os, const char *path, omen_error *error);
+omen_status real_directory_open(const struct os *os, const char *path, int64_t *directory,
+                                omen_error *error);
+omen_status real_directory_sync_open(const struct os *os, int64_t directory, omen_error *error);
 omen_status real_directory_list(const struct os *os, const char *path,
                                 omen_status (*visit)(void *context, const char *name),
                                 void *context, omen_error *error);

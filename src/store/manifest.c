@@ -15,7 +15,8 @@
  * Replacing (R8.4). Until the rename the old manifest counts. From the rename until the directory's
  * sync has succeeded a crash may leave either: nothing that either names may be deleted, and
  * after a failed sync nobody ever knows, so no further manifest is written while the database
- * stays open.
+ * stays open. So the directory is opened before the rename: a process that may open no more files
+ * is no failed sync, and must not be taken for one.
  */
 #include "store/manifest.h"
 
@@ -279,15 +280,14 @@ static omen_status write_new(const struct os *os, const char *path,
     return status;
 }
 
-omen_status manifest_write(const struct os *os, const char *directory, struct allocator *allocator,
-                           const struct manifest *manifest, enum manifest_state *state,
-                           omen_error *error)
+/* Makes `manifest.new` durable, with what the manifest says. */
+static omen_status write_content(const struct os *os, const char *directory,
+                                 struct allocator *allocator, const struct manifest *manifest,
+                                 omen_error *error)
 {
-    char path[STORE_PATH_BYTES], path_new[STORE_PATH_BYTES];
+    char path_new[STORE_PATH_BYTES];
     struct byte_writer content = {.allocator = allocator};
     int64_t file;
-    *state = MANIFEST_OLD;
-    OMEN_TRY(path_join(path, directory, MANIFEST_NAME, error));
     OMEN_TRY(path_join(path_new, directory, MANIFEST_NEW_NAME, error));
     manifest_encode(&content, manifest);
     omen_status status = OMEN_OK;
@@ -298,18 +298,41 @@ omen_status manifest_write(const struct os *os, const char *directory, struct al
     if (status == OMEN_OK)
         status = write_new(os, path_new, &content, &file, error);
     byte_writer_release(&content);
-    if (status != OMEN_OK)
-        return status;
-    status = os->file_rename(os, path_new, path, error);
-    os->file_close(os,
-                   file); /* now: the directory's sync opens another, and must not find too many */
+    if (status == OMEN_OK)
+        os->file_close(os, file);
+    return status;
+}
+
+/* Puts `manifest.new` in the manifest's place. `opened` is the directory. */
+static omen_status swap(const struct os *os, const char *directory, int64_t opened,
+                        enum manifest_state *state, omen_error *error)
+{
+    char path[STORE_PATH_BYTES], path_new[STORE_PATH_BYTES];
+    OMEN_TRY(path_join(path, directory, MANIFEST_NAME, error));
+    OMEN_TRY(path_join(path_new, directory, MANIFEST_NEW_NAME, error));
+    omen_status status = os->file_rename(os, path_new, path, error);
     if (status != OMEN_OK) {
-        /* A system that says "no room" has not done it; after any other failure, who knows. */
-        *state = status == OMEN_DISK_FULL ? MANIFEST_OLD : MANIFEST_UNKNOWN;
+        /* A system without room or memory has not done it; after any other failure, who knows. */
+        bool undone = status == OMEN_DISK_FULL || status == OMEN_OUT_OF_MEMORY;
+        *state = undone ? MANIFEST_OLD : MANIFEST_UNKNOWN;
         return status;
     }
     *state = MANIFEST_UNKNOWN;
-    OMEN_TRY(os->directory_sync(os, directory, error));
+    OMEN_TRY(os->directory_sync_open(os, opened, error));
     *state = MANIFEST_NEW;
     return OMEN_OK;
+}
+
+omen_status manifest_write(const struct os *os, const char *directory, struct allocator *allocator,
+                           const struct manifest *manifest, enum manifest_state *state,
+                           omen_error *error)
+{
+    int64_t opened;
+    *state = MANIFEST_OLD;
+    OMEN_TRY(os->directory_open(os, directory, &opened, error));
+    omen_status status = write_content(os, directory, allocator, manifest, error);
+    if (status == OMEN_OK)
+        status = swap(os, directory, opened, state, error);
+    os->file_close(os, opened);
+    return status;
 }

@@ -73,7 +73,7 @@ enum manifest_state {
 };
 
 /* Makes `manifest` the directory's (R8.4). `*state` says which one counts afterwards.
- * Errors: DISK_FULL, IO_ERROR, OUT_OF_MEMORY. */
+ * Errors: DISK_FULL, IO_ERROR, OUT_OF_MEMORY; INSUFFICIENT_RESOURCES, and the old one counts. */
 OMEN_MUST_CHECK omen_status manifest_write(const struct os *os, const char *directory,
                                            struct allocator *allocator,
                                            const struct manifest *manifest,

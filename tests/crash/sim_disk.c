@@ -428,6 +428,31 @@ static omen_status disk_directory_sync(const struct os *os, const char *path, om
     return leave(disk, status == OMEN_OK ? status : fail(error, status, SIM_DIRECTORY_SYNC, path));
 }
 
+static omen_status disk_directory_open(const struct os *os, const char *path, int64_t *directory,
+                                       omen_error *error)
+{
+    struct sim_disk *disk = disk_of(os);
+    omen_status status = enter(disk, SIM_OPEN, sim_kind_of(path, true));
+    struct sim_inode *inode = sim_find(disk, path);
+    if (status == OMEN_OK && (inode == NULL || !inode->directory))
+        status = OMEN_FILE_NOT_FOUND;
+    if (status != OMEN_OK)
+        return leave(disk, fail(error, status, SIM_OPEN, path));
+    *directory = new_handle(disk, inode, false);
+    return leave(disk, OMEN_OK);
+}
+
+static omen_status disk_directory_sync_open(const struct os *os, int64_t directory,
+                                            omen_error *error)
+{
+    struct sim_disk *disk = disk_of(os);
+    struct sim_inode *inode = inode_of(disk, directory);
+    OMEN_ASSERT(inode->directory);
+    omen_status status = enter(disk, SIM_DIRECTORY_SYNC, inode->kind);
+    sim_sync_names(disk, inode, status != OMEN_OK);
+    return leave(disk, status == OMEN_OK ? status : fail(error, status, SIM_DIRECTORY_SYNC, NULL));
+}
+
 static omen_status disk_directory_list(const struct os *os, const char *path,
                                        omen_status (*visit)(void *context, const char *name),
                                        void *context, omen_error *error)
@@ -529,6 +554,8 @@ static const struct os disk_os = {
     .file_lock = disk_file_lock,
     .directory_create = disk_directory_create,
     .directory_sync = disk_directory_sync,
+    .directory_open = disk_directory_open,
+    .directory_sync_open = disk_directory_sync_open,
     .directory_list = disk_directory_list,
     .random_bytes = disk_random_bytes,
     .process_name = disk_process_name,

@@ -109,6 +109,10 @@ static void test_names(void **state)
     assert_int_equal(os->directory_list(os, folder, count_name, &count, NULL), OMEN_END_OF_DATA);
     assert_int_equal(os->file_rename(os, path, other, NULL), OMEN_OK);
     assert_int_equal(os->directory_sync(os, folder, NULL), OMEN_OK);
+    assert_int_equal(os->directory_open(os, other, &file, NULL), OMEN_FILE_NOT_FOUND);
+    assert_int_equal(os->directory_open(os, folder, &file, NULL), OMEN_OK);
+    assert_int_equal(os->directory_sync_open(os, file, NULL), OMEN_OK);
+    os->file_close(os, file);
     assert_int_equal(os->file_open(os, path, OS_OPEN_READ, &file, NULL), OMEN_FILE_NOT_FOUND);
     assert_int_equal(os->file_remove(os, other, NULL), OMEN_OK);
     assert_int_equal(os->file_remove(os, other, NULL), OMEN_FILE_NOT_FOUND);

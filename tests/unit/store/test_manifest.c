@@ -184,10 +184,17 @@ static omen_status rename_file(const struct os *self, const char *from, const ch
     return os_real.file_rename(self, from, to, error);
 }
 
-static omen_status sync_directory(const struct os *self, const char *path, omen_error *error)
+static omen_status open_directory(const struct os *self, const char *path, int64_t *directory,
+                                  omen_error *error)
+{
+    OMEN_TRY(noted('o', error));
+    return os_real.directory_open(self, path, directory, error);
+}
+
+static omen_status sync_directory(const struct os *self, int64_t directory, omen_error *error)
 {
     OMEN_TRY(noted('d', error));
-    return os_real.directory_sync(self, path, error);
+    return os_real.directory_sync_open(self, directory, error);
 }
 
 static omen_status write_generation(uint64_t generation, enum manifest_state *manifest_state,
@@ -197,7 +204,8 @@ static omen_status write_generation(uint64_t generation, enum manifest_state *ma
     os.file_write_at = write_at;
     os.file_sync = sync_file;
     os.file_rename = rename_file;
-    os.directory_sync = sync_directory;
+    os.directory_open = open_directory;
+    os.directory_sync_open = sync_directory;
     calls[0] = '\0';
     struct manifest_table tables[2];
     struct manifest manifest = sample(tables);
@@ -222,7 +230,7 @@ static void test_swap_order(void **state)
     enum manifest_state kept;
     fail_call = 0;
     assert_int_equal(write_generation(1, &kept, NULL), OMEN_OK);
-    assert_string_equal(calls, "wsrd");
+    assert_string_equal(calls, "owsrd");
     assert_int_equal(kept, MANIFEST_NEW);
     assert_int_equal(test_file_mode(test_path("manifest")), 0600);
     assert_int_equal(test_file_mode(test_path("manifest.new")), -1);
@@ -242,12 +250,15 @@ static void test_r8_4_failed_swaps(void **state)
         enum manifest_state kept;
         uint64_t generation;
     } cases[] = {
-        {'w', OMEN_DISK_FULL, "w", MANIFEST_OLD, 1},
-        {'w', OMEN_IO_ERROR, "w", MANIFEST_OLD, 1},
-        {'s', OMEN_IO_ERROR, "ws", MANIFEST_OLD, 1},
-        {'r', OMEN_DISK_FULL, "wsr", MANIFEST_OLD, 1},
-        {'r', OMEN_IO_ERROR, "wsr", MANIFEST_UNKNOWN, 1},
-        {'d', OMEN_IO_ERROR, "wsrd", MANIFEST_UNKNOWN, 9},
+        {'o', OMEN_INSUFFICIENT_RESOURCES, "o", MANIFEST_OLD, 1},
+        {'o', OMEN_OUT_OF_MEMORY, "o", MANIFEST_OLD, 1},
+        {'w', OMEN_DISK_FULL, "ow", MANIFEST_OLD, 1},
+        {'w', OMEN_IO_ERROR, "ow", MANIFEST_OLD, 1},
+        {'s', OMEN_IO_ERROR, "ows", MANIFEST_OLD, 1},
+        {'r', OMEN_DISK_FULL, "owsr", MANIFEST_OLD, 1},
+        {'r', OMEN_OUT_OF_MEMORY, "owsr", MANIFEST_OLD, 1},
+        {'r', OMEN_IO_ERROR, "owsr", MANIFEST_UNKNOWN, 1},
+        {'d', OMEN_IO_ERROR, "owsrd", MANIFEST_UNKNOWN, 9},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         enum manifest_state kept;
