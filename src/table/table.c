@@ -9,6 +9,8 @@
 #include "column/key.h"
 #include "table/table_private.h"
 
+enum { MERGED_BYTES_MAX = 512 << 20 }; /* well below what the text of one group may be */
+
 /* The last identity given out. */
 static _Atomic uint64_t identity_last;
 
@@ -32,6 +34,7 @@ omen_status table_create(struct allocator *allocator, struct txn_manager *manage
     table->published = txn_published_place(manager);
     table->identity = atomic_fetch_add_explicit(&identity_last, 1, memory_order_relaxed) + 1;
     table->schema = schema_retain(schema);
+    table->merged_bytes_max = MERGED_BYTES_MAX;
     atomic_init(&table->references, 1);
     memcpy(table->name, name, name_length + 1);
     biased_lock_init(&table->lock);

@@ -29,6 +29,11 @@ static void spend(struct step *step, uint64_t rows)
 
 /* --- damage --- */
 
+static uint32_t longer_wait(uint32_t steps)
+{
+    return (uint32_t)size_min(size_max(2 * steps, 1), RETRY_STEPS_MAX);
+}
+
 static bool is_damage(omen_status status)
 {
     return status != OMEN_OK && status != OMEN_OUT_OF_MEMORY;
@@ -43,9 +48,16 @@ omen_status step_put_off(struct step *step, struct group_entry *entry, omen_stat
         /* Relaxed: counts for omen_storage. */
         atomic_fetch_add_explicit(&step->table->groups_damaged, 1, memory_order_relaxed);
     }
-    entry->retry_wait = (uint32_t)size_min(size_max(2 * entry->retry_wait, 1), RETRY_STEPS_MAX);
-    entry->retry_in = entry->retry_wait;
+    entry->retry_in = entry->retry_wait = longer_wait(entry->retry_wait);
     return OMEN_OK;
+}
+
+/* The source that was too much together with those before it is left to itself, for more steps each
+ * time: all of them had to be read for that. */
+static void keep_apart(struct rewrite *rewrite)
+{
+    struct group_entry *entry = rewrite->sources[rewrite->failed];
+    entry->apart_in = entry->apart_wait = longer_wait(entry->apart_wait);
 }
 
 void step_mend(struct step *step, struct group_entry *entry)
@@ -57,8 +69,10 @@ void step_mend(struct step *step, struct group_entry *entry)
 
 static void begin_step(const struct table *table)
 {
-    for (struct group_entry *entry = table->first; entry != NULL; entry = entry->next)
+    for (struct group_entry *entry = table->first; entry != NULL; entry = entry->next) {
         entry->retry_in -= entry->retry_in > 0;
+        entry->apart_in -= entry->apart_in > 0;
+    }
 }
 
 static void drop_group(struct step *step, struct group_entry *entry)
@@ -302,6 +316,9 @@ static omen_status rewrite_once(struct step *step, bool *found)
         for (size_t i = 0; i < rewrite.source_count; i++)
             step_mend(step, rewrite.sources[i]);
         status = rewrite_install(step, &rewrite);
+    } else if (status == OMEN_NOT_READY) {
+        keep_apart(&rewrite);
+        status = OMEN_OK;
     } else {
         status = step_put_off(step, rewrite.sources[rewrite.failed], status);
     }

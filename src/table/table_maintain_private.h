@@ -45,7 +45,7 @@ struct rewrite {
     struct row_group *groups[REWRITE_SOURCES_MAX];
     uint32_t ended[REWRITE_SOURCES_MAX]; /* rows that had ended when the copying began */
     struct slot_map *maps[REWRITE_SOURCES_MAX];
-    size_t failed; /* the source that could not be read */
+    size_t failed; /* the source that could not be read, or does not fit */
     struct row_group *result;
     struct group_entry *entry; /* of the result, not yet linked */
 };
@@ -68,7 +68,8 @@ static inline uint32_t live_rows(const struct group_entry *entry)
 bool rewrite_choose(struct step *step, struct rewrite *rewrite);
 
 /* Makes the new form. Without the writer lock: commits go on. Errors: OUT_OF_MEMORY, those of
- * row_group_ensure for source number `failed`; NOT_READY where the sources do not fit together. */
+ * row_group_ensure for source number `failed`; NOT_READY where that one does not fit with those
+ * before it. */
 OMEN_MUST_CHECK omen_status rewrite_build(struct step *step, struct rewrite *rewrite);
 
 /* Puts it in place, with the ends that came meanwhile. As the writer. Errors: OUT_OF_MEMORY. */

@@ -92,6 +92,8 @@ struct group_entry {
     uint32_t reclaimable;        /* dead rows that nobody can read any more */
     uint32_t retry_in;           /* steps of maintenance that its columns are not tried for; then */
     uint32_t retry_wait;         /* how many it was the last time; 0: they could be read */
+    uint32_t apart_in;           /* steps that it is not compacted with those before it: too much */
+    uint32_t apart_wait;         /* how many it was the last time */
     struct deleted_keys stalled; /* deleted keys of its rows whose entries wait for that */
     uint64_t quiet_end;          /* `last_end` when it was last looked at, */
     uint32_t quiet_steps;        /* and for how many steps it has been that */
@@ -126,7 +128,8 @@ struct table {
     struct deleted_keys deleted;
     struct mutex maintenance;
 
-    uint64_t unload_hand; /* number of the group that was looked at last; maintenance lock */
+    size_t merged_bytes_max; /* of columns that compaction puts together; tests lower it */
+    uint64_t unload_hand;    /* number of the group that was looked at last; maintenance lock */
 
     _Atomic uint64_t group_number_next;
     _Atomic int64_t hidden_key_next;

@@ -30,7 +30,6 @@
 enum {
     DEAD_SHARE = 5,                        /* compact where a fifth of the rows is dead */
     SMALL_GROUP_ROWS = ROW_GROUP_ROWS / 4, /* smaller neighbours are merged */
-    MERGED_BYTES_MAX = 512 << 20,          /* well below what the text of one group may be */
     FOLD_STEPS = 8, /* that a group's ends have been the same before they are folded */
 };
 
@@ -110,6 +109,12 @@ static bool compactible(const struct step *step, const struct group_entry *entry
            !is_unreached_copy(step->table, entry);
 }
 
+/* Likewise, and together with those before it. */
+static bool joinable(const struct step *step, const struct group_entry *entry)
+{
+    return entry->apart_in == 0 && compactible(step, entry);
+}
+
 /* The group with the largest dead share; or a neighbour of another as small. */
 static struct group_entry *choose_first(const struct step *step, double *share)
 {
@@ -119,7 +124,7 @@ static struct group_entry *choose_first(const struct step *step, double *share)
         double dead_share = 1.0 - (double)live_rows(entry) / row_group_row_count(entry->group);
         bool gains = worth_compacting(entry, step->watermark) && dead_share > *share;
         bool joins = best == NULL && is_small(entry) && entry->next != NULL &&
-                     is_small(entry->next) && compactible(step, entry->next);
+                     is_small(entry->next) && joinable(step, entry->next);
         if ((!gains && !joins) || !compactible(step, entry))
             continue;
         best = entry;
@@ -143,8 +148,8 @@ static bool choose_compaction(struct step *step, struct rewrite *rewrite)
     rewrite_add(rewrite, best);
     for (struct group_entry *entry = best->next;
          entry != NULL && rewrite->source_count < REWRITE_SOURCES_MAX; entry = entry->next) {
-        if (!compactible(step, entry) || live + live_rows(entry) > ROW_GROUP_ROWS ||
-            bytes + row_group_column_bytes(entry->group) > MERGED_BYTES_MAX ||
+        if (!joinable(step, entry) || live + live_rows(entry) > ROW_GROUP_ROWS ||
+            bytes + row_group_column_bytes(entry->group) > table->merged_bytes_max ||
             !(is_small(entry) || worth_compacting(entry, step->watermark)))
             break;
         live += live_rows(entry);
@@ -213,15 +218,16 @@ static omen_status copy_live(struct rewrite *rewrite, size_t source, struct row_
     return count == 0 ? OMEN_OK : row_group_append_chosen(target, group, slots, count);
 }
 
-/* Brings all columns here, and takes as many sources as then fit together. */
-static omen_status load_sources(struct rewrite *rewrite)
+/* Brings all columns here. How much text a group has shows only then: one that is too much together
+ * with those before it is left alone for some steps, and they are compacted without it. */
+static omen_status load_sources(struct step *step, struct rewrite *rewrite)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < rewrite->source_count; i++) {
         rewrite->failed = i;
         OMEN_TRY(row_group_ensure_all(rewrite->groups[i], NULL));
         bytes += row_group_column_bytes(rewrite->groups[i]);
-        if (i > 0 && bytes > MERGED_BYTES_MAX)
+        if (i > 0 && bytes > step->table->merged_bytes_max)
             return OMEN_NOT_READY;
     }
     rewrite->failed = 0;
@@ -233,7 +239,7 @@ static omen_status build_copy(struct step *step, struct rewrite *rewrite)
     struct table *table = step->table;
     struct row_group *target = NULL;
     uint32_t live = 0;
-    OMEN_TRY(load_sources(rewrite));
+    OMEN_TRY(load_sources(step, rewrite));
     for (size_t i = 0; i < rewrite->source_count; i++)
         live += row_group_row_count(rewrite->groups[i]) - rewrite->ended[i] -
                 row_group_unbegun_count(rewrite->groups[i]);

@@ -384,6 +384,39 @@ static void test_a_damaged_group_does_not_hold_up_the_others(void **state)
     fixture_destroy(&fixture);
 }
 
+/* Small groups whose text shows to be too much for one only once it has been loaded. */
+static void test_too_much_to_compact_is_no_damage(void **state)
+{
+    (void)state;
+    enum { ROWS = 1000, GROUPS = 3 };
+    struct fixture fixture;
+    struct model *model = &fixture.model;
+    struct maintain_report report = {.more = true};
+    struct table_stats stats;
+    fixture_make(&fixture, KEY_BIGINT);
+    fixture.groups_per_segment = 1;
+    for (int32_t i = 0; i < GROUPS; i++) {
+        model_insert(model, i * ROWS, ROWS);
+        table_seal_open(model->table);
+    }
+    fixture_reopen(&fixture);
+    assert_int_equal(fixture.segment_count, GROUPS);
+    model->table->merged_bytes_max = 1000;
+    for (int step = 0; step < 20; step++) {
+        assert_int_equal(table_maintain(model->table, 100000, &report), OMEN_OK);
+        table_stats_of(model->table, &stats);
+        assert_int_equal(stats.groups_damaged, 0);
+    }
+    assert_int_equal(report.groups_compacted, 0);
+    assert_true(row_group_column_bytes(model->table->first->group) > 1000); /* it was tried */
+    model->table->merged_bytes_max = 1 << 30;
+    for (int step = 0; step < 100; step++)
+        assert_int_equal(table_maintain(model->table, 100000, &report), OMEN_OK);
+    assert_int_equal(report.groups_compacted, GROUPS);
+    check_all(model, GROUPS * ROWS);
+    fixture_destroy(&fixture);
+}
+
 static void test_r8_5_damage_fails_what_needs_it_and_nothing_else(void **state)
 {
     (void)state;
@@ -671,6 +704,7 @@ int main(void)
         cmocka_unit_test(test_r5_6_hidden_keys_are_stored_and_bounded),
         cmocka_unit_test(test_r8_6_segments_hold_dead_rows),
         cmocka_unit_test(test_files_stay_while_anybody_may_read_them),
+        cmocka_unit_test(test_too_much_to_compact_is_no_damage),
         cmocka_unit_test(test_a_damaged_group_does_not_hold_up_the_others),
         cmocka_unit_test(test_r8_5_damage_fails_what_needs_it_and_nothing_else),
         cmocka_unit_test(test_any_flipped_bit_gives_the_right_rows_or_an_error),
