@@ -301,9 +301,8 @@ omen_status real_directory_open(const struct os *os, const char *path, int64_t *
 
 static omen_status sync_directory(int64_t directory, const char *path, omen_error *error)
 {
-    return fsync((int)directory) == 0
-               ? OMEN_OK
-               : fail(error, "sync directory", path, sync_number(errno));
+    return fsync((int)directory) == 0 ? OMEN_OK
+                                      : fail(error, "sync directory", path, sync_number(errno));
 }
 
 omen_status real_directory_sync_open(const struct os *os, int64_t directory, omen_error *error)

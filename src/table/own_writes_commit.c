@@ -65,19 +65,14 @@ static omen_status commit_rows(const struct own_writes *own, struct write_set *s
 
 static omen_status commit_targets(const struct own_writes *own, struct write_set *set)
 {
-    if (own->target_count == 0)
-        return OMEN_OK;
-    set->origins = allocator_alloc(own->table->allocator, own->target_count * sizeof *set->origins);
-    if (set->origins == NULL)
-        return OMEN_OUT_OF_MEMORY;
-    set->origin_count = own->target_count;
     for (size_t i = 0; i < own->target_count; i++) {
         const struct own_target *target = &own->targets[i];
         uint32_t newest = own_id_node(index_lookup(own->index, target->key));
-        set->origins[i] = (struct target_origin){.key = target->key, .begin = target->begin};
         OMEN_TRY(write_set_add_target(
             set, (struct write_target){.row_id = target->row_id,
                                        .stale_id = ROW_ID_NONE,
+                                       .key = target->key,
+                                       .begin = target->begin,
                                        .key_freed = !own_node_lives(own, newest),
                                        .read_earlier = true}));
     }
@@ -116,7 +111,7 @@ omen_status own_writes_commit_set(struct own_writes *own, struct write_set **out
     mutex_lock(&own->lock);
     status = live ? fill(own, set) : OMEN_OK;
     if (status == OMEN_OK && live) {
-        set->origins_arena = own->keys_arena;
+        set->target_keys = own->keys_arena;
         arena_init(&own->keys_arena, own->table->allocator);
     }
     if (status == OMEN_OK)

@@ -90,35 +90,23 @@ static omen_status target_changed(const struct write_set *set, omen_error *error
 }
 
 /* The id that the index leads to, where that is not the row's own: an older copy. */
-static omen_status find_stale_id(const struct write_set *set, struct arena *scratch,
-                                 const struct target_origin *origin, struct write_target *target)
+static void find_stale_id(const struct table *table, struct write_target *target)
 {
-    const struct table *table = set->table;
-    struct index_key key;
-    const struct row_group *group = directory_find(table, row_id_group(target->row_id))->group;
-    if (origin != NULL)
-        key = origin->key;
-    else
-        OMEN_TRY(row_group_key(group, row_id_slot(target->row_id), scratch, &key));
-    uint64_t found = index_lookup(table->index, key);
+    uint64_t found = index_lookup(table->index, target->key);
     OMEN_ASSERT(row_id_canonical(table, found) == target->row_id);
     target->stale_id = found == target->row_id ? ROW_ID_NONE : found;
-    if (scratch->blocks != NULL)
-        arena_reset(scratch);
-    return OMEN_OK;
 }
 
 /* Follows targets chosen at a snapshot to where compaction has taken them. */
-static omen_status resolve_targets(struct write_set *set, struct arena *scratch, omen_error *error)
+static omen_status validate_targets(struct write_set *set, omen_error *error)
 {
     const struct table *table = set->table;
     bool moved = false;
     for (size_t i = 0; i < set->target_count; i++) {
         struct write_target *target = &set->targets[i];
-        const struct target_origin *origin = set->origins == NULL ? NULL : &set->origins[i];
-        uint64_t newest = origin == NULL
+        uint64_t newest = target->begin == 0
                               ? row_id_canonical(table, target->row_id)
-                              : own_target_place(table, target->row_id, origin->key, origin->begin);
+                              : own_target_place(table, target->row_id, target->key, target->begin);
         const struct group_entry *entry = directory_find(table, row_id_group(newest));
         if (entry == NULL || entry->map != NULL ||
             row_id_slot(newest) >= row_group_row_count(entry->group) ||
@@ -127,24 +115,12 @@ static omen_status resolve_targets(struct write_set *set, struct arena *scratch,
             return target_changed(set, error);
         moved |= newest != target->row_id;
         target->row_id = newest;
-        if (!target->read_earlier)
-            continue;
-        omen_status status = find_stale_id(set, scratch, origin, target);
-        if (status != OMEN_OK)
-            return error_set_default(error, status);
+        if (target->read_earlier)
+            find_stale_id(table, target);
     }
     if (moved)
         write_set_rehash(set);
     return OMEN_OK;
-}
-
-static omen_status validate_targets(struct write_set *set, omen_error *error)
-{
-    struct arena scratch;
-    arena_init(&scratch, set->table->allocator);
-    omen_status status = resolve_targets(set, &scratch, error);
-    arena_release(&scratch);
-    return status;
 }
 
 static omen_status write_set_validate(void *self, omen_error *error)

@@ -198,10 +198,13 @@ bool version_resolve(const struct table *table, uint64_t row_id, uint64_t snapsh
 
 /* A row that the set ends. */
 struct write_target {
-    uint64_t row_id;   /* its newest copy */
-    uint64_t stale_id; /* an older copy that the index still leads to, or ROW_ID_NONE */
-    bool key_freed;    /* deleted, or moved to another key */
-    bool read_earlier; /* chosen at a snapshot: its ids are made right when it is validated */
+    uint64_t row_id;      /* its newest copy */
+    uint64_t stale_id;    /* an older copy that the index still leads to, or ROW_ID_NONE */
+    struct index_key key; /* read when the target was added, so that no commit has to load it;
+                             bytes are in `target_keys`; unset in a replay */
+    bool key_freed;       /* deleted, or moved to another key */
+    bool read_earlier;    /* chosen at a snapshot: its ids are made right when it is validated */
+    uint64_t begin;       /* the version's, where a transaction ended it long before; else 0 */
 };
 
 /* Where a run of the set's rows lies in the table. */
@@ -209,12 +212,6 @@ struct placement {
     struct group_entry *entry;
     uint32_t first, count;
     bool attached; /* the private group itself became part of the table */
-};
-
-/* Where a target that a transaction ended long before its commit came from. */
-struct target_origin {
-    struct index_key key;
-    uint64_t begin;
 };
 
 struct write_set {
@@ -228,16 +225,12 @@ struct write_set {
     uint64_t row_count;
     bool committed;
     struct row_group *source; /* of the last row read by its id; retained, or NULL */
+    struct arena target_keys; /* byte keys of targets */
 
     /* Of a statement in a transaction. */
     struct own_writes *own; /* borrowed; NULL: none */
     uint32_t command;
     uint64_t snapshot; /* by key, what it sees; OWN_SNAPSHOT_NONE: the newest */
-
-    /* Of what a transaction commits: one for each target, in their order; or NULL. */
-    struct target_origin *origins;
-    size_t origin_count;
-    struct arena origins_arena; /* their byte keys */
 
     /* From here on: during a commit. */
     struct arena keys_arena;

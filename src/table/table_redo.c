@@ -104,23 +104,16 @@ omen_status redo_encode_ends(struct write_set *set)
             return OMEN_OUT_OF_MEMORY;
     }
     size_t count = 0;
-    for (size_t i = 0; i < set->target_count; i++) {
-        uint64_t row_id = set->targets[i].row_id;
-        if (!set->targets[i].key_freed)
-            continue;
-        /* A word is made anew when it is written: by then its columns must be here. */
-        const struct row_group *group = directory_find(table, row_id_group(row_id))->group;
-        OMEN_TRY(bytes ? row_group_key(group, row_id_slot(row_id), &set->keys_arena,
-                                       &set->ended_keys[count++])
-                       : row_group_ensure_key(group, NULL));
-    }
+    for (size_t i = 0; i < set->target_count && bytes; i++)
+        if (set->targets[i].key_freed)
+            set->ended_keys[count++] = set->targets[i].key;
     return OMEN_OK;
 }
 
 /* The ended keys one after another. */
 struct ended_keys {
     const struct write_set *set;
-    size_t target, count; /* looked at, given */
+    size_t target; /* looked at */
 };
 
 static struct index_key ended_next(struct ended_keys *keys)
@@ -128,14 +121,7 @@ static struct index_key ended_next(struct ended_keys *keys)
     const struct write_set *set = keys->set;
     while (!set->targets[keys->target].key_freed)
         keys->target++;
-    uint64_t row_id = set->targets[keys->target++].row_id;
-    if (set->ended_keys != NULL)
-        return set->ended_keys[keys->count++];
-    struct index_key key;
-    omen_status status = row_group_key(directory_find(set->table, row_id_group(row_id))->group,
-                                       row_id_slot(row_id), NULL, &key);
-    OMEN_ASSERT(status == OMEN_OK); /* a word needs no memory, and its columns are here */
-    return key;
+    return set->targets[keys->target++].key;
 }
 
 /* Keys of the section that begins with the key `first`, and their bytes. */

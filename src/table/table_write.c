@@ -70,6 +70,7 @@ omen_status write_set_create(struct table *table, struct write_set **out)
         return OMEN_OUT_OF_MEMORY;
     set->table = table_retain(table);
     arena_init(&set->keys_arena, table->allocator);
+    arena_init(&set->target_keys, table->allocator);
     set->groups = set->small.groups;
     set->group_capacity = 1;
     set->targets = set->small.targets;
@@ -101,8 +102,7 @@ void write_set_destroy(struct write_set *set)
     struct allocator *allocator = table->allocator;
     write_set_forget_commit(set);
     row_group_release(set->source);
-    allocator_free(allocator, set->origins, set->origin_count * sizeof *set->origins);
-    arena_release(&set->origins_arena);
+    arena_release(&set->target_keys);
     for (size_t i = 0; i < set->group_count; i++)
         row_group_release(set->groups[i]);
     array_release(allocator, set->groups, set->group_capacity, sizeof *set->groups,
@@ -515,6 +515,7 @@ static omen_status find_at_snapshot(struct write_set *set, struct index_key key,
         return OMEN_NOT_FOUND;
     *out = (struct write_target){.row_id = row_id_make(row_group_number(row.group), row.slot),
                                  .stale_id = ROW_ID_NONE,
+                                 .key = key,
                                  .read_earlier = true};
     row_ref_release(&row);
     return OMEN_OK;
@@ -529,8 +530,8 @@ static omen_status find_newest(const struct write_set *set, struct index_key key
     if (row_id == ROW_ID_NONE || directory_find(table, row_id_group(newest)) == NULL ||
         row_end(table, newest) != TIMESTAMP_INFINITY)
         return OMEN_NOT_FOUND;
-    *out = (struct write_target){.row_id = newest,
-                                 .stale_id = row_id == newest ? ROW_ID_NONE : row_id};
+    *out = (struct write_target){
+        .row_id = newest, .stale_id = row_id == newest ? ROW_ID_NONE : row_id, .key = key};
     return OMEN_OK;
 }
 
@@ -538,8 +539,7 @@ static omen_status find_newest(const struct write_set *set, struct index_key key
 static omen_status target_find(struct write_set *set, const omen_value *key,
                                struct write_target *out)
 {
-    struct table *table = set->table;
-    const struct schema *schema = table->schema;
+    const struct schema *schema = set->table->schema;
     omen_value checked[SCHEMA_KEY_COLUMNS_MAX];
     for (uint32_t i = 0; i < schema->key_count; i++) {
         checked[i] = key[i];
@@ -547,16 +547,13 @@ static omen_status target_find(struct write_set *set, const omen_value *key,
         if (status != OMEN_OK)
             return status == OMEN_TYPE_MISMATCH ? status : OMEN_NOT_FOUND;
     }
-    struct arena scratch;
-    arena_init(&scratch, table->allocator);
     struct index_key encoded;
-    omen_status status = key_encode(schema, checked, &scratch, &encoded, NULL);
+    omen_status status = key_encode(schema, checked, &set->target_keys, &encoded, NULL);
     if (status == OMEN_OK)
         status =
             set->own != NULL ? find_at_snapshot(set, encoded, out) : find_newest(set, encoded, out);
     else if (status != OMEN_OUT_OF_MEMORY)
         status = OMEN_NOT_FOUND;
-    arena_release(&scratch);
     return status;
 }
 
@@ -680,6 +677,17 @@ omen_status write_set_source(struct write_set *set, uint64_t row_id, omen_error 
     return error_set_default(error, OMEN_SERIALIZATION_FAILURE);
 }
 
+/* The row's group, and the row's key: its columns may have to be read from the disk, and no commit
+ * may wait for that, or fail by it, with the writer lock. */
+static omen_status source_key(struct write_set *set, struct write_target *target, omen_error *error)
+{
+    OMEN_TRY(write_set_source(set, target->row_id, error));
+    OMEN_TRY(row_group_ensure_key(set->source, error));
+    omen_status status =
+        row_group_key(set->source, row_id_slot(target->row_id), &set->target_keys, &target->key);
+    return status == OMEN_OK ? OMEN_OK : error_set_default(error, status);
+}
+
 omen_status write_set_update_row(struct write_set *set, uint64_t row_id, const uint32_t *columns,
                                  omen_value *values, uint32_t column_count, omen_error *error)
 {
@@ -687,7 +695,7 @@ omen_status write_set_update_row(struct write_set *set, uint64_t row_id, const u
     if (write_set_targets(set, target.row_id))
         return OMEN_OK;
     OMEN_TRY(check_changes(set, columns, values, column_count, error));
-    OMEN_TRY(write_set_source(set, target.row_id, error));
+    OMEN_TRY(source_key(set, &target, error));
     return update_target(set, target, set->source, row_id_slot(row_id), columns, values,
                          column_count, error);
 }
@@ -696,5 +704,8 @@ omen_status write_set_delete_row(struct write_set *set, uint64_t row_id, omen_er
 {
     struct write_target target = {.row_id = row_id | ROW_ID_OCCUPIED, .read_earlier = true};
     OMEN_ASSERT(!set->committed);
-    return write_set_targets(set, target.row_id) ? OMEN_OK : delete_target(set, target, error);
+    if (write_set_targets(set, target.row_id))
+        return OMEN_OK;
+    OMEN_TRY(source_key(set, &target, error));
+    return delete_target(set, target, error);
 }
