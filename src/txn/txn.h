@@ -159,9 +159,9 @@ OMEN_MUST_CHECK omen_status txn_commit(struct txn_manager *manager,
                                        omen_error *error);
 
 /* Waits until the commit is durable and published. COMMIT_UNKNOWN where the log fails: the commit
- * may or may not be there after a restart, and nobody sees it until then; or where the disk is
- * full: then it becomes durable and visible once there is room. Any thread; best without the writer
- * lock. */
+ * may or may not be there after a restart, and nobody sees it until then; or where it met a full
+ * disk, too little memory or too many open files: then it becomes durable and visible once that is
+ * over. Any thread; best without the writer lock. */
 OMEN_MUST_CHECK omen_status txn_wait(struct txn_manager *manager, const struct txn_ticket *ticket,
                                      omen_error *error);
 
@@ -169,7 +169,8 @@ OMEN_MUST_CHECK omen_status txn_wait(struct txn_manager *manager, const struct t
 struct txn_ticket txn_newest(const struct txn_manager *manager);
 
 /* Waits until that state is published, so that an answer may rest on it. Errors: why the log has
- * failed, DISK_FULL; the answer must then not be given. */
+ * failed; where it has not, DISK_FULL, OUT_OF_MEMORY, INSUFFICIENT_RESOURCES. The answer must then
+ * not be given. */
 OMEN_MUST_CHECK omen_status txn_settle(struct txn_manager *manager, const struct txn_ticket *ticket,
                                        omen_error *error);
 
@@ -199,7 +200,8 @@ struct txn_log_ops {
     /* Adds to the commit under way, or begins one. On failure nothing of it will be replayed. */
     omen_status (*append)(void *log, const void *data, size_t length, omen_error *error);
     uint64_t (*commit)(void *log); /* ends what was appended; gives where it ends, above 0 */
-    /* Returns when the log is durable up to `lsn`, or with why it is not. */
+    /* Returns when the log is durable up to `lsn`, or with why it is not: COMMIT_UNKNOWN where it
+     * has failed for good, else what it met, which passes. */
     omen_status (*sync)(void *log, uint64_t lsn, omen_error *error);
     omen_status (*failure)(void *log, omen_error *error); /* why it failed; OK if it has not */
 };

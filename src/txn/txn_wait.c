@@ -130,7 +130,9 @@ omen_status txn_wait(struct txn_manager *manager, const struct txn_ticket *ticke
     omen_error failure = {.status = OMEN_OK};
     if (sync_log(manager, ticket, &failure) == OMEN_OK)
         return OMEN_OK;
-    return error_set(error, OMEN_COMMIT_UNKNOWN, "commit outcome unknown: %.400s", failure.message);
+    const char *yet = failure.status == OMEN_COMMIT_UNKNOWN ? "" : " yet"; /* or gone for good */
+    return error_set(error, OMEN_COMMIT_UNKNOWN, "commit outcome unknown%s: %.400s", yet,
+                     failure.message);
 }
 
 omen_status txn_settle(struct txn_manager *manager, const struct txn_ticket *ticket,
@@ -139,10 +141,11 @@ omen_status txn_settle(struct txn_manager *manager, const struct txn_ticket *tic
     if (ticket->lsn == 0)
         return OMEN_OK;
     omen_error failure = {.status = OMEN_OK};
-    if (sync_log(manager, ticket, &failure) == OMEN_OK)
+    omen_status status = sync_log(manager, ticket, &failure);
+    if (status == OMEN_OK)
         return OMEN_OK;
     OMEN_TRY(manager->log_ops->failure(manager->log, error));
-    return error_set(error, OMEN_DISK_FULL, "%.400s", failure.message);
+    return error_set(error, status, "%.400s", failure.message); /* it passes */
 }
 
 omen_status txn_outcome(struct txn_manager *manager, omen_status status,

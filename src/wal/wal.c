@@ -127,6 +127,16 @@ static omen_status record_end(struct wal *wal, omen_error *error)
     return wal_sync(wal, lsn, error);
 }
 
+/* Nobody tries again: what passes otherwise is final here. */
+static omen_status sync_last(struct wal *wal, omen_error *error)
+{
+    omen_error reason = {.message = ""};
+    omen_status status = wal_sync(wal, wal_position(wal), &reason);
+    if (status == OMEN_OK)
+        return OMEN_OK;
+    return error_set(error, OMEN_COMMIT_UNKNOWN, "commit outcome unknown: %.400s", reason.message);
+}
+
 omen_status wal_close(struct wal *wal, omen_error *error)
 {
     omen_status status = OMEN_OK;
@@ -134,7 +144,7 @@ omen_status wal_close(struct wal *wal, omen_error *error)
         return OMEN_OK;
     wal_abandon(wal);
     if (!wal->failed)
-        status = wal_sync(wal, wal_position(wal), error);
+        status = sync_last(wal, error);
     if (!wal->failed && status == OMEN_OK)
         status = record_end(wal, error);
     wal_files_free(&wal->folder, wal->files);

@@ -123,9 +123,10 @@ OMEN_MUST_CHECK uint64_t wal_commit(struct wal *wal);
 void wal_abandon(struct wal *wal);
 
 /* Returns once everything up to `lsn` is durable and options->durable has been told. Any thread.
- * Errors: COMMIT_UNKNOWN with the reason. Either the log has failed for good (wal_failed), or the
- * disk is full or so: then the commit is kept, the next wal_sync or wal_reserve tries again to
- * write it, and where that succeeds it becomes durable after all. */
+ * Errors: COMMIT_UNKNOWN with the reason where the log has failed for good (wal_failed); DISK_FULL,
+ * OUT_OF_MEMORY, INSUFFICIENT_RESOURCES where it has not: then the commit is kept, the next
+ * wal_sync or wal_reserve tries again to write it, and where that succeeds it becomes durable after
+ * all. */
 OMEN_MUST_CHECK omen_status wal_sync(struct wal *wal, uint64_t lsn, omen_error *error);
 
 /* Makes everything appended durable and gives the place behind it at which a later wal_recover can

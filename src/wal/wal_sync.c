@@ -270,8 +270,7 @@ static omen_status lead(struct wal *wal, omen_error *error)
     return status;
 }
 
-/* wal_sync, but that what passes is told as what it is. */
-static omen_status sync_to(struct wal *wal, uint64_t lsn, omen_error *error)
+omen_status wal_sync(struct wal *wal, uint64_t lsn, omen_error *error)
 {
     omen_status status = OMEN_OK;
     mutex_lock(&wal->lock);
@@ -290,17 +289,6 @@ static omen_status sync_to(struct wal *wal, uint64_t lsn, omen_error *error)
     return status;
 }
 
-omen_status wal_sync(struct wal *wal, uint64_t lsn, omen_error *error)
-{
-    omen_error reason = {.message = ""};
-    omen_status status = sync_to(wal, lsn, &reason);
-    if (status == OMEN_OK)
-        return OMEN_OK;
-    if (!wal_is_passing(status))
-        return error_set(error, status, "%s", reason.message);
-    return error_set(error, OMEN_COMMIT_UNKNOWN, "commit outcome unknown yet: %s", reason.message);
-}
-
 omen_status wal_cut(struct wal *wal, uint64_t *lsn, omen_error *error)
 {
     mutex_lock(&wal->lock);
@@ -308,7 +296,7 @@ omen_status wal_cut(struct wal *wal, uint64_t *lsn, omen_error *error)
     uint64_t position = wal_position(wal);
     stop_gathering(wal); /* the caller holds all writers up */
     mutex_unlock(&wal->lock);
-    OMEN_TRY(sync_to(wal, position, error));
+    OMEN_TRY(wal_sync(wal, position, error));
     /* Behind `position` where the batch was padded to its file's end. Nobody else appends. */
     *lsn = wal_durable(wal);
     return OMEN_OK;

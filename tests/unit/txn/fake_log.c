@@ -71,11 +71,14 @@ static omen_status sync_to(void *self, uint64_t lsn, omen_error *error)
     log->syncs++;
     log->waiting++;
     condition_wake_all(&log->changed);
-    if (!log->held && !log->failed)
+    bool passes = log->sync_fails != OMEN_OK;
+    if (!log->held && !log->failed && !passes)
         make_durable(log, log->committed);
-    while (log->durable < lsn && !log->failed)
+    while (log->durable < lsn && !log->failed && !passes)
         condition_wait(&log->changed, &log->lock);
-    if (log->durable < lsn)
+    if (log->durable < lsn && passes)
+        status = error_set(error, log->sync_fails, "not now");
+    else if (log->durable < lsn)
         status = error_set(error, OMEN_COMMIT_UNKNOWN, "the disk is gone");
     log->waiting--;
     mutex_unlock(&log->lock);

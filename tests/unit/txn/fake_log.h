@@ -19,6 +19,7 @@ struct fake_log {
     bool held;              /* a sync waits for fake_log_durable instead of syncing */
     bool failed, full;      /* for good; until cleared */
     bool append_fails;      /* the next append */
+    omen_status sync_fails; /* what a sync meets that passes; until cleared (OK) */
     unsigned appends, commits, syncs;
     unsigned waiting;       /* threads in sync now */
     uint64_t *ends;         /* of the commits, in order */

@@ -355,6 +355,29 @@ static void test_settling_waits_only_for_what_is_in_flight(void **state)
     fixture_close(&fixture);
 }
 
+/* What keeps the log from becoming durable for now is told as what it is; a commit's own client
+ * learns that nobody knows yet. */
+static void test_what_passes_keeps_its_cause(void **state)
+{
+    static const omen_status causes[] = {OMEN_DISK_FULL, OMEN_OUT_OF_MEMORY,
+                                         OMEN_INSUFFICIENT_RESOURCES};
+    for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++) {
+        struct fixture fixture;
+        omen_error error = {0};
+        fixture_open(&fixture);
+        struct txn_ticket ticket = commit(&fixture);
+        fixture.log.sync_fails = causes[i];
+        assert_int_equal(txn_settle(fixture.manager, &ticket, &error), causes[i]);
+        assert_string_equal(error.message, "not now");
+        assert_int_equal(txn_wait(fixture.manager, &ticket, &error), OMEN_COMMIT_UNKNOWN);
+        assert_string_equal(error.message, "commit outcome unknown yet: not now");
+        fixture.log.sync_fails = OMEN_OK;
+        fake_log_durable(&fixture.log, ticket.lsn);
+        assert_int_equal(txn_settle(fixture.manager, &ticket, NULL), OMEN_OK);
+        fixture_close(&fixture);
+    }
+}
+
 /* --- threads --- */
 
 struct waiting {
@@ -461,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_r7_1_a_failed_log_publishes_nothing),
         cmocka_unit_test(test_what_the_log_refuses_has_not_happened),
         cmocka_unit_test(test_no_memory_for_a_place_in_flight),
+        cmocka_unit_test(test_what_passes_keeps_its_cause),
         cmocka_unit_test(test_settling_waits_only_for_what_is_in_flight),
         cmocka_unit_test(test_waiters_are_let_go_when_published),
         cmocka_unit_test(test_commits_of_many_threads),

@@ -114,7 +114,7 @@ static void test_a_later_batch_that_proves_nothing_is_cut_too(void **state)
                                                  .kind = SIM_LOG,
                                                  .nth = 1,
                                                  .status = OMEN_DISK_FULL});
-    assert_int_equal(wal_sync(test.wal, wal_end(test.wal), NULL), OMEN_COMMIT_UNKNOWN);
+    assert_int_equal(wal_sync(test.wal, wal_end(test.wal), NULL), OMEN_DISK_FULL);
     log_commit(&test, 100);
     flip(log_file_path(&test, 0), offset_of(test.commits[1].lsn - 3));
     log_crash(&test, SIM_DROP, 1);
