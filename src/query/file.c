@@ -1,10 +1,12 @@
 /* file.c - opening files as tables, and their cursors, whatever the format. */
 #include "query/file.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/checksum.h"
 #include "column/utf8.h"
 #include "query/file_private.h"
 #include "table/table.h"
@@ -40,17 +42,32 @@ static size_t cut_text(const char *text, size_t length, size_t bytes_max)
     return length;
 }
 
-static bool is_taken(const struct column_definition *columns, uint32_t count, const char *name)
+/* Names that are given out, by an open hash: 1,600 columns of one name are no more work than of as
+ * many. */
+enum { NAME_SLOTS = 4096 };
+static_assert(NAME_SLOTS >= 2 * SCHEMA_COLUMNS_MAX, "probing ends");
+
+struct names {
+    const struct column_definition *columns;
+    uint32_t slots[NAME_SLOTS];           /* a column's position + 1; 0: none */
+    uint32_t numbers[SCHEMA_COLUMNS_MAX]; /* the last one that was put behind a column's name */
+};
+
+/* The slot of a name, or the free one where it belongs. */
+static uint32_t *find_name(struct names *names, const char *name)
 {
-    for (uint32_t i = 0; i < count; i++)
-        if (strcmp(columns[i].name, name) == 0)
-            return true;
-    return false;
+    uint64_t at = checksum64(name, strlen(name), 0);
+    for (;; at++) {
+        uint32_t *slot = &names->slots[at % NAME_SLOTS];
+        if (*slot == 0 || strcmp(names->columns[*slot - 1].name, name) == 0)
+            return slot;
+    }
 }
 
 /* A name for column `column` that no column before it has. */
 static omen_status name_column(struct table_file *file, struct column_definition *columns,
-                               uint32_t column, uint32_t count, omen_bytes given, omen_error *error)
+                               struct names *names, uint32_t column, uint32_t count,
+                               omen_bytes given, omen_error *error)
 {
     char *name = arena_alloc(&file->arena, SCHEMA_NAME_BYTES_MAX + 1);
     if (name == NULL)
@@ -67,15 +84,33 @@ static omen_status name_column(struct table_file *file, struct column_definition
         snprintf(name, SCHEMA_NAME_BYTES_MAX + 1, "column%0*u", digits, column);
     else
         snprintf(name, SCHEMA_NAME_BYTES_MAX + 1, "%.*s", (int)length, text);
-    for (uint32_t number = 1; is_taken(columns, column, name); number++) {
+    uint32_t *slot = find_name(names, name);
+    for (uint32_t *number = *slot == 0 ? NULL : &names->numbers[*slot - 1]; *slot != 0;) {
         char suffix[16];
-        int suffix_length = snprintf(suffix, sizeof suffix, "_%u", number);
+        int suffix_length = snprintf(suffix, sizeof suffix, "_%u", ++*number);
         size_t kept = cut_text(text, given.length, SCHEMA_NAME_BYTES_MAX - (size_t)suffix_length);
         snprintf(name, SCHEMA_NAME_BYTES_MAX + 1, "%.*s%s", (int)kept, length == 0 ? "" : text,
                  suffix);
+        slot = find_name(names, name);
     }
     columns[column].name = name;
+    *slot = column + 1;
     return OMEN_OK;
+}
+
+static omen_status name_columns(struct table_file *file, struct column_definition *columns,
+                                const omen_bytes *given, uint32_t count, omen_error *error)
+{
+    struct allocator *allocator = file->database->allocator;
+    struct names *names = allocator_alloc_zeroed(allocator, sizeof *names);
+    if (names == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    names->columns = columns;
+    omen_status status = OMEN_OK;
+    for (uint32_t i = 0; i < count && status == OMEN_OK; i++)
+        status = name_column(file, columns, names, i, count, given[i], error);
+    allocator_free(allocator, names, sizeof *names);
+    return status;
 }
 
 omen_status file_make_schema(struct table_file *file, const omen_bytes *names,
@@ -93,8 +128,8 @@ omen_status file_make_schema(struct table_file *file, const omen_bytes *names,
     for (uint32_t i = 0; i < count; i++) {
         columns[i] = (struct column_definition){.type = types[i], .nullable = true};
         file->refused[i] = NULL;
-        OMEN_TRY(name_column(file, columns, i, count, names[i], error));
     }
+    OMEN_TRY(name_columns(file, columns, names, count, error));
     return schema_create(file->database->allocator, columns, count, NULL, 0, &file->schema, error);
 }
 

@@ -94,6 +94,16 @@ class Csv(Case):
         long = "x" * 62 + "\u00e9"
         names, rows = self.columns(f"{long},{long},,,column3,\"a\"\"b\"\n1,2,3,4,5,6\n")
         self.assertEqual(list(names), ["x" * 62, "x" * 61 + "_1", "column2", "column3", "column3_1", 'a"b'])
+
+    def test_many_names_alike(self):
+        """1,600 columns of one name, also where the numbers are names already."""
+        for given, wanted in ((["a"] * 1600, ["a"] + [f"a_{i}" for i in range(1, 1600)]),
+                              ([f"a_{i}" for i in range(1, 801)] + ["a"] * 800, [f"a_{i}" for i in range(1, 801)] + ["a"] + [f"a_{i}" for i in range(801, 1600)]),
+                              ([""] * 3 + ["column1", "column1"], ["column0", "column1", "column2", "column1_1", "column1_2"])):
+            path = self.write("names.csv", ",".join(given) + "\n" + ",".join("1" for _ in given) + "\n")
+            with self.connection.prepare(f"SELECT * FROM '{path}'") as statement:
+                statement.execute()
+                self.assertEqual([name for name, _ in statement.columns], wanted)
         self.assertEqual(rows, [(1, 2, 3, 4, 5, 6)])
 
     def test_a_value_that_does_not_fit_later(self):
