@@ -58,9 +58,10 @@ static void found_at(struct checker *checker, enum anomaly anomaly, uint32_t op,
     if (!checker_found(checker, anomaly))
         return;
     const struct history_op *at = &checker->history->ops[op];
-    fprintf(checker->out, "  in op %" PRIu32 " of T%" PRIu32 ", %s %" PRIu32 ", value %" PRIu32 "\n",
+    fprintf(checker->out, "  in op %" PRIu32 " of T%" PRIu32 " (%" PRIu32 " to %" PRIu32
+            " us), %s %" PRIu32 ", value %" PRIu32 "\n",
             op - checker->history->transactions[checker->op_transactions[op]].first,
-            checker->op_transactions[op], key_of(at) % 2 ? "register" : "list", at->key, value);
+            checker->op_transactions[op], at->begin_us, at->end_us, key_of(at) % 2 ? "register" : "list", at->key, value);
     checker_show(checker, checker->op_transactions[op]);
     if (value != 0 && value < checker->values && checker->writers[value].transaction != NOTHING &&
         checker->writers[value].transaction != checker->op_transactions[op])
@@ -353,7 +354,7 @@ static void stale_reads(struct checker *checker)
         if (!is_read(op) || checker->external[i] == NOTHING)
             continue;
         const struct history_transaction *t = &history->transactions[checker->op_transactions[i]];
-        uint32_t moment = t->level == HISTORY_RR ? history->ops[t->first].begin_us : op->begin_us;
+        uint32_t moment = t->level == HISTORY_RR ? t->begin_us : op->begin_us;
         const struct commit_time *must = before(times, count, key_of(op), moment);
         if (must == NULL || must->position <= checker->external[i])
             continue;

@@ -124,8 +124,11 @@ void history_print(const struct history *history, size_t transaction, FILE *out)
     fprintf(out, "%s %s %" PRIu32 " %" PRIu32 " %" PRIu32 ":", levels[t->level],
             outcomes[t->outcome], t->begin_us, t->commit_us, t->end_us);
     for (uint32_t i = 0; i < t->count; i++) {
-        if (i > 0 && ops[i].statement != ops[i - 1].statement)
+        bool first = i == 0 || ops[i].statement != ops[i - 1].statement;
+        if (first && i > 0)
             fprintf(out, ";");
+        if (first && (ops[i].begin_us != t->begin_us || ops[i].end_us != t->end_us))
+            fprintf(out, " @%" PRIu32 "-%" PRIu32, ops[i].begin_us, ops[i].end_us);
         print_op(history, &ops[i], out);
     }
     fprintf(out, "\n");
@@ -180,6 +183,36 @@ static bool read_op(struct history *history, uint32_t statement, const char **at
     return true;
 }
 
+/* The statements of the newest transaction; each has its times, or the transaction's. */
+static bool read_statements(struct history *history, const struct history_transaction *t, const char *at)
+{
+    uint32_t statement = 0, begin = t->begin_us, end = t->end_us;
+    while (*at != '\0' && *at != '\n') {
+        uint32_t before = t->count;
+        if (*at == ' ') {
+            at++;
+        } else if (*at == ';') {
+            statement++;
+            begin = t->begin_us;
+            end = t->end_us;
+            at++;
+        } else if (*at == '@') {
+            at++;
+            begin = number_at(&at);
+            at += *at == '-';
+            end = number_at(&at);
+        } else if (!read_op(history, statement, &at)) {
+            fprintf(stderr, "history: cannot read %s\n", at);
+            return false;
+        }
+        if (t->count > before) {
+            history->ops[t->first + before].begin_us = begin;
+            history->ops[t->first + before].end_us = end;
+        }
+    }
+    return true;
+}
+
 bool history_read_line(struct history *history, const char *line)
 {
     char level[16], outcome[16];
@@ -197,22 +230,5 @@ bool history_read_line(struct history *history, const char *line)
     t->outcome = outcome_number;
     t->commit_us = commit;
     t->end_us = end;
-    uint32_t statement = 0;
-    const char *at = line + length + 1;
-    for (; *at != '\0' && *at != '\n';) {
-        if (*at == ' ') {
-            at++;
-        } else if (*at == ';') {
-            statement++;
-            at++;
-        } else if (!read_op(history, statement, &at)) {
-            fprintf(stderr, "history: cannot read %s\n", at);
-            return false;
-        }
-    }
-    for (uint32_t i = 0; i < t->count; i++) {
-        history->ops[t->first + i].begin_us = begin;
-        history->ops[t->first + i].end_us = end;
-    }
-    return true;
+    return read_statements(history, t, line + length + 1);
 }

@@ -9,10 +9,11 @@
  *
  * As text, a line a transaction, times in microseconds (0 0 0: not known):
  *
- *   rc committed 10 15 20: a1=7; l1=7,8 l2=; undo1; w5=9; r5=9@3
+ *   rc committed 10 15 20: a1=7; @12-14 l1=7,8 l2=; undo1; w5=9; r5=9@3
  *
  *   a1=7     appends 7 to list 1              w5=9     writes 9 to register 5
  *   l1=7,8   reads list 1                     r5=9@3   reads register 5: value 9, version 3
+ *   @12-14   when the statement began and ended, where that is known
  *   undo1    takes back all writes from the op numbered 1 on (a savepoint, or a statement that failed)
  *
  * A history is written by one thread at a time. Its memory is shared with child processes, so that what

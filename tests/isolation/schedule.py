@@ -18,14 +18,15 @@ A file holds schedules, one after the other:
 A step is a session's letter and a statement. Where `{level}` stands in a schedule it runs once for
 each level, and after a line `each mode FOR UPDATE | FOR SHARE` once for each `{mode}`. `all orders` runs it once for each way to mix the sessions' steps, each session's own
 order kept. A step of a session that still waits is put off until the session is free. `a! ...` is a
-step that ends by itself, however long it waits: one with a timeout. `final` statements run at the end,
+step that ends by itself, however long it waits: one with a timeout. `omendb REASON` says why OmenDB answers
+otherwise than PostgreSQL: what it answers is kept as well, as `schedule lost update (omendb)`. `final` statements run at the end,
 in a session of their own, when all others have rolled back what they left open.
 """
 import itertools
 import re
 
 LEVELS = ("READ COMMITTED", "REPEATABLE READ")
-LINE = re.compile(r"(setup|final|schedule|[a-h]!?)\s+(.*\S)\s*$")
+LINE = re.compile(r"(setup|final|schedule|omendb|[a-h]!?)\s+(.*\S)\s*$")
 EACH = re.compile(r"each\s+(\w+)\s+(.*)$")
 
 
@@ -42,7 +43,7 @@ class Step:
 class Schedule:
     def __init__(self, name, setup, steps, final):
         self.name, self.setup, self.steps, self.final = name, setup, steps, final
-        self.each = {}
+        self.each, self.reason = {}, None
 
     @property
     def sessions(self):
@@ -83,11 +84,11 @@ def expanded(schedule, all_orders):
         name = ", ".join([schedule.name, *(value.lower() for value in values)])
         steps = [Step(step.session, fill(step.sql), step.ends) for step in schedule.steps]
         setup, final = [*map(fill, schedule.setup)], [*map(fill, schedule.final)]
-        if not all_orders:
-            yield Schedule(name, setup, steps, final)
-            continue
-        for order in orders(steps):
-            yield Schedule(f"{name}, order {''.join(step.session for step in order)}", setup, order, final)
+        for order in orders(steps) if all_orders else [steps]:
+            letters = "".join(step.session for step in order)
+            one = Schedule(f"{name}, order {letters}" if all_orders else name, setup, order, final)
+            one.reason = schedule.reason
+            yield one
 
 
 def read(path):
@@ -120,6 +121,8 @@ def read(path):
             (current.setup if current else common).append(rest)
         elif current is None:
             raise ValueError(f"{path}:{number}: a step before the first schedule")
+        elif word == "omendb":
+            current.reason = rest
         elif word == "final":
             current.final.append(rest)
         else:

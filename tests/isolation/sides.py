@@ -197,8 +197,7 @@ class Omen:
 
     def reset(self, setup, names):
         self.end()
-        for (table,) in self.monitor.query("SELECT table_name FROM information_schema.tables "
-                                           "WHERE table_schema = 'public'"):
+        for (table,) in self.monitor.query("SHOW TABLES"):
             self.monitor.query(f'DROP TABLE "{table}"')
         for sql in setup:
             self.monitor.query(sql)

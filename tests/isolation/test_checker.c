@@ -40,6 +40,8 @@ static const struct example examples[] = {
     {"unknown, and nobody looked at the rest", "rr unknown 1 2 3: a1=1; a2=2|rr committed 4 5 6: l1=1|", CLEAN},
     {"begun before the commit was answered", "rr committed 1 2 9: a1=1|rr committed 5 6 7: l1=|"
      "rr committed 8 9 10: l1=1|", CLEAN},
+    {"read before the commit was answered, in a transaction that ended later", "rr committed 3 4 5: a1=1|"
+     "rc committed 1 8 9: @1-2 l1=; @6-7 l1=1|", CLEAN},
     {"versions that nobody read", "rr committed 0 0 0: w1=1|rr committed 0 0 0: r1=1@1; w1=2|"
      "rr committed 0 0 0: w1=3; r1=3@5|", CLEAN},
 
@@ -85,6 +87,8 @@ static const struct example examples[] = {
      ANOMALY_STALE_READ},
     {"stale read of a register", "rr committed 1 2 3: w1=1; r1=1@1|rc committed 4 5 6: r1=0@0|",
      ANOMALY_STALE_READ},
+    {"stale read of a statement", "rr committed 3 4 5: a1=1|rc committed 1 9 10: @1-2 l2=; @6-7 l1=|"
+     "rr committed 0 0 0: l1=1|", ANOMALY_STALE_READ},
     {"lost write", "rr committed 1 2 3: a1=1|rr committed 4 5 6: a1=2|rr committed 7 8 9: l1=2|",
      ANOMALY_LOST_WRITE},
     {"half a transaction", "rr unknown 1 2 3: a1=1; a2=2|rr committed 4 5 6: l1=1 l2=|",
@@ -169,7 +173,7 @@ static void count(void **state)
 /* A history is printed as it was read, and adding one to another changes nothing in it. */
 static void text_and_back(void **state)
 {
-    static const char line[] = "rr unknown 1 2 3: a1=1 l2=2,3 l4=; undo0; w1=5 r1=5@7; r2=0@0\n";
+    static const char line[] = "rr unknown 1 2 9: a1=1 l2=2,3 l4=; @2-3 undo0; w1=5 r1=5@7; @4-5 r2=0@0\n";
     struct history *history = history_create(SMALL, SMALL, SMALL);
     struct history *whole = history_create(SMALL, SMALL, SMALL);
     assert_true(history_read_line(history, line));
