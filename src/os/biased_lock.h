@@ -1,8 +1,7 @@
 /* biased_lock.h - a readers-writer lock that costs its readers next to nothing while nobody writes.
  *
  *   reader with a slot:   slot.held = lock;  fence;  biased?  read ...  slot.held = none
- *   writer:               lock for writing;  biased = no;  heavy fence;  wait until no slot holds
- * it
+ *   writer:               lock for writing;  biased = no;  heavy fence;  wait for each slot.held
  *
  * A lock is biased towards readers once it has seen a good many reads without a write between. Then
  * a reader that owns a slot only stores to the slot, a cache line of its own, and takes no locked

@@ -78,10 +78,11 @@ struct csv_shape {
 /* Finds it out from the file's first `length` bytes; `whole`: there are no more. `delimiter` 0: one
  * of , tab ; | is found.
  *
- *   columns   as many as the first record has; the delimiter splits the most records into as many
- *   types     the first of BOOLEAN, BIGINT, DOUBLE PRECISION, DATE, TIMESTAMP, TEXT that every
- * value of the sample has, NULLs (empty fields without quotes) aside header    where some value of
- * the first record is none of its column's type, or all are TEXT
+ * There are as many columns as the first record has fields; the delimiter is the one that splits
+ * the most records into as many. A column's type is the first of BOOLEAN, BIGINT, DOUBLE PRECISION,
+ * DATE, TIMESTAMP and TEXT that every value of the sample has, NULLs (empty fields without quotes)
+ * aside. The first record is a header where some value in it is none of its column's type, or where
+ * all columns are TEXT.
  *
  * Errors: BAD_COPY_FORMAT where there is no record; LIMIT_EXCEEDED where the first one is longer
  * than the sample; OUT_OF_MEMORY. */

@@ -1,7 +1,6 @@
 /* engine_function.c - the core's functions, called by an engine for a batch of rows.
  *
- *   arguments (Arrow columns) --argument_read--> values --evaluate_call--> value --result_put-->
- * column
+ *   Arrow columns --argument_read--> values --evaluate_call--> value --result_put--> column
  *
  * A call sees no database, so its memory is counted apart, without a limit: it is a batch's result
  * and what one row's computation needs. INTERVAL crosses as Arrow's month-day-nanosecond intervals.

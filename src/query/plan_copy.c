@@ -1,9 +1,9 @@
 /* plan_copy.c - COPY: what it is told, and COPY table FROM 'file' (FORMAT csv).
  *
- *   COPY t FROM csv       one transaction, read in pieces: nothing is inserted where anything
- * fails; the message then names file, line and column COPY t FROM parquet   INSERT INTO t SELECT
- * the file's columns FROM the file COPY t TO, COPY (query) TO   a query, whose rows copy_to.c
- * writes
+ * COPY t FROM a CSV file is one transaction that reads the file in pieces: nothing is inserted
+ * where anything fails, and the message then names file, line and column. COPY t FROM a Parquet
+ * file is planned as INSERT INTO t (columns) SELECT columns FROM 'file', and COPY TO as the query
+ * whose rows copy_to.c writes.
  */
 #include <stdio.h>
 #include <string.h>

@@ -5,10 +5,10 @@
  *                          SELECT ... FROM (block UNION ALL block ...) ORDER BY position
  *   a block             is SELECT p.i, p.name, CASE p.i WHEN 1 THEN l1 WHEN 2 THEN l2 ... END, ...
  *                          FROM (SELECT min(c1) AS l1, ... FROM s) a CROSS JOIN (VALUES ...) p
+ *   of a table t        s is, in each block, (SELECT "a" AS c1, "b" AS c2, ... FROM t)
  *
  * so that what is summarised is read once for all columns of a block. It is planned once by itself,
- * which tells its columns, and whose errors are the statement's, at their places in it. Names of
- * columns only come as literals into the query.
+ * which tells its columns, and whose errors are the statement's, at their places in it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -37,7 +37,17 @@ static void add_with_column(struct sql_text *text, const char *pattern, uint32_t
 
 /* --- a block of columns --- */
 
-enum { BLOCK_COLUMNS = 100 };
+/* The engine's planning takes time by the square of a block's columns; but each block reads a CSV
+ * file, or runs a query, once more. */
+enum { BLOCK_COLUMNS = 25, BLOCK_COLUMNS_COSTLY = 100 };
+
+/* What is summarised, and how it is read. */
+struct summary {
+    const struct query_plan *source;
+    const char *from; /* what stands behind FROM, where that is one table; NULL: it is read as s */
+    size_t from_length;
+    uint32_t block_columns;
+};
 
 static bool is_number(omen_type type)
 {
@@ -60,13 +70,32 @@ static const char *extremes_of(omen_type type)
     }
 }
 
+/* The rows of columns [first, end): of a table those only, so that nobody has to find out that the
+ * others are not needed. */
+static void add_source(struct sql_text *text, const struct summary *summary, uint32_t first,
+                       uint32_t end)
+{
+    if (summary->from == NULL) {
+        sql_text_add_string(text, "s");
+        return;
+    }
+    for (uint32_t i = first; i < end; i++) {
+        sql_text_add_string(text, i == first ? "(SELECT " : ", ");
+        sql_text_add_name(text, summary->source->names[i]);
+        add_with_column(text, " AS $", i);
+    }
+    sql_text_add_string(text, " FROM ");
+    sql_text_add(text, summary->from, summary->from_length);
+    sql_text_add_string(text, "\n) AS s"); /* the line's end is that of a comment */
+}
+
 /* What is to be known of columns [first, end), in one row. */
-static void add_aggregates(struct sql_text *text, const struct query_plan *source, uint32_t first,
+static void add_aggregates(struct sql_text *text, const struct summary *summary, uint32_t first,
                            uint32_t end)
 {
     sql_text_add_string(text, "(SELECT count(*) AS n");
     for (uint32_t i = first; i < end; i++) {
-        omen_type type = source->query->types[i];
+        omen_type type = summary->source->query->types[i];
         add_with_column(text, extremes_of(type), i);
         add_with_column(text, ", count(DISTINCT $) AS u$, count($) AS k$", i);
         if (is_number(type))
@@ -75,7 +104,9 @@ static void add_aggregates(struct sql_text *text, const struct query_plan *sourc
                             "stddev(CAST($ AS DOUBLE PRECISION)) AS d$",
                             i);
     }
-    sql_text_add_string(text, " FROM s) AS a");
+    sql_text_add_string(text, " FROM ");
+    add_source(text, summary, first, end);
+    sql_text_add_string(text, ") AS a");
 }
 
 /* The aggregate of the column that a row of the block is about. */
@@ -115,9 +146,10 @@ static void add_columns(struct sql_text *text, const struct query_plan *source, 
     sql_text_add_string(text, ") AS p(i, name, type)");
 }
 
-static void add_block(struct sql_text *text, const struct query_plan *source, uint32_t first,
+static void add_block(struct sql_text *text, const struct summary *summary, uint32_t first,
                       uint32_t end)
 {
+    const struct query_plan *source = summary->source;
     sql_text_add_string(text, "SELECT p.i, p.name, p.type");
     add_choice(text, source, first, end, " WHEN # THEN a.l$", false);
     add_choice(text, source, first, end, " WHEN # THEN a.h$", false);
@@ -127,18 +159,18 @@ static void add_block(struct sql_text *text, const struct query_plan *source, ui
     sql_text_add_string(text, ", a.n");
     add_choice(text, source, first, end, " WHEN # THEN a.k$", false);
     sql_text_add_string(text, " FROM ");
-    add_aggregates(text, source, first, end);
+    add_aggregates(text, summary, first, end);
     sql_text_add_string(text, " CROSS JOIN ");
     add_columns(text, source, first, end);
 }
 
-static void add_blocks(struct sql_text *text, const struct query_plan *source)
+static void add_blocks(struct sql_text *text, const struct summary *summary)
 {
-    uint32_t count = source->query->target_count;
-    for (uint32_t first = 0; first < count; first += BLOCK_COLUMNS) {
-        uint32_t end = count - first < BLOCK_COLUMNS ? count : first + BLOCK_COLUMNS;
+    uint32_t count = summary->source->query->target_count, step = summary->block_columns;
+    for (uint32_t first = 0; first < count; first += step) {
+        uint32_t end = count - first < step ? count : first + step;
         sql_text_add_string(text, first > 0 ? " UNION ALL " : "");
-        add_block(text, source, first, end);
+        add_block(text, summary, first, end);
     }
 }
 
@@ -213,25 +245,39 @@ static omen_status source_failed(const struct source_text *source, omen_status s
     return status;
 }
 
+/* Finds out whether one table, or a file, stands behind FROM. */
+static struct summary summary_of(const struct query_plan *columns, const struct source_text *source)
+{
+    const struct query *query = columns->query;
+    bool one = source->added > 0 && query->kind == QUERY_SELECT && query->from_count == 1 &&
+               query->from[0]->relation != NULL && query->from[0]->relation->kind == RELATION_TABLE;
+    bool cheap = one && query->from[0]->relation->file == NULL;
+    return (struct summary){.source = columns,
+                            .from = one ? source->sql + source->added : NULL,
+                            .from_length = source->length - (size_t)source->added,
+                            .block_columns = cheap ? BLOCK_COLUMNS : BLOCK_COLUMNS_COSTLY};
+}
+
 /* Writes the query about the columns of `source_plan`. */
 static omen_status write_query(struct plan *plan, const struct plan *source_plan,
                                const struct source_text *source, struct sql_text *text,
                                omen_error *error)
 {
-    const struct query_plan *columns = &source_plan->rows;
-    uint32_t count = columns->query->target_count;
+    const struct summary summary = summary_of(&source_plan->rows, source);
+    uint32_t count = summary.source->query->target_count;
     *text = (struct sql_text){.arena = &plan->arena};
-    sql_text_add_string(text, "WITH s(");
-    for (uint32_t i = 0; i < count; i++)
-        add_with_column(text, i == 0 ? "$" : ", $", i);
-    sql_text_add_string(text, ") AS (");
-    sql_text_add(text, source->sql, source->length);
-    /* the line's end is that of a comment */
-    sql_text_add_string(text,
-                        "\n) SELECT column_name, column_type, min, max, \"unique\", avg, std, "
-                        "count, CAST(100.0 * (count - known) / nullif(count, 0) AS NUMERIC(5, "
-                        "2)) AS null_percentage FROM (");
-    add_blocks(text, columns);
+    if (summary.from == NULL) {
+        sql_text_add_string(text, "WITH s(");
+        for (uint32_t i = 0; i < count; i++)
+            add_with_column(text, i == 0 ? "$" : ", $", i);
+        sql_text_add_string(text, ") AS (");
+        sql_text_add(text, source->sql, source->length);
+        sql_text_add_string(text, "\n) "); /* the line's end is that of a comment */
+    }
+    sql_text_add_string(text, "SELECT column_name, column_type, min, max, \"unique\", avg, std, "
+                              "count, CAST(100.0 * (count - known) / nullif(count, 0) AS "
+                              "NUMERIC(5, 2)) AS null_percentage FROM (");
+    add_blocks(text, &summary);
     sql_text_add_string(text,
                         ") AS d(position, column_name, column_type, min, max, \"unique\", avg, "
                         "std, count, known) ORDER BY position");

@@ -1,7 +1,7 @@
 /* storage.h - the persistent side of a database in a directory: log, segments, manifest.
  *
- *   storage_open:   directory -> manifest -> tables and segments -> log, applied -> log to append
- * to storage_close:  checkpoint -> log closed -> directory unlocked
+ *   storage_open     directory -> manifest -> tables and segments -> log: applied, then appended to
+ *   storage_close    checkpoint -> log closed -> directory unlocked
  *
  * A database in memory has none. storage_open and storage_close are called by one thread, alone;
  * the others by any.
