@@ -275,7 +275,8 @@ static void undo_step(struct own_writes *own, const struct own_step *step)
 void own_undo(struct own_writes *own, struct own_mark mark)
 {
     OMEN_ASSERT(mark.steps <= own->step_count);
-    own->epoch += mark.steps < own->step_count;
+    /* Commands only grow: the first step tells whether a view can have seen any. */
+    own->epoch += mark.steps < own->step_count && own->steps[mark.steps].command < own->viewed;
     while (own->step_count > mark.steps)
         undo_step(own, &own->steps[--own->step_count]);
     atomic_store_explicit(&own->rows, mark.rows, memory_order_relaxed);

@@ -60,8 +60,10 @@ static omen_status end_private(struct adding *adding, uint64_t row_id)
     omen_status status = step_reserve(own);
     if (status != OMEN_OK)
         return fail(adding, status);
-    own->steps[own->step_count++] = (struct own_step){
-        .kind = OWN_STEP_END, .group = (uint16_t)number, .first = row_id_slot(row_id)};
+    own->steps[own->step_count++] = (struct own_step){.kind = OWN_STEP_END,
+                                                      .group = (uint16_t)number,
+                                                      .first = row_id_slot(row_id),
+                                                      .command = adding->command};
     slot->end = adding->command;
     group->live--;
     group->last_command = adding->command;
@@ -109,7 +111,8 @@ static omen_status end_shared(struct adding *adding, uint64_t row_id)
     if (status != OMEN_OK)
         return fail(adding, status);
     own->targets[own->target_count++] = target;
-    own->steps[own->step_count++] = (struct own_step){.kind = OWN_STEP_TARGET};
+    own->steps[own->step_count++] =
+        (struct own_step){.kind = OWN_STEP_TARGET, .command = adding->command};
     return OMEN_OK;
 }
 
@@ -262,7 +265,10 @@ static omen_status begin_slots(struct adding *adding, size_t number, uint32_t fi
     if (status != OMEN_OK)
         return fail(adding, status);
     struct own_step *step = &own->steps[own->step_count++];
-    *step = (struct own_step){.kind = OWN_STEP_ROWS, .group = (uint16_t)number, .first = first};
+    *step = (struct own_step){.kind = OWN_STEP_ROWS,
+                              .group = (uint16_t)number,
+                              .first = first,
+                              .command = adding->command};
     group->last_command = adding->command;
     for (uint32_t done = 0; done < count; done += LOOKUP_BATCH) {
         uint32_t batch = (uint32_t)size_min(LOOKUP_BATCH, count - done);
@@ -305,13 +311,20 @@ static omen_status copy_rows(struct adding *adding, const struct row_group *sour
     return OMEN_OK;
 }
 
+/* Whether more rows fit into the last group, grown or as it is. */
+static bool last_takes_more(const struct own_writes *own)
+{
+    return own->last != OWN_GROUP_NONE &&
+           row_group_row_count(own->groups[own->last].group) < ROW_GROUP_ROWS;
+}
+
 static omen_status begin_rows(struct adding *adding)
 {
     struct own_writes *own = adding->own;
     for (size_t i = 0; i < adding->set->group_count; i++) {
         struct row_group *group = adding->set->groups[i];
         uint32_t rows = row_group_row_count(group);
-        bool moves = rows > OWN_ROWS_COPIED_MAX || own->last == OWN_GROUP_NONE;
+        bool moves = rows > OWN_ROWS_COPIED_MAX || !last_takes_more(own);
         if (rows == 0)
             continue;
         if (!moves || row_group_is_shared(group)) {

@@ -66,6 +66,7 @@ struct own_step {
     uint16_t group; /* not for targets */
     uint32_t first; /* slot */
     uint32_t count; /* OWN_STEP_ROWS: so many have begun */
+    uint32_t command;
 };
 
 struct own_writes {
@@ -73,7 +74,9 @@ struct own_writes {
     atomic_uint references;
     _Atomic uint64_t rows;
     struct mutex lock;
-    uint64_t epoch; /* grows when something is undone, committed or forgotten */
+    uint64_t
+        epoch; /* grows when something is undone that a view may have seen, or all is forgotten */
+    uint32_t viewed; /* largest command that a view was opened with */
     struct index *index;
 
     struct own_group *groups;

@@ -207,6 +207,7 @@ static omen_status open_locked(struct table *table, const struct snapshot *snaps
         return status;
     (*view)->own = own_retain(own);
     (*view)->own_epoch = own->epoch;
+    own->viewed = (uint32_t)size_max(own->viewed, command);
     (*view)->command = command;
     return OMEN_OK;
 }

@@ -83,12 +83,12 @@ struct index_key encode(const struct run *run, int32_t k, struct arena *arena)
 
 /* --- what a statement sees --- */
 
-struct rows seen_at(const struct run *run, uint64_t snapshot)
+struct rows seen_at(const struct run *run, const struct rows *written, uint64_t snapshot)
 {
     struct rows rows = *rows_at(run, snapshot);
     for (int k = 0; k < KEYS && run->own != NULL; k++)
-        if (run->written.n[k] != UNTOUCHED)
-            rows.n[k] = run->written.n[k];
+        if (written->n[k] != UNTOUCHED)
+            rows.n[k] = written->n[k];
     return rows;
 }
 
@@ -187,9 +187,10 @@ static bool scan_share(struct run *run, struct reader *reader, const struct scan
 static void scan_reader(struct run *run, struct reader *reader)
 {
     static const uint32_t columns[] = {K, N, PAD, ROW_ID_COLUMN};
-    int32_t keys[8];
-    omen_value values[8];
-    struct text texts[8];
+    enum { LISTED = 100 }; /* more than are looked up at once */
+    int32_t keys[LISTED];
+    omen_value values[LISTED];
+    struct text texts[LISTED];
     omen_predicate predicate = {.values = values, .value_count = 1};
     uint64_t shape = below(run, 4);
     if (shape == 0) {
@@ -199,7 +200,7 @@ static void scan_reader(struct run *run, struct reader *reader)
                                  .as.i32 = (int32_t)below(run, (uint64_t)run->next_n)};
     } else if (shape == 1) {
         predicate.column = K;
-        predicate.value_count = 1 + below(run, 8);
+        predicate.value_count = 1 + below(run, below(run, 2) ? 3 : LISTED);
         predicate.op = predicate.value_count == 1 ? OMEN_EQ : OMEN_IN;
         for (size_t i = 0; i < predicate.value_count; i++) {
             keys[i] = (int32_t)below(run, KEYS);
@@ -254,15 +255,18 @@ void reader_close(struct reader *reader)
 static void reader_open(struct run *run, struct reader *reader)
 {
     struct snapshot snapshot;
+    uint32_t command = run->command + (uint32_t)below(run, 2);
     statement_snapshot(run, &snapshot);
     sabotage(run);
-    omen_status status = table_view_open_own(run->table, &snapshot, run->own, run->command + 1,
-                                             &reader->view);
+    omen_status status =
+        table_view_open_own(run->table, &snapshot, run->own, command, &reader->view);
     if (!memory_ran_out(run, status)) {
         assert_int_equal(status, OMEN_OK);
-        reader->expected = seen_at(run, snapshot.timestamp);
+        reader->expected =
+            seen_at(run, command > run->command ? &run->written : &run->written_before,
+                    snapshot.timestamp);
         reader->transaction = run->own == NULL ? 0 : run->transaction;
-        reader->command = run->command + 1;
+        reader->command = command;
         check_statistics(run, reader);
     }
     snapshot_release(&snapshot);
@@ -279,6 +283,15 @@ void step_reader(struct run *run)
         scan_reader(run, reader);
 }
 
+void step_fresh_reader(struct run *run)
+{
+    struct reader reader = {.view = NULL};
+    reader_open(run, &reader);
+    for (int i = 0; i < 3 && reader.view != NULL; i++)
+        scan_reader(run, &reader);
+    reader_close(&reader);
+}
+
 void step_points(struct run *run)
 {
     struct snapshot snapshot;
@@ -287,8 +300,11 @@ void step_points(struct run *run)
         return;
     arena_init(&arena, &run->allocator);
     statement_snapshot(run, &snapshot);
-    struct rows seen = seen_at(run, snapshot.timestamp);
-    struct read_view view = {.snapshot = snapshot.timestamp, .command = run->command + 1};
+    uint32_t command = run->command + (uint32_t)below(run, 2);
+    struct rows seen =
+        seen_at(run, command > run->command ? &run->written : &run->written_before,
+                snapshot.timestamp);
+    struct read_view view = {.snapshot = snapshot.timestamp, .command = command};
     for (int i = 0; i < 20; i++) {
         int32_t k = (int32_t)below(run, KEYS);
         struct row_ref row;

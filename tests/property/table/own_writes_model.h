@@ -41,7 +41,8 @@ struct reader {
 
 struct savepoint {
     struct own_mark mark;
-    struct rows rows;
+    uint32_t command; /* the last one then, */
+    struct rows before, rows; /* what it saw, and what it left */
 };
 
 struct run {
@@ -65,6 +66,7 @@ struct run {
     struct snapshot snapshot; /* REPEATABLE READ */
     uint32_t command;
     struct rows written;
+    struct rows written_before; /* what the last command saw */
     struct savepoint savepoints[SAVEPOINTS];
     uint32_t savepoint_count;
 
@@ -96,14 +98,15 @@ struct index_key encode(const struct run *run, int32_t k, struct arena *arena);
 
 /* What a statement's snapshot is, and what the statement sees at it. */
 void statement_snapshot(struct run *run, struct snapshot *out);
-struct rows seen_at(const struct run *run, uint64_t snapshot);
+struct rows seen_at(const struct run *run, const struct rows *written, uint64_t snapshot);
 
 /* Fails one of the next allocations, now and then; whether that is what a call came back with. */
 void sabotage(struct run *run);
 bool memory_ran_out(struct run *run, omen_status status);
 
-/* Opens or closes a view, or reads one. */
+/* Opens or closes a view, or reads one; opens one and reads it at once. */
 void step_reader(struct run *run);
+void step_fresh_reader(struct run *run);
 void reader_close(struct reader *reader);
 
 /* Reads single keys. */

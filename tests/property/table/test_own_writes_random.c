@@ -264,6 +264,7 @@ static void add_statement(struct run *run, struct gathered *gathered)
     assert_int_equal(own_writes_row_count(run->own), rows + write_set_row_count(gathered->set));
     if (below(run, 6) == 0) { /* the statement fails after all */
         own_writes_undo(run->own, mark);
+        run->written_before = run->written;
         assert_int_equal(own_writes_row_count(run->own), rows);
         run->undone++;
     } else {
@@ -276,8 +277,9 @@ static void step_statement(struct run *run)
     struct gathered gathered = {0};
     struct snapshot snapshot;
     run->command++;
+    run->written_before = run->written;
     statement_snapshot(run, &snapshot);
-    struct rows seen = seen_at(run, snapshot.timestamp);
+    struct rows seen = seen_at(run, &run->written, snapshot.timestamp);
     assert_int_equal(write_set_create(run->table, &gathered.set), OMEN_OK);
     write_set_read_own(gathered.set, run->own, run->command,
                        run->repeatable ? snapshot.timestamp : OWN_SNAPSHOT_NONE);
@@ -302,10 +304,12 @@ static void step_savepoint(struct run *run)
         const struct savepoint *to = &run->savepoints[run->savepoint_count - 1];
         own_writes_undo(run->own, to->mark);
         run->written = to->rows;
+        run->written_before = to->command == run->command ? to->before : to->rows;
         run->undone++;
     } else if (run->savepoint_count < SAVEPOINTS) {
         run->savepoints[run->savepoint_count++] =
-            (struct savepoint){own_writes_mark(run->own), run->written};
+            (struct savepoint){own_writes_mark(run->own), run->command, run->written_before,
+                               run->written};
     }
 }
 
@@ -317,7 +321,7 @@ static void begin(struct run *run)
     run->savepoint_count = 0;
     run->repeatable = below(run, 2) == 0;
     for (int k = 0; k < KEYS; k++)
-        run->written.n[k] = UNTOUCHED;
+        run->written.n[k] = run->written_before.n[k] = UNTOUCHED;
     if (run->repeatable)
         assert_int_equal(snapshot_acquire(run->manager, &run->snapshot), OMEN_OK);
 }
@@ -440,8 +444,10 @@ static void step(struct run *run)
         step_others(run);
     else if (draw < 10)
         step_maintain(run);
-    else if (draw < 24)
+    else if (draw < 20)
         step_reader(run);
+    else if (draw < 24)
+        step_fresh_reader(run);
     else if (draw < 27)
         step_points(run);
     else if (run->own == NULL)
