@@ -200,6 +200,28 @@ static void test_groups_that_were_undone_leave_a_gap(void **state)
     close_fixture(&fixture);
 }
 
+/* Undone is the end of one private group, and all of the next. */
+static void test_half_a_group_is_undone(void **state)
+{
+    struct fixture fixture;
+    open_fixture(&fixture);
+    assert_int_equal(own_insert(&fixture, 0, 100, 1), OMEN_OK);
+    struct own_mark mark = own_writes_mark(fixture.own);
+    assert_int_equal(own_insert(&fixture, 100, 50, 2), OMEN_OK);
+    assert_int_equal(own_insert(&fixture, 1000, 10000, 3), OMEN_OK);
+    own_writes_undo(fixture.own, mark);
+    struct table_view *view = view_now(&fixture);
+    assert_int_equal(read_all(view, 2).rows, 100);
+    assert_int_equal(n_in(view, 99), 1);
+    assert_int_equal(n_in(view, 100), -1);
+    table_view_release(view);
+    assert_int_equal(own_insert(&fixture, 90, 30, 4), OMEN_DUPLICATE_KEY);
+    assert_int_equal(own_insert(&fixture, 100, 30, 4), OMEN_OK);
+    assert_int_equal(own_commit(&fixture), OMEN_OK);
+    assert_int_equal(table_row_count_estimate(fixture.table), 130);
+    close_fixture(&fixture);
+}
+
 /* --- statistics --- */
 
 static void test_r11_2_nothing_is_exact_with_own_writes(void **state)
@@ -331,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_large_sets_are_never_copied),
         cmocka_unit_test(test_views_outlive_the_commit_of_large_sets),
         cmocka_unit_test(test_groups_that_were_undone_leave_a_gap),
+        cmocka_unit_test(test_half_a_group_is_undone),
         cmocka_unit_test(test_r11_2_nothing_is_exact_with_own_writes),
         cmocka_unit_test(test_views_are_read_while_the_transaction_goes_on),
     };
