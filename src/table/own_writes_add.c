@@ -70,11 +70,27 @@ static omen_status end_private(struct adding *adding, uint64_t row_id)
     return OMEN_OK;
 }
 
+/* A copy of the key that the own writes keep. */
+static omen_status keep_key(struct own_writes *own, struct index_key key, struct index_key *out)
+{
+    *out = key;
+    if (own->table->schema->key_kind != INDEX_BYTES)
+        return OMEN_OK;
+    uint8_t *bytes = arena_alloc(&own->keys_arena, key.length);
+    if (bytes == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    if (key.length > 0)
+        memcpy(bytes, key.bytes, key.length);
+    out->bytes = bytes;
+    return OMEN_OK;
+}
+
 /* The row that a target names, if it is the newest live version, and as the snapshot saw it. */
-static omen_status resolve_shared(struct adding *adding, uint64_t row_id, struct own_target *out)
+static omen_status resolve_shared(struct adding *adding, const struct write_target *target,
+                                  struct own_target *out)
 {
     const struct table *table = adding->own->table;
-    uint64_t newest = row_id_canonical(table, row_id);
+    uint64_t newest = row_id_canonical(table, target->row_id);
     const struct group_entry *entry = directory_find(table, row_id_group(newest));
     uint32_t slot = row_id_slot(newest);
     if (entry == NULL || entry->map != NULL || slot >= row_group_row_count(entry->group))
@@ -84,15 +100,15 @@ static omen_status resolve_shared(struct adding *adding, uint64_t row_id, struct
         row_group_end(entry->group, slot) != TIMESTAMP_INFINITY)
         return changed(adding);
     *out = (struct own_target){.row_id = newest, .begin = begin, .command = adding->command};
-    omen_status status = row_group_key(entry->group, slot, &adding->own->keys_arena, &out->key);
+    omen_status status = keep_key(adding->own, target->key, &out->key);
     return status == OMEN_OK ? OMEN_OK : fail(adding, status);
 }
 
-static omen_status end_shared(struct adding *adding, uint64_t row_id)
+static omen_status end_shared(struct adding *adding, const struct write_target *ended)
 {
     struct own_writes *own = adding->own;
     struct own_target target;
-    OMEN_TRY(resolve_shared(adding, row_id, &target));
+    OMEN_TRY(resolve_shared(adding, ended, &target));
     if (own->target_count >= OWN_TARGETS_MAX)
         return fail(adding, OMEN_LIMIT_EXCEEDED);
     omen_status status = step_reserve(own);
@@ -119,9 +135,10 @@ static omen_status end_shared(struct adding *adding, uint64_t row_id)
 static omen_status end_targets(struct adding *adding)
 {
     for (size_t i = 0; i < adding->set->target_count; i++) {
-        uint64_t row_id = adding->set->targets[i].row_id;
-        OMEN_TRY((row_id_group(row_id) & OWN_GROUP_BIT) != 0 ? end_private(adding, row_id)
-                                                             : end_shared(adding, row_id));
+        const struct write_target *target = &adding->set->targets[i];
+        OMEN_TRY((row_id_group(target->row_id) & OWN_GROUP_BIT) != 0
+                     ? end_private(adding, target->row_id)
+                     : end_shared(adding, target));
     }
     return OMEN_OK;
 }

@@ -74,8 +74,7 @@ struct own_writes {
     atomic_uint references;
     _Atomic uint64_t rows;
     struct mutex lock;
-    uint64_t
-        epoch; /* grows when something is undone that a view may have seen, or all is forgotten */
+    uint64_t epoch;  /* grows when what a view may have seen is undone, and when all is forgotten */
     uint32_t viewed; /* largest command that a view was opened with */
     struct index *index;
 
