@@ -162,6 +162,14 @@ static const char *object_fault(const struct lock_object *object)
     return object->queue_last != previous ? "the queue ends elsewhere" : NULL;
 }
 
+static void check_circle(void *context, const struct lock_entry *entry)
+{
+    const char **fault = context;
+    struct lock_owner *owner = entry->owner;
+    if (!entry->granted && lock_waits_for_itself(owner->locks, owner))
+        *fault = "somebody waits for itself";
+}
+
 bool lock_table_is_valid(struct lock_table *locks)
 {
     const char *fault = NULL;
@@ -177,6 +185,8 @@ bool lock_table_is_valid(struct lock_table *locks)
         if (fault == NULL && count != shard->object_count)
             fault = "the shard has another number of objects";
     }
+    if (fault == NULL)
+        visit_entries(locks, check_circle, &fault);
     unlock_every_shard_but(locks, NULL);
     if (fault != NULL)
         fprintf(stderr, "locks: %s\n", fault);

@@ -191,7 +191,11 @@ void lock_entry_withdraw(struct lock_table *locks, struct lock_shard *shard,
 omen_status lock_acquire_waiting(struct lock_owner *owner, const struct lock_request *request,
                                  uint64_t hash, struct lock_entry **entry, omen_error *error);
 
-/* What the entry waits for is there. */
+/* Whether the owner, which waits, waits for itself in the end; search_parent then leads around the
+ * circle. All shards are held. */
+bool lock_waits_for_itself(struct lock_table *locks, struct lock_owner *start);
+
+/* What the owner waits for is there. The shard's mutex is held. */
 void lock_wake(struct lock_table *locks, struct lock_owner *owner);
 
 #endif

@@ -112,9 +112,7 @@ static bool search_from(struct search *search, struct lock_owner *owner)
     return false;
 }
 
-/* Whether the owner, which waits, waits for itself in the end; search_parent then leads around the
- * circle. */
-static bool waits_for_itself(struct lock_table *locks, struct lock_owner *start)
+bool lock_waits_for_itself(struct lock_table *locks, struct lock_owner *start)
 {
     struct search search = {.number = ++locks->search, .start = start, .last = start};
     start->search = search.number;
@@ -172,7 +170,7 @@ static omen_status begin_waiting(struct lock_owner *owner, struct lock_entry *en
     owner->waiting = entry;
     owner->relation = request->relation;
     owner->waiting_since_ns = lock_now(owner->locks);
-    if (!waits_for_itself(owner->locks, owner))
+    if (!lock_waits_for_itself(owner->locks, owner))
         return OMEN_OK;
     lock_queue_put_first(entry);
     if (!lock_holder_conflicts(entry->object, owner, entry->mode)) {
@@ -181,7 +179,7 @@ static omen_status begin_waiting(struct lock_owner *owner, struct lock_entry *en
         owner->waiting = NULL;
         return OMEN_OK;
     }
-    if (!waits_for_itself(owner->locks, owner))
+    if (!lock_waits_for_itself(owner->locks, owner))
         return OMEN_OK;
     omen_status status = deadlock(owner, error);
     owner->waiting = NULL;

@@ -625,6 +625,8 @@ static void test_list(void **state)
         assert_int_equal(info->target.table, TABLE);
         assert_int_equal(info->target.key.length, 3);
         assert_memory_equal(info->target.key.bytes, bytes, 3);
+        assert_in_range((uintptr_t)info->target.key.bytes, (uintptr_t)list.block,
+                        (uintptr_t)list.block + list.block_bytes - 3); /* the list's own */
         assert_int_equal(info->granted, i < 2);
         assert_int_equal(info->mode, i < 2 ? ROW_LOCK_SHARE : ROW_LOCK_UPDATE);
         assert_int_equal(info->waiting_since_ns != 0, i >= 2);
