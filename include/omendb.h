@@ -14,9 +14,11 @@
  * and message. After a failure pointer outputs are NULL, Arrow outputs have release = NULL, and
  * the data is as it was before the call.
  *
- * Transactions: every call that writes is one transaction: all its rows appear at once, or none. In
- * a database in a directory it returns when they are durable. COMMIT_UNKNOWN (08007) says that the
- * log could not be written: whether the rows are there shows after the next open.
+ * Transactions: SQL's BEGIN opens one on the connection, COMMIT and ROLLBACK end it; all calls of
+ * the connection in between take part. Outside one every call that writes is a transaction by
+ * itself: all its rows appear at once, or none. In a database in a directory the commit returns
+ * when they are durable. COMMIT_UNKNOWN (08007) says that the log could not be written: whether the
+ * rows are there shows after the next open.
  */
 #ifndef OMENDB_H
 #define OMENDB_H

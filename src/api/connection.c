@@ -125,6 +125,8 @@ void omen_disconnect(omen_connection *connection)
     struct session *session = session_of(connection);
     struct database *database = database_retain(session->database);
     atomic_store_explicit(&session->closed, true, memory_order_relaxed);
+    if (transaction_is_open(&session->transaction))
+        transaction_rollback(session);
     session_release(session);
     /* Release pairs with the acquire in database_close: the session is done by then. */
     atomic_fetch_sub_explicit(&database->connection_count, 1, memory_order_release);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/api_private.h"
+#include "column/key.h"
 #include "sql/cast.h"
 #include "query/result.h"
 
@@ -86,48 +87,57 @@ static omen_status insert_rows(struct table *table, const omen_value *values, si
     return status;
 }
 
+/* A writing call begins: finds the table. Where it fails nothing is to be ended. */
+static omen_status begin_write(struct session *session, const char *name, const char *tag,
+                               struct table **table, omen_error *error)
+{
+    session_begin(session);
+    OMEN_TRY(transaction_begin_statement(session, false, tag, error));
+    omen_status status = api_table(session, name, table, error);
+    return status == OMEN_OK ? OMEN_OK : transaction_end_statement(session, status);
+}
+
+/* It ends: what was gathered is kept where all went well. */
+static omen_status end_insert(struct session *session, struct table *table, struct write_set *set,
+                              omen_status status, omen_error *error)
+{
+    if (status == OMEN_OK)
+        status = session_keep(session, 0, set, error);
+    write_set_destroy(set);
+    table_release(table);
+    return transaction_end_statement(session, status);
+}
+
 omen_status omen_insert(omen_connection *connection, const char *table, const omen_value *values,
                         size_t row_count, omen_error *error)
 {
+    struct session *session = session_of(connection);
     struct table *found;
-    struct write_set *set = NULL;
+    struct write_set *set;
     if (connection == NULL || table == NULL || (values == NULL && row_count > 0))
         return api_invalid(error, "omen_insert needs connection, table and values");
-    session_begin(session_of(connection));
-    OMEN_TRY(api_table(session_of(connection), table, &found, error));
-    omen_status status = write_set_create(found, &set);
-    if (status != OMEN_OK)
-        error_set_default(error, status);
-    else
-        status = insert_rows(found, values, row_count, set, error);
+    OMEN_TRY(begin_write(session, table, "INSERT", &found, error));
+    omen_status status = transaction_create_set(session, found, &set, error);
     if (status == OMEN_OK)
-        status = session_commit(session_of(connection), 0, set, error);
-    write_set_destroy(set);
-    table_release(found);
-    return status;
+        status = insert_rows(found, values, row_count, set, error);
+    return end_insert(session, found, set, status, error);
 }
 
 omen_status omen_insert_arrow(omen_connection *connection, const char *table,
                               const struct ArrowSchema *schema, const struct ArrowArray *array,
                               omen_error *error)
 {
+    struct session *session = session_of(connection);
     struct table *found;
-    struct write_set *set = NULL;
+    struct write_set *set;
     if (connection == NULL || table == NULL || schema == NULL || array == NULL ||
         schema->release == NULL || array->release == NULL)
         return api_invalid(error, "omen_insert_arrow needs connection, table, schema and array");
-    session_begin(session_of(connection));
-    OMEN_TRY(api_table(session_of(connection), table, &found, error));
-    omen_status status = write_set_create(found, &set);
-    if (status != OMEN_OK)
-        error_set_default(error, status);
-    else
-        status = write_set_insert_arrow(set, schema, array, error);
+    OMEN_TRY(begin_write(session, table, "INSERT", &found, error));
+    omen_status status = transaction_create_set(session, found, &set, error);
     if (status == OMEN_OK)
-        status = session_commit(session_of(connection), 0, set, error);
-    write_set_destroy(set);
-    table_release(found);
-    return status;
+        status = write_set_insert_arrow(set, schema, array, error);
+    return end_insert(session, found, set, status, error);
 }
 
 /* What an update or delete works on. */
@@ -166,30 +176,43 @@ static omen_status take_changes(struct change *change, const char *const *column
     return OMEN_OK;
 }
 
-/* Applies one update (columns > 0) or delete under the writer lock, so that the version changed
- * is the newest. */
+/* What session_change_row asks for. */
+struct key_change {
+    struct change *change;
+    size_t column_count;
+    bool is_delete;
+};
+
+static omen_status gather_change(void *context, struct row_ref *row, struct write_set *set,
+                                 omen_error *error)
+{
+    const struct key_change *changing = context;
+    const struct change *change = changing->change;
+    (void)row;
+    return changing->is_delete ? write_set_delete(set, change->key, error)
+                               : write_set_update(set, change->key, change->columns, change->values,
+                                                  (uint32_t)changing->column_count, error);
+}
+
+/* Applies one update or delete to the version that is the newest when it is kept. */
 static omen_status apply_change(struct session *session, struct change *change, size_t column_count,
                                 bool is_delete, omen_error *error)
 {
-    struct write_set *set;
-    struct txn_ticket ticket;
-    omen_status status = write_set_create(change->table, &set);
-    if (status != OMEN_OK)
-        return error_set_default(error, status);
-    status = session_writer_lock(session, 0, error);
-    if (status != OMEN_OK) {
-        write_set_destroy(set);
-        return status;
-    }
-    if (is_delete)
-        status = write_set_delete(set, change->key, error);
-    else
-        status = write_set_update(set, change->key, change->columns, change->values,
-                                  (uint32_t)column_count, error);
-    if (status == OMEN_OK)
-        status = session_commit_locked(session, set, &ticket, error);
-    status = session_writer_unlock(session, status, &ticket, error);
-    write_set_destroy(set);
+    struct key_change changing = {change, column_count, is_delete};
+    const struct row_change how = {
+        .gather = gather_change, .context = &changing, .mode = ROW_LOCK_UPDATE};
+    struct index_key key;
+    uint64_t rows;
+    OMEN_TRY(key_encode(table_schema(change->table), change->key, &change->arena, &key, error));
+    OMEN_TRY(session_change_row(session, 0, change->table, key, &how, &rows, error));
+    return rows > 0 ? OMEN_OK : error_set_default(error, OMEN_NOT_FOUND);
+}
+
+/* That there is no such row is an answer, and fails no transaction. */
+static omen_status end_change(struct session *session, omen_status status)
+{
+    omen_status failure = status == OMEN_NOT_FOUND ? OMEN_OK : status;
+    transaction_end_statement(session, failure);
     return status;
 }
 
@@ -202,8 +225,7 @@ omen_status omen_update(omen_connection *connection, const char *table, const om
         return api_invalid(error, "omen_update needs connection, table, key, columns and values");
     struct session *session = session_of(connection);
     struct change change = {0};
-    session_begin(session);
-    OMEN_TRY(api_table(session, table, &change.table, error));
+    OMEN_TRY(begin_write(session, table, "UPDATE", &change.table, error));
     arena_init(&change.arena, session->database->allocator);
     omen_status status = take_key(change.table, key, key_count, &change.arena, change.key, error);
     if (status == OMEN_OK)
@@ -212,7 +234,7 @@ omen_status omen_update(omen_connection *connection, const char *table, const om
         status = apply_change(session, &change, column_count, false, error);
     arena_release(&change.arena);
     table_release(change.table);
-    return status;
+    return end_change(session, status);
 }
 
 omen_status omen_delete(omen_connection *connection, const char *table, const omen_value *key,
@@ -222,29 +244,43 @@ omen_status omen_delete(omen_connection *connection, const char *table, const om
         return api_invalid(error, "omen_delete needs connection, table and key");
     struct session *session = session_of(connection);
     struct change change = {0};
-    session_begin(session);
-    OMEN_TRY(api_table(session, table, &change.table, error));
+    OMEN_TRY(begin_write(session, table, "DELETE", &change.table, error));
     arena_init(&change.arena, session->database->allocator);
     omen_status status = take_key(change.table, key, key_count, &change.arena, change.key, error);
     if (status == OMEN_OK)
         status = apply_change(session, &change, 0, true, error);
     arena_release(&change.arena);
     table_release(change.table);
-    return status;
+    return end_change(session, status);
 }
 
 /* --- point reads --- */
 
-/* Takes part in a given snapshot, or registers the newest. */
+/* Takes part in a given snapshot, or begins a statement at its own. */
 static omen_status take_snapshot(struct session *session, const omen_snapshot *given,
                                  struct snapshot *out, omen_error *error)
 {
-    struct txn_manager *manager = session->database->manager;
-    if (given != NULL && given->session->database != session->database)
+    if (given == NULL) {
+        OMEN_TRY(transaction_begin_statement(session, false, NULL, error));
+        return transaction_snapshot(session, out, error);
+    }
+    if (given->session->database != session->database)
         return api_invalid(error, "the snapshot is of another database");
-    omen_status status = given != NULL ? snapshot_share(manager, &given->snapshot, out)
-                                       : snapshot_acquire(manager, out);
+    omen_status status = snapshot_share(session->database->manager, &given->snapshot, out);
     return status == OMEN_OK ? status : error_set_default(error, status);
+}
+
+/* The row with this key: at a given snapshot as it was committed, else as a statement sees it. */
+static omen_status get_row(struct session *session, const omen_snapshot *given,
+                           const struct snapshot *snapshot, const omen_value *key,
+                           struct arena *scratch, omen_row *row)
+{
+    struct index_key encoded;
+    const struct read_view view = {.snapshot = snapshot->timestamp};
+    if (given != NULL)
+        return table_get(row->table, &view, key, scratch, &row->row);
+    OMEN_TRY(key_encode(table_schema(row->table), key, scratch, &encoded, NULL));
+    return transaction_get(session, row->table, snapshot->timestamp, encoded, &row->row);
 }
 
 static omen_status find_row(struct session *session, const omen_snapshot *given,
@@ -259,8 +295,7 @@ static omen_status find_row(struct session *session, const omen_snapshot *given,
     if (status == OMEN_OK)
         status = take_snapshot(session, given, &snapshot, error);
     if (status == OMEN_OK) {
-        struct read_view view = {.snapshot = snapshot.timestamp};
-        status = table_get(row->table, &view, values, &scratch, &row->row);
+        status = get_row(session, given, &snapshot, values, &scratch, row);
         snapshot_release(&snapshot);
         if (status == OMEN_LIMIT_EXCEEDED) /* longer than any stored key */
             status = OMEN_NOT_FOUND;
@@ -403,7 +438,9 @@ static omen_status open_scan(struct session *session, struct table *table,
     OMEN_TRY(take_projection(table, options, arena, &spec, error));
     OMEN_TRY(check_predicates(table_schema(table), options, error));
     OMEN_TRY(take_snapshot(session, options->snapshot, &snapshot, error));
-    omen_status status = table_view_open(table, &snapshot, &view);
+    omen_status status = options->snapshot != NULL
+                             ? table_view_open(table, &snapshot, &view)
+                             : transaction_view(session, table, &snapshot, &view);
     snapshot_release(&snapshot); /* the view has a registration of its own */
     if (status != OMEN_OK)
         return error_set_default(error, status);

@@ -6,7 +6,7 @@
 omen_status api_table(struct session *session, const char *name, struct table **out,
                       omen_error *error)
 {
-    return catalog_find(session->database->catalog, name, strlen(name), out, error);
+    return transaction_find_table(session, name, strlen(name), out, error);
 }
 
 /* The position of the Arrow child of this name. */
@@ -39,11 +39,15 @@ omen_status omen_table_create(omen_connection *connection, const char *name,
                          SCHEMA_KEY_COLUMNS_MAX);
     for (size_t i = 0; i < key_count; i++)
         OMEN_TRY(find_child(schema, key_columns[i], &keys[i], error));
-    struct database *database = session_of(connection)->database;
+    struct session *session = session_of(connection);
     struct schema *columns;
-    OMEN_TRY(
-        schema_from_arrow(database->allocator, schema, keys, (uint32_t)key_count, &columns, error));
-    omen_status status = database_create_table(database, name, columns, error);
+    OMEN_TRY(schema_from_arrow(session->database->allocator, schema, keys, (uint32_t)key_count,
+                               &columns, error));
+    session_begin(session);
+    omen_status status = transaction_begin_statement(session, false, "CREATE TABLE", error);
+    if (status == OMEN_OK)
+        status = transaction_end_statement(
+            session, transaction_create_table(session, name, columns, 0, error));
     schema_release(columns);
     return status;
 }
@@ -52,7 +56,11 @@ omen_status omen_table_drop(omen_connection *connection, const char *name, omen_
 {
     if (connection == NULL || name == NULL)
         return api_invalid(error, "omen_table_drop needs connection and name");
-    return catalog_remove(session_of(connection)->database->catalog, &name, 1, false, error);
+    struct session *session = session_of(connection);
+    session_begin(session);
+    OMEN_TRY(transaction_begin_statement(session, false, "DROP TABLE", error));
+    return transaction_end_statement(session,
+                                     transaction_drop_tables(session, &name, 1, false, 0, error));
 }
 
 omen_status omen_table_schema(omen_connection *connection, const char *name,

@@ -446,3 +446,14 @@ omen_value decoder_value(const struct decoder *decoder, size_t column)
     return read_value(decoder->batch.children[column], &decoder->fields[column],
                       decoder->batch.offset + decoder->row);
 }
+
+omen_value decode_retype(omen_value value, omen_type type)
+{
+    bool both_text = value.type.id >= OMEN_TYPE_TEXT && value.type.id <= OMEN_TYPE_CHAR &&
+                     type.id >= OMEN_TYPE_TEXT && type.id <= OMEN_TYPE_CHAR;
+    bool same = value.type.id == type.id &&
+                (type.id != OMEN_TYPE_DECIMAL || value.type.scale == type.scale);
+    if (both_text || same || value.is_null)
+        value.type = type;
+    return value;
+}

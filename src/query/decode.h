@@ -36,6 +36,9 @@ OMEN_MUST_CHECK omen_status decoder_step(struct decoder *decoder, omen_error *er
 /* A value of the current row; text holds until the next step. */
 omen_value decoder_value(const struct decoder *decoder, size_t column);
 
+/* The engine's value as the type that binding gave it: text may be VARCHAR or CHAR. */
+omen_value decode_retype(omen_value value, omen_type type);
+
 /* The type that values of this column have. Errors: NOT_SUPPORTED. */
 OMEN_MUST_CHECK omen_status decode_column_type(const struct ArrowSchema *column, omen_type *out,
                                                omen_error *error);

@@ -34,10 +34,10 @@ omen_status engine_statement_open(struct session *session, const struct engine_t
     omen_engine_statement *statement = allocator_alloc_zeroed(allocator, sizeof *statement);
     if (statement == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    omen_status status = snapshot_acquire(session->database->manager, &statement->snapshot);
+    omen_status status = transaction_snapshot(session, &statement->snapshot, error);
     if (status != OMEN_OK) {
         allocator_free(allocator, statement, sizeof *statement);
-        return error_set_default(error, status);
+        return status;
     }
     statement->session = session_retain(session);
     statement->relations = text->relations;
@@ -97,7 +97,7 @@ static omen_status view_of(omen_engine_statement *statement, struct table *table
             *out = table_view_retain(other->view);
             return OMEN_OK;
         }
-    return table_view_open(table, &statement->snapshot, out);
+    return transaction_view(statement->session, table, &statement->snapshot, out);
 }
 
 /* Names the columns as the text does. */

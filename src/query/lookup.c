@@ -453,8 +453,7 @@ static omen_status apply_filters(const struct lookup *lookup, struct evaluation 
     return status;
 }
 
-/* The key that the statement asks for; `*found` false where no row can have it. */
-static omen_status find_key(struct lookup *lookup, struct evaluation *evaluation,
+omen_status lookup_find_key(struct lookup *lookup, struct evaluation *evaluation,
                             struct index_key *key, bool *found, omen_error *error)
 {
     const struct schema *schema = table_schema(lookup->table);
@@ -472,18 +471,8 @@ static omen_status find_key(struct lookup *lookup, struct evaluation *evaluation
     return OMEN_OK;
 }
 
-static omen_status find_row(struct lookup *lookup, uint64_t snapshot, struct index_key key,
-                            struct row_ref *row, omen_error *error)
-{
-    struct read_view view = {.snapshot = snapshot};
-    omen_status status = table_get_encoded(lookup->table, &view, key, row);
-    return status == OMEN_OK || status == OMEN_NOT_FOUND ? OMEN_OK
-                                                         : error_set_default(error, status);
-}
-
-/* Lets the row go where a filter is not true of it. */
-static omen_status filter_row(const struct lookup *lookup, struct evaluation *evaluation,
-                              struct row_ref *row, omen_error *error)
+omen_status lookup_filter(const struct lookup *lookup, struct evaluation *evaluation,
+                          struct row_ref *row, omen_error *error)
 {
     return row->group == NULL || lookup->filter_count == 0
                ? OMEN_OK
@@ -497,27 +486,15 @@ omen_status lookup_run(struct lookup *lookup, struct session *session,
     struct snapshot snapshot;
     bool found;
     *row = (struct row_ref){0};
-    OMEN_TRY(find_key(lookup, evaluation, &key, &found, error));
+    OMEN_TRY(lookup_find_key(lookup, evaluation, &key, &found, error));
     if (!found)
         return OMEN_OK;
-    omen_status status = snapshot_acquire(session->database->manager, &snapshot);
-    if (status != OMEN_OK)
-        return error_set_default(error, status);
-    status = find_row(lookup, snapshot.timestamp, key, row, error);
+    OMEN_TRY(transaction_snapshot(session, &snapshot, error));
+    omen_status status = transaction_get(session, lookup->table, snapshot.timestamp, key, row);
     /* The row is pinned and never changes: its snapshot is no longer needed. */
     snapshot_release(&snapshot);
-    return status == OMEN_OK ? filter_row(lookup, evaluation, row, error) : status;
-}
-
-omen_status lookup_newest(struct lookup *lookup, struct evaluation *evaluation, struct row_ref *row,
-                          omen_error *error)
-{
-    struct index_key key;
-    bool found;
-    *row = (struct row_ref){0};
-    OMEN_TRY(find_key(lookup, evaluation, &key, &found, error));
-    if (!found)
+    if (status == OMEN_NOT_FOUND)
         return OMEN_OK;
-    OMEN_TRY(find_row(lookup, TXN_NEWEST, key, row, error));
-    return filter_row(lookup, evaluation, row, error);
+    return status == OMEN_OK ? lookup_filter(lookup, evaluation, row, error)
+                             : error_set_default(error, status);
 }

@@ -48,10 +48,15 @@ OMEN_MUST_CHECK omen_status lookup_run(struct lookup *lookup, struct session *se
                                        struct evaluation *evaluation, struct row_ref *row,
                                        omen_error *error);
 
-/* The same row as the next commit would find it, published or not. The caller holds the writer
- * lock. */
-OMEN_MUST_CHECK omen_status lookup_newest(struct lookup *lookup, struct evaluation *evaluation,
-                                          struct row_ref *row, omen_error *error);
+/* The key that the statement asks for, in the evaluation's arena; `*found` false where no row can
+ * have it. */
+OMEN_MUST_CHECK omen_status lookup_find_key(struct lookup *lookup, struct evaluation *evaluation,
+                                            struct index_key *key, bool *found, omen_error *error);
+
+/* Lets a pinned row go where a filter is not true of it: its group is NULL then. */
+OMEN_MUST_CHECK omen_status lookup_filter(const struct lookup *lookup,
+                                          struct evaluation *evaluation, struct row_ref *row,
+                                          omen_error *error);
 
 /* evaluation->read_column for a row that is a struct row_ref. */
 omen_status lookup_read_column(void *row, const struct expression *column, omen_value *out,

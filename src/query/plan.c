@@ -23,8 +23,8 @@ omen_status plan_find_table(struct plan *plan, const PgQuery__RangeVar *name, om
         status = error_set(error, OMEN_UNDEFINED_TABLE, "relation \"%s.%s\" does not exist",
                            name->schemaname, name->relname);
     else
-        status = catalog_find(plan->session->database->catalog, name->relname,
-                              strlen(name->relname), &plan->table, error);
+        status = transaction_find_table(plan->session, name->relname, strlen(name->relname),
+                                        &plan->table, error);
     if (status != OMEN_OK)
         parse_set_position(&plan->parsed, name->location, error);
     return status;
@@ -45,6 +45,7 @@ static omen_status start_binder(struct plan *plan, const omen_type *declared,
                          &plan->parsed, plan->declared, count, error));
     plan->files.database = plan->session->database;
     plan->binder.opener = file_opener_of(&plan->files);
+    plan->binder.changes = plan->session->transaction.tables;
     plan->has_binder = true;
     return OMEN_OK;
 }
@@ -73,7 +74,10 @@ static omen_status plan_select(struct plan *plan, const PgQuery__SelectStmt *nod
 {
     plan->kind = PLAN_QUERY;
     plan->tag = "SELECT";
-    return plan_bind_query(plan, node, error);
+    plan->binder.locking = node;
+    OMEN_TRY(plan_bind_query(plan, node, error));
+    plan->locks_rows = plan->rows.query->locking_count > 0;
+    return OMEN_OK;
 }
 
 omen_status plan_insert(struct plan *plan, const PgQuery__InsertStmt *node, omen_error *error)
@@ -137,7 +141,6 @@ static const char *statement_name(const PgQuery__Node *node)
         PgQuery__Node__NodeCase kind;
         const char *name;
     } names[] = {
-        {PG_QUERY__NODE__NODE_TRANSACTION_STMT, "a transaction over several statements"},
         {PG_QUERY__NODE__NODE_ALTER_TABLE_STMT, "ALTER TABLE"},
         {PG_QUERY__NODE__NODE_RENAME_STMT, "ALTER ... RENAME"},
         {PG_QUERY__NODE__NODE_VIEW_STMT, "CREATE VIEW"},
@@ -157,7 +160,6 @@ static const char *statement_name(const PgQuery__Node *node)
         {PG_QUERY__NODE__NODE_TRUNCATE_STMT, "TRUNCATE"},
         {PG_QUERY__NODE__NODE_MERGE_STMT, "MERGE"},
         {PG_QUERY__NODE__NODE_VACUUM_STMT, "VACUUM and ANALYZE"},
-        {PG_QUERY__NODE__NODE_LOCK_STMT, "LOCK"},
         {PG_QUERY__NODE__NODE_PREPARE_STMT, "PREPARE"},
         {PG_QUERY__NODE__NODE_EXECUTE_STMT, "EXECUTE"},
         {PG_QUERY__NODE__NODE_DEALLOCATE_STMT, "DEALLOCATE"},
@@ -208,6 +210,10 @@ static omen_status plan_node(struct plan *plan, const PgQuery__Node *node, omen_
         return plan_set(plan, node->variable_set_stmt, error);
     case PG_QUERY__NODE__NODE_VARIABLE_SHOW_STMT:
         return plan_show(plan, node->variable_show_stmt, error);
+    case PG_QUERY__NODE__NODE_TRANSACTION_STMT:
+        return plan_transaction(plan, node->transaction_stmt, error);
+    case PG_QUERY__NODE__NODE_LOCK_STMT:
+        return plan_lock(plan, node->lock_stmt, error);
     default:
         return plan_refuse(error, statement_name(node));
     }
@@ -231,6 +237,22 @@ static omen_status plan_explain(struct plan *plan, const PgQuery__ExplainStmt *n
     return OMEN_OK;
 }
 
+static bool plan_writes(const struct plan *plan)
+{
+    switch (plan->kind) {
+    case PLAN_CREATE_TABLE:
+    case PLAN_CREATE_AS:
+    case PLAN_DROP_TABLE:
+    case PLAN_COPY:
+    case PLAN_INSERT:
+    case PLAN_UPDATE:
+    case PLAN_DELETE:
+        return !plan->explain;
+    default:
+        return false;
+    }
+}
+
 static omen_status parse_and_plan(struct plan *plan, const char *sql, size_t length,
                                   const omen_type *declared, uint32_t declared_count,
                                   omen_error *error)
@@ -244,14 +266,19 @@ static omen_status parse_and_plan(struct plan *plan, const char *sql, size_t len
     OMEN_TRY(parse_statement(sql, length, &plan->arena, &plan->parsed, error));
     OMEN_TRY(start_binder(plan, declared, declared_count, error));
     const PgQuery__Node *node = parsed->statement;
+    plan->ends_transaction = plan_ends_transaction(node);
+    OMEN_TRY(transaction_check(plan->session, plan->ends_transaction, error));
     if (node != NULL && node->node_case == PG_QUERY__NODE__NODE_EXPLAIN_STMT)
         OMEN_TRY(plan_explain(plan, node->explain_stmt, error));
     else
         OMEN_TRY(plan_node(plan, node, error));
     plan->uses_now = plan->binder.uses_now;
+    plan->writes = plan_writes(plan) || (plan->locks_rows && !plan->explain);
     for (size_t i = 0; i < plan->binder.table_count; i++)
         plan->reads_view = plan->reads_view || table_is_view(plan->binder.tables[i]);
-    if (plan->kind != PLAN_QUERY || plan->explain)
+    /* A transaction's own tables are not found by versions of the catalog. */
+    if (plan->kind != PLAN_QUERY || plan->explain || plan->locks_rows ||
+        plan->session->transaction.tables != NULL)
         return OMEN_OK;
     OMEN_TRY(point_query_create(&plan->rows, &plan->point, error));
     if (plan->point != NULL) {
@@ -273,6 +300,7 @@ omen_status plan_create(struct session *session, const char *sql, size_t length,
     plan->session = session;
     /* Read first: a change while planning makes the plan old, never wrongly new. */
     plan->catalog_version = catalog_version(session->database->catalog);
+    plan->tables_version = session->transaction.tables_version;
     arena_init(&plan->arena, allocator);
     omen_status status = parse_and_plan(plan, sql, length, declared, declared_count, error);
     if (status != OMEN_OK) {
@@ -290,6 +318,9 @@ void plan_destroy(struct plan *plan)
     struct allocator *allocator = plan->arena.allocator;
     schema_release(plan->create.schema);
     table_release(plan->table);
+    for (size_t i = 0; plan->kind == PLAN_LOCK && i < plan->lock.count && plan->lock.tables != NULL;
+         i++)
+        table_release(plan->lock.tables[i]);
     if (plan->has_binder)
         binder_release(&plan->binder);
     arena_release(&plan->arena);

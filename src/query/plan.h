@@ -27,6 +27,8 @@ enum plan_kind {
     PLAN_CHECKPOINT,
     PLAN_SET,  /* RESET too */
     PLAN_SHOW, /* DESCRIBE too */
+    PLAN_TRANSACTION,
+    PLAN_LOCK,
     PLAN_COPY, /* FROM a CSV file; from a Parquet file it is an INSERT */
     PLAN_COPY_TO,
     PLAN_QUERY,
@@ -48,10 +50,35 @@ struct drop_plan {
     bool missing_ok;
 };
 
+enum transaction_verb {
+    VERB_BEGIN,
+    VERB_COMMIT,
+    VERB_ROLLBACK,
+    VERB_SAVEPOINT, /* and the next two: of a savepoint */
+    VERB_RELEASE,
+    VERB_ROLLBACK_TO,
+    VERB_SET,          /* SET TRANSACTION */
+    VERB_SET_DEFAULTS, /* SET SESSION CHARACTERISTICS */
+};
+
+struct transaction_plan {
+    enum transaction_verb verb;
+    struct transaction_modes modes;
+    const char *name; /* of a savepoint */
+    bool chain;
+};
+
+struct lock_plan {
+    struct table **tables; /* retained */
+    size_t count;
+    enum lock_mode mode;
+    bool nowait;
+};
+
 struct set_plan {
     const char *name;  /* NULL: RESET ALL */
     const char *value; /* NULL: the default */
-    bool keep;         /* false: SET LOCAL, which outside a transaction has no effect */
+    bool keep;         /* false: SET LOCAL, to the end of the transaction */
 };
 
 enum show_kind {
@@ -92,10 +119,13 @@ struct plan {
     struct file_request files; /* how the statement's files are opened */
     enum plan_kind kind;
     bool explain;
-    const char *tag; /* PostgreSQL's command tag */
-    uint64_t catalog_version;
-    struct binder binder; /* holds the tables */
+    const char *tag;                          /* PostgreSQL's command tag */
+    uint64_t catalog_version, tables_version; /* of the transaction's own changes */
+    struct binder binder;                     /* holds the tables */
     bool has_binder, uses_now;
+    bool ends_transaction;     /* may run in a failed one */
+    bool writes;               /* rows, tables, locks: not in a transaction that only reads */
+    bool locks_rows;           /* QUERY: FOR UPDATE and its kin */
     bool reads_view;           /* which is right once: the next run plans again */
     omen_type *declared;       /* of parsed.parameter_count parameters, as the plan was made for */
     struct table *table;       /* retained: COPY, SHOW */
@@ -107,6 +137,8 @@ struct plan {
         struct drop_plan drop;
         struct set_plan set;
         struct show_plan show;
+        struct transaction_plan transaction;
+        struct lock_plan lock;
         struct copy_plan copy;
         struct insert_plan insert;  /* CREATE_AS: of its rows, into a table that running makes */
         struct bound_change change; /* UPDATE, DELETE */
@@ -146,6 +178,19 @@ OMEN_MUST_CHECK omen_status plan_copy(struct plan *plan, const PgQuery__CopyStmt
                                       omen_error *error);
 OMEN_MUST_CHECK omen_status plan_set(struct plan *plan, const PgQuery__VariableSetStmt *node,
                                      omen_error *error);
+OMEN_MUST_CHECK omen_status plan_transaction(struct plan *plan,
+                                             const PgQuery__TransactionStmt *node,
+                                             omen_error *error);
+/* SET TRANSACTION and SET SESSION CHARACTERISTICS. */
+OMEN_MUST_CHECK omen_status plan_set_transaction(struct plan *plan,
+                                                 const PgQuery__VariableSetStmt *node,
+                                                 omen_error *error);
+OMEN_MUST_CHECK omen_status plan_lock(struct plan *plan, const PgQuery__LockStmt *node,
+                                      omen_error *error);
+
+/* Whether the statement may run in a transaction that has failed, because it ends that. */
+bool plan_ends_transaction(const PgQuery__Node *node);
+
 /* Makes of SUMMARIZE, which PostgreSQL's grammar lacks, the query that answers it: `*sql` of
  * `*length` bytes then, in the plan's arena. Another statement is left alone. Errors: those of what
  * is to be summarised; SYNTAX_ERROR. */
@@ -197,8 +242,10 @@ OMEN_MUST_CHECK omen_status copy_run(struct plan *plan, struct run *run, uint64_
                                      omen_error *error);
 OMEN_MUST_CHECK omen_status copy_to_run(struct plan *plan, struct run *run, uint64_t *rows,
                                         omen_error *error);
-OMEN_MUST_CHECK omen_status ddl_run(struct plan *plan, omen_error *error);
+OMEN_MUST_CHECK omen_status ddl_run(struct plan *plan, struct run *run, omen_error *error);
 OMEN_MUST_CHECK omen_status set_run(struct plan *plan, omen_error *error);
+OMEN_MUST_CHECK omen_status transaction_run(struct plan *plan, struct run *run, omen_error *error);
+OMEN_MUST_CHECK omen_status lock_run(struct plan *plan, struct run *run, omen_error *error);
 
 /* The rows of a SHOW or an EXPLAIN, in the run's arena. */
 OMEN_MUST_CHECK omen_status show_run(struct plan *plan, struct arena *scratch,

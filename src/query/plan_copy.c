@@ -509,7 +509,7 @@ omen_status copy_run(struct plan *plan, struct run *given, uint64_t *rows, omen_
     if (status == OMEN_OK)
         status = copy_records(&run, rows, error);
     if (status == OMEN_OK)
-        status = session_commit(plan->session, given->deadline_ns, run.set, error);
+        status = session_keep(plan->session, given->deadline_ns, run.set, error);
     if (status != OMEN_OK)
         *rows = 0;
     csv_destroy(run.reader);

@@ -79,8 +79,7 @@ static omen_status find_taken(const struct plan *plan, bool *taken, omen_error *
     struct table *table;
     omen_error unused;
     const char *name = plan->create.name;
-    omen_status status =
-        catalog_find(plan->session->database->catalog, name, strlen(name), &table, &unused);
+    omen_status status = transaction_find_table(plan->session, name, strlen(name), &table, &unused);
     *taken = status == OMEN_OK;
     table_release(table);
     if (!*taken || plan->create.missing_only)
@@ -100,7 +99,7 @@ static omen_status fill_and_list(struct plan *plan, struct run *run, struct tabl
         status = insert_gather(plan, run, set, error);
     plan->insert.bound.table = NULL;
     if (status == OMEN_OK)
-        status = session_commit_new(plan->session, run->deadline_ns, table, set, error);
+        status = transaction_create_filled(plan->session, table, set, run->deadline_ns, error);
     if (status == OMEN_OK)
         *rows = write_set_row_count(set);
     write_set_destroy(set);

@@ -333,15 +333,15 @@ omen_status plan_drop_table(struct plan *plan, const PgQuery__DropStmt *node, om
     return OMEN_OK;
 }
 
-omen_status ddl_run(struct plan *plan, omen_error *error)
+omen_status ddl_run(struct plan *plan, struct run *run, omen_error *error)
 {
-    struct database *database = plan->session->database;
+    struct session *session = plan->session;
     if (plan->kind == PLAN_DROP_TABLE)
-        return catalog_remove(database->catalog, plan->drop.names, plan->drop.count,
-                              plan->drop.missing_ok, error);
+        return transaction_drop_tables(session, plan->drop.names, plan->drop.count,
+                                       plan->drop.missing_ok, run->deadline_ns, error);
     omen_error failure;
-    omen_status status =
-        database_create_table(database, plan->create.name, plan->create.schema, &failure);
+    omen_status status = transaction_create_table(session, plan->create.name, plan->create.schema,
+                                                  run->deadline_ns, &failure);
     if (status == OMEN_DUPLICATE_TABLE && plan->create.missing_only)
         return OMEN_OK;
     if (status != OMEN_OK && error != NULL)

@@ -90,7 +90,7 @@ omen_status plan_describe(struct plan *plan, const char *sql, size_t length, boo
     plan->kind = PLAN_SHOW;
     plan->show.kind = kind;
     plan->tag = "SHOW";
-    return catalog_find(plan->session->database->catalog, name, strlen(name), &plan->table, error);
+    return transaction_find_table(plan->session, name, strlen(name), &plan->table, error);
 }
 
 /* --- SET and SHOW --- */
@@ -149,7 +149,7 @@ omen_status plan_set(struct plan *plan, const PgQuery__VariableSetStmt *node, om
         plan->set.name = NULL;
         return OMEN_OK;
     case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI:
-        return error_set(error, OMEN_NOT_SUPPORTED, "SET %s is not supported", node->name);
+        return plan_set_transaction(plan, node, error);
     default:
         return plan_refuse(error, "SET ... FROM CURRENT");
     }
@@ -174,10 +174,23 @@ omen_status plan_show(struct plan *plan, const PgQuery__VariableShowStmt *node, 
 
 omen_status set_run(struct plan *plan, omen_error *error)
 {
-    struct settings *settings = &plan->session->settings;
-    if (plan->set.name != NULL)
-        return settings_set(settings, plan->set.name, plan->set.value, plan->set.keep, error);
-    *settings = (struct settings){.storage = settings->storage};
+    struct session *session = plan->session;
+    struct transaction *transaction = &session->transaction;
+    bool open = transaction_is_open(transaction);
+    if (plan->set.name == NULL) {
+        session->settings = (struct settings){.storage = session->settings.storage,
+                                              .isolation = session->settings.isolation,
+                                              .read_only = session->settings.read_only};
+        transaction->session_settings = session->settings;
+        return OMEN_OK;
+    }
+    OMEN_TRY(transaction_check_setting(session, plan->set.name, plan->set.value, error));
+    OMEN_TRY(settings_set(&session->settings, plan->set.name, plan->set.value,
+                          plan->set.keep || open, error));
+    if (open && plan->set.keep)
+        return settings_set(&transaction->session_settings, plan->set.name, plan->set.value, true,
+                            error);
+    transaction_note_settings(session);
     return OMEN_OK;
 }
 
@@ -253,7 +266,8 @@ static omen_status show_tables(struct plan *plan, struct arena *scratch, struct 
     struct catalog *catalog = plan->session->database->catalog;
     struct table **tables;
     size_t count;
-    omen_status status = catalog_list(catalog, &tables, &count);
+    omen_status status =
+        catalog_list_in(catalog, plan->session->transaction.tables, &tables, &count);
     if (status != OMEN_OK)
         return error_set_default(error, status);
     omen_value *values = make_rows(scratch, rows, names, 1, count);

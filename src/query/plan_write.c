@@ -1,19 +1,21 @@
 /* plan_write.c - running INSERT, UPDATE and DELETE.
  *
- * Rows are gathered in a write set, which nobody sees, and committed at once: so a statement reads
+ * Rows are gathered in a write set, which nobody sees, and kept at once: so a statement reads
  * its own target as it was (R7.2, R7.4), and a failed one leaves nothing.
  *
- *   by key     under the writer lock: read the row, compute, commit
+ *   by key     under the writer lock: read the row, compute, keep
  *   otherwise  the engine reads targets and new values at a snapshot; where another statement has
- *              changed a target by the time of the commit, all is read again (R7.3), from the third
- *              time on under the writer lock, so that it comes to an end
+ *              changed a target by the time they are kept, all that was chosen is locked and read
+ *              again (R7.3)
+ *
+ * Kept means committed or, in a transaction, added to it.
  */
 #include <string.h>
 
 #include "query/decode.h"
 #include "query/plan.h"
 
-enum { RUNS_WITHOUT_LOCK = 2 };
+enum { RUNS_MAX = 100 }; /* two are enough, unless rows keep going and coming */
 
 /* --- INSERT --- */
 
@@ -161,12 +163,10 @@ omen_status insert_run(struct plan *plan, struct run *run, uint64_t *rows, omen_
 {
     struct write_set *set;
     run->route = ROUTE_BY_CORE;
-    omen_status status = write_set_create(plan->insert.bound.table, &set);
-    if (status != OMEN_OK)
-        return error_set_default(error, status);
-    status = insert_gather(plan, run, set, error);
+    OMEN_TRY(transaction_create_set(run->session, plan->insert.bound.table, &set, error));
+    omen_status status = insert_gather(plan, run, set, error);
     if (status == OMEN_OK)
-        status = session_commit(run->session, run->deadline_ns, set, error);
+        status = session_keep(run->session, run->deadline_ns, set, error);
     if (status == OMEN_OK)
         *rows = write_set_row_count(set);
     write_set_destroy(set);
@@ -175,73 +175,137 @@ omen_status insert_run(struct plan *plan, struct run *run, uint64_t *rows, omen_
 
 /* --- UPDATE and DELETE by key --- */
 
-/* Changes the row in `set`. The caller holds the writer lock. */
-static omen_status change_row(struct plan *plan, struct run *run, const struct row_ref *row,
-                              struct write_set *set, omen_error *error)
+struct key_change {
+    struct plan *plan;
+    struct run *run;
+};
+
+/* As session_change_row asks for it: where the filters are true of the row. */
+static omen_status change_row(void *context, struct row_ref *row, struct write_set *set,
+                              omen_error *error)
 {
+    const struct key_change *changing = context;
+    struct plan *plan = changing->plan;
     const struct bound_change *change = &plan->change;
     const struct schema *schema = table_schema(change->table);
-    struct evaluation evaluation = run_evaluation(run);
+    struct evaluation evaluation = run_evaluation(changing->run);
     omen_value key[SCHEMA_KEY_COLUMNS_MAX];
+    OMEN_TRY(lookup_filter(plan->rows.lookup, &evaluation, row, error));
+    if (row->group == NULL)
+        return OMEN_OK;
     OMEN_TRY(row_group_ensure_key(row->group, error));
     for (uint32_t i = 0; i < schema->key_count; i++)
         row_group_read(row->group, row->slot, schema->key_columns[i], &key[i]);
     if (plan->kind == PLAN_DELETE)
         return write_set_delete(set, key, error);
-    omen_value *values = arena_alloc(run->scratch, change->column_count * sizeof *values);
+    omen_value *values = arena_alloc(changing->run->scratch, change->column_count * sizeof *values);
     if (values == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     evaluation.read_column = lookup_read_column;
-    evaluation.row = (void *)row;
+    evaluation.row = row;
     for (uint32_t i = 0; i < change->column_count; i++)
         OMEN_TRY(
             evaluate(change->query->targets[i + 1].expression, &evaluation, &values[i], error));
     return write_set_update(set, key, change->columns, values, change->column_count, error);
 }
 
-static omen_status change_by_key(struct plan *plan, struct run *run, struct write_set *set,
+/* Whether the key may change or go. */
+static enum lock_mode lock_mode_of(const struct plan *plan)
+{
+    const struct bound_change *change = &plan->change;
+    const struct schema *schema = table_schema(change->table);
+    if (plan->kind == PLAN_DELETE)
+        return ROW_LOCK_UPDATE;
+    for (uint32_t i = 0; i < change->column_count; i++)
+        for (uint32_t k = 0; k < schema->key_count; k++)
+            if (change->columns[i] == schema->key_columns[k])
+                return ROW_LOCK_UPDATE;
+    return ROW_LOCK_NO_KEY_UPDATE;
+}
+
+static omen_status change_by_key(struct plan *plan, struct run *run, uint64_t *rows,
                                  omen_error *error)
 {
     struct evaluation evaluation = run_evaluation(run);
-    struct row_ref row;
-    struct txn_ticket ticket;
+    struct key_change changing = {plan, run};
+    const struct row_change change = {
+        .gather = change_row, .context = &changing, .mode = lock_mode_of(plan)};
+    struct index_key key;
+    bool found;
     session_count_own(&run->session->route_index, 1);
-    /* With the lock, so that the row found stays the newest. It may not be durable yet, but then
-     * neither is what is made of it, and what is answered without a commit waits for it. */
-    OMEN_TRY(session_writer_lock(run->session, run->deadline_ns, error));
-    omen_status status = lookup_newest(plan->rows.lookup, &evaluation, &row, error);
-    bool found = status == OMEN_OK && row.group != NULL;
-    if (found) {
-        status = change_row(plan, run, &row, set, error);
-        if (status == OMEN_OK)
-            status = session_commit_locked(run->session, set, &ticket, error);
-        row_ref_release(&row);
-    }
-    return session_writer_unlock(run->session, status, found ? &ticket : NULL, error);
+    OMEN_TRY(lookup_find_key(plan->rows.lookup, &evaluation, &key, &found, error));
+    return found ? session_change_row(run->session, run->deadline_ns, plan->change.table, key,
+                                      &change, rows, error)
+                 : OMEN_OK;
 }
 
 /* --- UPDATE and DELETE by the engine --- */
 
-/* Puts the rows that the engine gives into the set: a row id, then the new values. */
-static omen_status gather_changes(struct plan *plan, struct ArrowArrayStream *stream,
-                                  struct write_set *set, omen_value *values, omen_error *error)
+/* A statement that runs again changes only rows that it chose the first time, as PostgreSQL, which
+ * looks at those again and at no others. */
+struct chosen_rows {
+    struct arena arena;
+    struct index_key *keys; /* in order; NULL: this is the first time */
+    size_t count;
+};
+
+/* Whether the row is one of them. */
+static omen_status is_chosen(const struct chosen_rows *chosen, struct session *session,
+                             struct table *table, uint64_t row_id, bool *is, omen_error *error)
+{
+    struct arena arena;
+    struct write_set *set;
+    struct index_key *keys;
+    size_t count;
+    *is = true;
+    if (chosen->keys == NULL)
+        return OMEN_OK;
+    OMEN_TRY(transaction_create_set(session, table, &set, error));
+    arena_init(&arena, session->database->allocator);
+    omen_status status = write_set_delete_row(set, row_id, error);
+    if (status == OMEN_OK)
+        status = write_set_target_keys(set, &arena, &keys, &count, error);
+    if (status == OMEN_OK)
+        *is = table_key_among(table, chosen->keys, chosen->count, keys[0]);
+    arena_release(&arena);
+    write_set_destroy(set);
+    return status;
+}
+
+/* Puts one row that the engine gives into the set: a row id, then the new values. */
+static omen_status gather_change(struct plan *plan, const struct decoder *decoder,
+                                 struct write_set *set, omen_value *values,
+                                 const struct chosen_rows *chosen, omen_error *error)
 {
     const struct bound_change *change = &plan->change;
+    omen_value row_id = decoder_value(decoder, 0);
+    uint64_t id = (uint64_t)row_id.as.i64;
+    bool is;
+    if (row_id.is_null || row_id.type.id != OMEN_TYPE_BIGINT)
+        return error_set(error, OMEN_INTERNAL, "the engine gave no row id");
+    OMEN_TRY(is_chosen(chosen, plan->session, change->table, id, &is, error));
+    if (!is)
+        return OMEN_OK;
+    for (uint32_t i = 0; i < change->column_count; i++)
+        values[i] = decoder_value(decoder, i + 1);
+    return plan->kind == PLAN_DELETE ? write_set_delete_row(set, id, error)
+                                     : write_set_update_row(set, id, change->columns, values,
+                                                            change->column_count, error);
+}
+
+static omen_status gather_changes(struct plan *plan, struct run *run, struct write_set *set,
+                                  const struct chosen_rows *chosen, omen_error *error)
+{
+    struct ArrowArrayStream stream;
     struct decoder *decoder;
     omen_status status;
-    OMEN_TRY(decoder_create(plan->arena.allocator, stream, &decoder, error));
+    omen_value *values = arena_alloc(run->scratch, plan->change.column_count * sizeof *values);
+    if (values == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    OMEN_TRY(query_run_engine(&plan->rows, run, &stream, error));
+    OMEN_TRY(decoder_create(plan->arena.allocator, &stream, &decoder, error));
     while ((status = decoder_step(decoder, error)) == OMEN_OK) {
-        omen_value row_id = decoder_value(decoder, 0);
-        if (row_id.is_null || row_id.type.id != OMEN_TYPE_BIGINT) {
-            status = error_set(error, OMEN_INTERNAL, "the engine gave no row id");
-            break;
-        }
-        for (uint32_t i = 0; i < change->column_count; i++)
-            values[i] = decoder_value(decoder, i + 1);
-        status = plan->kind == PLAN_DELETE
-                     ? write_set_delete_row(set, (uint64_t)row_id.as.i64, error)
-                     : write_set_update_row(set, (uint64_t)row_id.as.i64, change->columns, values,
-                                            change->column_count, error);
+        status = gather_change(plan, decoder, set, values, chosen, error);
         if (status != OMEN_OK)
             break;
     }
@@ -249,63 +313,73 @@ static omen_status gather_changes(struct plan *plan, struct ArrowArrayStream *st
     return status == OMEN_END_OF_DATA ? OMEN_OK : status;
 }
 
-/* With `ticket` the caller holds the writer lock and waits; NULL: done here. */
-static omen_status change_once(struct plan *plan, struct run *run, struct txn_ticket *ticket,
+/* One run; notes what it chose where it has to be run again. */
+static omen_status change_once(struct plan *plan, struct run *run, struct chosen_rows *chosen,
                                uint64_t *rows, omen_error *error)
 {
-    struct ArrowArrayStream stream;
+    struct session *session = run->session;
     struct write_set *set = NULL;
-    omen_value *values = arena_alloc(run->scratch, plan->change.column_count * sizeof *values);
-    if (values == NULL || write_set_create(plan->change.table, &set) != OMEN_OK)
-        return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    omen_status status = query_run_engine(&plan->rows, run, &stream, error);
+    OMEN_TRY(transaction_create_set(session, plan->change.table, &set, error));
+    omen_status status = gather_changes(plan, run, set, chosen, error);
+    *rows = write_set_row_count(set);
+    struct index_key *keys = NULL;
+    size_t count = 0;
+    bool open = transaction_is_open(&session->transaction), first = chosen->keys == NULL;
+    if (status == OMEN_OK && open && first) /* the set is used up afterwards */
+        status = write_set_target_keys(set, &chosen->arena, &keys, &count, error);
     if (status == OMEN_OK)
-        status = gather_changes(plan, &stream, set, values, error);
-    if (status == OMEN_OK)
-        status = ticket != NULL ? session_commit_locked(run->session, set, ticket, error)
-                                : session_commit(run->session, run->deadline_ns, set, error);
-    if (status == OMEN_OK)
-        *rows = write_set_row_count(set);
+        status = session_keep(session, run->deadline_ns, set, error);
+    if (status == OMEN_SERIALIZATION_FAILURE && !open && first &&
+        write_set_target_keys(set, &chosen->arena, &keys, &count, NULL) != OMEN_OK)
+        keys = NULL; /* the rows are gone altogether: nothing is known of them */
+    if (status == OMEN_SERIALIZATION_FAILURE && keys != NULL) {
+        chosen->keys = keys;
+        chosen->count = count;
+    }
+    if (status != OMEN_OK)
+        *rows = 0;
     write_set_destroy(set);
     return status;
 }
 
+/* Locks what was chosen, so that the next run finds it unchanged. In a transaction it is locked
+ * already. */
+static omen_status lock_chosen(struct plan *plan, struct run *run, const struct chosen_rows *chosen,
+                               omen_error *error)
+{
+    enum lock_mode mode = lock_mode_of(plan);
+    if (transaction_is_open(&run->session->transaction) || chosen->count == 0)
+        return OMEN_OK;
+    return transaction_lock_keys(run->session, plan->change.table, chosen->keys, chosen->count,
+                                 mode, run->deadline_ns, error);
+}
+
 /* READ COMMITTED: a conflict is never the user's to see. What it conflicts with has been published
- * by the time the commit has failed, so that the next run sees it. */
+ * by the time the run has failed, so that the next one sees it. */
 static omen_status change_by_engine(struct plan *plan, struct run *run, uint64_t *rows,
                                     omen_error *error)
 {
-    struct txn_manager *manager = run->session->database->manager;
-    for (int runs = 0; runs < RUNS_WITHOUT_LOCK; runs++) {
-        omen_error failure = {.status = OMEN_OK};
-        omen_status status = change_once(plan, run, NULL, rows, &failure);
-        if (status == OMEN_SERIALIZATION_FAILURE)
-            continue;
-        if (status != OMEN_OK && error != NULL)
-            *error = failure;
-        return status;
+    struct chosen_rows chosen = {.keys = NULL};
+    omen_status status = OMEN_OK;
+    omen_error failure = {.status = OMEN_OK};
+    bool again = true;
+    arena_init(&chosen.arena, plan->session->database->allocator);
+    for (int runs = 0; again && status == OMEN_OK; runs++) {
+        status = change_once(plan, run, &chosen, rows, &failure);
+        again = status == OMEN_SERIALIZATION_FAILURE && runs < RUNS_MAX &&
+                !transaction_keeps_snapshot(run->session);
+        if (again)
+            status = lock_chosen(plan, run, &chosen, &failure);
     }
-    OMEN_TRY(session_writer_lock(run->session, run->deadline_ns, error));
-    /* The snapshot to come has everything: nobody commits any more. */
-    struct txn_ticket ticket = txn_newest(manager);
-    omen_status status = txn_settle(manager, &ticket, error);
-    if (status == OMEN_OK)
-        status = change_once(plan, run, &ticket, rows, error);
-    return session_writer_unlock(run->session, status, &ticket, error);
+    arena_release(&chosen.arena);
+    if (status != OMEN_OK && error != NULL)
+        *error = failure;
+    return status;
 }
 
 omen_status change_run(struct plan *plan, struct run *run, uint64_t *rows, omen_error *error)
 {
     OMEN_TRY(query_choose(&plan->rows, run->session, true, &run->route, error));
-    if (run->route == ROUTE_BY_ENGINE)
-        return change_by_engine(plan, run, rows, error);
-    struct write_set *set;
-    omen_status status = write_set_create(plan->change.table, &set);
-    if (status != OMEN_OK)
-        return error_set_default(error, status);
-    status = change_by_key(plan, run, set, error);
-    if (status == OMEN_OK)
-        *rows = write_set_row_count(set);
-    write_set_destroy(set);
-    return status;
+    return run->route == ROUTE_BY_ENGINE ? change_by_engine(plan, run, rows, error)
+                                         : change_by_key(plan, run, rows, error);
 }

@@ -90,6 +90,21 @@ void query_rows_release(struct query_rows *rows);
 OMEN_MUST_CHECK omen_status query_run_engine(struct query_plan *plan, struct run *run,
                                              struct ArrowArrayStream *out, omen_error *error);
 
+/* Which of the rows [0, count) LIMIT and OFFSET want. Errors: INVALID_LIMIT, INVALID_OFFSET; of
+ * evaluating. */
+OMEN_MUST_CHECK omen_status query_read_limits(const struct query *query,
+                                              struct evaluation *evaluation, uint64_t count,
+                                              uint64_t *first, uint64_t *end, omen_error *error);
+
+/* FOR UPDATE and its kin (query_lock.c): the row that the lookup finds, locked; and the rows that
+ * the engine finds, each locked before it counts for LIMIT. Errors: those of the query and of
+ * locking; SERIALIZATION_FAILURE in REPEATABLE READ. */
+OMEN_MUST_CHECK omen_status query_lock_row(struct query_plan *plan, struct run *run,
+                                           struct evaluation *evaluation, struct row_ref *row,
+                                           omen_error *error);
+OMEN_MUST_CHECK omen_status query_run_locked(struct query_plan *plan, struct run *run,
+                                             struct query_rows *out, omen_error *error);
+
 /* The engine's plan of it, as a stream of one text column. */
 OMEN_MUST_CHECK omen_status query_explain_engine(struct query_plan *plan, struct run *run,
                                                  struct ArrowArrayStream *out, omen_error *error);

@@ -29,9 +29,8 @@ static omen_status read_limit(const struct expression *expression, struct evalua
     return OMEN_OK;
 }
 
-/* Which of the rows [0, count) are wanted. */
-static omen_status read_limits(const struct query *query, struct evaluation *evaluation,
-                               uint64_t count, uint64_t *first, uint64_t *end, omen_error *error)
+omen_status query_read_limits(const struct query *query, struct evaluation *evaluation,
+                              uint64_t count, uint64_t *first, uint64_t *end, omen_error *error)
 {
     uint64_t limit, offset;
     OMEN_TRY(read_limit(query->limit, evaluation, OMEN_INVALID_LIMIT, UINT64_MAX, &limit, error));
@@ -78,7 +77,7 @@ static omen_status run_values(struct query_plan *plan, struct run *run, struct q
     struct evaluation evaluation = run_evaluation(run);
     uint64_t first, end;
     omen_value *values;
-    OMEN_TRY(read_limits(query, &evaluation, query->row_count, &first, &end, error));
+    OMEN_TRY(query_read_limits(query, &evaluation, query->row_count, &first, &end, error));
     OMEN_TRY(make_values(plan, run, end - first, out, &values, error));
     for (uint64_t row = first; row < end; row++)
         for (uint32_t i = 0; i < query->target_count; i++)
@@ -98,7 +97,7 @@ static omen_status run_core(struct query_plan *plan, struct run *run, struct que
         return run_values(plan, run, out, error);
     if (query->where != NULL)
         OMEN_TRY(lookup_passes(query->where, &evaluation, &passes, error));
-    OMEN_TRY(read_limits(query, &evaluation, passes, &first, &end, error));
+    OMEN_TRY(query_read_limits(query, &evaluation, passes, &first, &end, error));
     return compute_outputs(plan, run, &evaluation, end - first, out, error);
 }
 
@@ -111,11 +110,13 @@ static omen_status run_index(struct query_plan *plan, struct run *run, struct qu
     struct evaluation evaluation = run_evaluation(run);
     session_count_own(&run->session->route_index, 1);
     out->kind = ROWS_PINNED;
-    OMEN_TRY(lookup_run(plan->lookup, run->session, &evaluation, &out->row, error));
+    OMEN_TRY(query->locking_count > 0
+                 ? query_lock_row(plan, run, &evaluation, &out->row, error)
+                 : lookup_run(plan->lookup, run->session, &evaluation, &out->row, error));
     if (query->limit != NULL || query->offset != NULL) {
         uint64_t first, end;
         omen_status status =
-            read_limits(query, &evaluation, out->row.group != NULL, &first, &end, error);
+            query_read_limits(query, &evaluation, out->row.group != NULL, &first, &end, error);
         if (status != OMEN_OK || first == end) {
             if (out->row.group != NULL)
                 row_ref_release(&out->row);
@@ -195,6 +196,8 @@ omen_status query_run(struct query_plan *plan, struct run *run, struct query_row
     case ROUTE_BY_INDEX:
         return run_index(plan, run, out, error);
     default:
+        if (plan->query->locking_count > 0)
+            return query_run_locked(plan, run, out, error);
         out->kind = ROWS_STREAM;
         return query_run_engine(plan, run, &out->stream, error);
     }

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "query/settings.h"
+#include "query/transaction.h"
 #include "store/database.h"
 #include "table/table.h"
 
@@ -19,8 +20,10 @@ struct session {
     /* Set by omen_interrupt from any thread, cleared where a statement or a writing call begins;
      * relaxed, because it orders nothing else. */
     atomic_bool interrupted;
-    atomic_bool closed;         /* by omen_disconnect: statements that are left run no more */
-    struct settings settings;   /* the connection's */
+    atomic_bool closed;       /* by omen_disconnect: statements that are left run no more */
+    struct settings settings; /* the connection's */
+    uint64_t id;              /* of this session alone as long as the process lives */
+    struct transaction transaction;
     struct reader_slot *reader; /* the connection's; NULL where all are taken */
     /* Statistics: relaxed. Routes taken by the core are counted by the connection's thread alone,
      * the others by any thread of the engine. */
@@ -48,6 +51,17 @@ static inline void session_begin(struct session *session)
 OMEN_MUST_CHECK omen_status session_check(const struct session *session, uint64_t deadline_ns,
                                           omen_error *error);
 
+/* What somebody asks who waits for this session; both live as long as the wait. */
+struct session_waiter {
+    const struct session *session;
+    uint64_t deadline_ns;
+};
+struct txn_patience session_patience(const struct session *session, uint64_t deadline_ns,
+                                     struct session_waiter *waiter);
+
+/* What synchronous_commit says. */
+enum txn_durability session_durability(const struct session *session);
+
 /* Waits for the writer lock. Errors: as session_check, and then it is not held. */
 OMEN_MUST_CHECK omen_status session_writer_lock(const struct session *session, uint64_t deadline_ns,
                                                 omen_error *error);
@@ -59,19 +73,34 @@ OMEN_MUST_CHECK omen_status session_writer_unlock(const struct session *session,
                                                   const struct txn_ticket *ticket,
                                                   omen_error *error);
 
-/* Commits a write set as synchronous_commit says; the caller holds the writer lock. */
+/* Commits a write set as synchronous_commit says; the caller holds the writer lock, and knows that
+ * nobody has locked its keys. */
 OMEN_MUST_CHECK omen_status session_commit_locked(const struct session *session,
                                                   struct write_set *set, struct txn_ticket *ticket,
                                                   omen_error *error);
 
-/* The same, the writer lock taken for it and what it ends in waited for. Errors: as session_check
- * while it waits for the lock; as write_set_commit. */
-OMEN_MUST_CHECK omen_status session_commit(const struct session *session, uint64_t deadline_ns,
-                                           struct write_set *set, omen_error *error);
+/* Keeps what a statement has gathered: in the open transaction or, outside one, by a commit, which
+ * waits until nobody else has locked its keys. Errors: as session_check while it waits; as
+ * transaction_add, as write_set_commit. */
+OMEN_MUST_CHECK omen_status session_keep(struct session *session, uint64_t deadline_ns,
+                                         struct write_set *set, omen_error *error);
 
-/* The same for the rows of a new table, which is listed in the same commit. */
-OMEN_MUST_CHECK omen_status session_commit_new(const struct session *session, uint64_t deadline_ns,
-                                               struct table *table, struct write_set *set,
+/* How a statement changes the one row that it has found by its key. */
+struct row_change {
+    /* Puts the change of the pinned row into `set`, by its key; leaves the set empty where the row
+     * is not to be changed. May be asked again, with another version and an empty set. */
+    omen_status (*gather)(void *context, struct row_ref *row, struct write_set *set,
+                          omen_error *error);
+    void *context;
+    enum lock_mode mode; /* of the row: ROW_LOCK_UPDATE where its key may change or go */
+};
+
+/* Changes the row with this key, if there is one, as session_keep does: the newest version, or the
+ * one that a REPEATABLE READ transaction sees. `*rows` gets 1 or 0. Errors: as session_keep, of
+ * reading; those of `change`. */
+OMEN_MUST_CHECK omen_status session_change_row(struct session *session, uint64_t deadline_ns,
+                                               struct table *table, struct index_key key,
+                                               const struct row_change *change, uint64_t *rows,
                                                omen_error *error);
 
 static inline void session_count(atomic_uint_fast64_t *counter, uint64_t by)

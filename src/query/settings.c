@@ -18,6 +18,12 @@ enum setting_kind {
     SETTING_COMMIT,
     SETTING_INDEX_SCANS,
     SETTING_TIMEOUT,
+    SETTING_LOCK_TIMEOUT,
+    SETTING_IDLE_TIMEOUT,
+    SETTING_ISOLATION,
+    SETTING_DEFAULT_ISOLATION,
+    SETTING_READ_ONLY,
+    SETTING_DEFAULT_READ_ONLY,
     SETTING_CHECKPOINT_BYTES, /* these three are the database's */
     SETTING_CHECKPOINT_TIME,
     SETTING_CACHE_BYTES,
@@ -38,18 +44,20 @@ static const struct setting known_settings[] = {
     {"client_encoding", SETTING_FIXED, "UTF8|UTF-8|UNICODE", "Encoding of texts."},
     {"client_min_messages", SETTING_IGNORED, "notice", "Has no effect."},
     {"datestyle", SETTING_FIXED, "ISO, MDY|ISO|ISO,DMY|ISO,YMD", "Display format of dates."},
-    {"default_transaction_isolation", SETTING_FIXED, "read committed",
+    {"default_transaction_isolation", SETTING_DEFAULT_ISOLATION, "",
      "Isolation of new transactions."},
-    {"default_transaction_read_only", SETTING_FIXED, "off|false|no|0",
+    {"default_transaction_read_only", SETTING_DEFAULT_READ_ONLY, "",
      "Whether new transactions only read."},
     {"enable_indexscan", SETTING_INDEX_SCANS, "",
      "Whether the engine's scans that fix a whole key are answered by the index."},
     {"escape_string_warning", SETTING_IGNORED, "on", "Has no effect."},
     {"extra_float_digits", SETTING_FIXED, "1|2|3|0",
      "Floats are always shown with the fewest exact digits."},
+    {"idle_in_transaction_session_timeout", SETTING_IDLE_TIMEOUT, "",
+     "Longest pause between the statements of a transaction; 0 = no limit."},
     {"integer_datetimes", SETTING_SHOWN, "on", "Whether timestamps are integers."},
     {"intervalstyle", SETTING_FIXED, "postgres", "Display format of intervals."},
-    {"lock_timeout", SETTING_FIXED, "0|0ms|0s", "Waits end with statement_timeout only."},
+    {"lock_timeout", SETTING_LOCK_TIMEOUT, "", "Longest wait for a lock; 0 = no limit."},
     {"omen.checkpoint_bytes", SETTING_CHECKPOINT_BYTES, "",
      "Log after which a checkpoint is made, for all connections."},
     {"omen.checkpoint_interval", SETTING_CHECKPOINT_TIME, "",
@@ -71,8 +79,8 @@ static const struct setting known_settings[] = {
      "Whether commits wait until they are on disk: on or off."},
     {"timezone", SETTING_ZONE, "UTC|Etc/UTC|GMT|Etc/GMT|Zulu|Universal|UCT|Z|0|+0|+00|+00:00|-0|00",
      "Time zone of timestamps with time zone."},
-    {"transaction_isolation", SETTING_FIXED, "read committed", "Isolation of this transaction."},
-    {"transaction_read_only", SETTING_FIXED, "off|false|no|0", "Whether it only reads."},
+    {"transaction_isolation", SETTING_ISOLATION, "", "Isolation of this transaction."},
+    {"transaction_read_only", SETTING_READ_ONLY, "", "Whether it only reads."},
 };
 
 enum { SETTING_COUNT = sizeof known_settings / sizeof *known_settings };
@@ -314,6 +322,24 @@ static omen_status read_commit(const struct setting *setting, const char *value,
     return OMEN_OK;
 }
 
+/* Where settings of one kind are kept. */
+static uint64_t *timeout_place(struct settings *settings, enum setting_kind kind)
+{
+    if (kind == SETTING_LOCK_TIMEOUT)
+        return &settings->lock_timeout_ms;
+    return kind == SETTING_IDLE_TIMEOUT ? &settings->idle_timeout_ms : &settings->timeout_ms;
+}
+
+static enum isolation *isolation_place(struct settings *settings, enum setting_kind kind)
+{
+    return kind == SETTING_ISOLATION ? &settings->isolation : &settings->default_isolation;
+}
+
+static bool *read_only_place(struct settings *settings, enum setting_kind kind)
+{
+    return kind == SETTING_READ_ONLY ? &settings->read_only : &settings->default_read_only;
+}
+
 /* As PostgreSQL keeps application_name: ASCII, cut. */
 static void store_name(char name[SETTING_TEXT_BYTES], const char *value)
 {
@@ -321,6 +347,31 @@ static void store_name(char name[SETTING_TEXT_BYTES], const char *value)
     for (; value[length] != '\0' && length + 1 < SETTING_TEXT_BYTES; length++)
         name[length] = value[length] >= ' ' && value[length] <= '~' ? value[length] : '?';
     name[length] = '\0';
+}
+
+/* --- isolation --- */
+
+static const char *const isolation_names[] = {"read committed", "read uncommitted",
+                                              "repeatable read"};
+
+const char *isolation_name(enum isolation isolation)
+{
+    return isolation_names[isolation];
+}
+
+omen_status isolation_read(const char *setting, const char *value, enum isolation *out,
+                           omen_error *error)
+{
+    for (unsigned i = 0; i < sizeof isolation_names / sizeof *isolation_names; i++)
+        if (strcasecmp(value, isolation_names[i]) == 0) {
+            *out = (enum isolation)i;
+            return OMEN_OK;
+        }
+    if (strcasecmp(value, "serializable") == 0)
+        return error_set(error, OMEN_NOT_SUPPORTED,
+                         "isolation level SERIALIZABLE is not supported");
+    return error_set(error, OMEN_INVALID_ARGUMENT, "invalid value for parameter \"%s\": \"%.200s\"",
+                     setting, value);
 }
 
 omen_status settings_set(struct settings *settings, const char *name, const char *value, bool keep,
@@ -361,9 +412,23 @@ omen_status settings_set(struct settings *settings, const char *name, const char
         OMEN_TRY(read_commit(setting, value, &changed.relaxed_commit, error));
         break;
     case SETTING_TIMEOUT:
-        changed.timeout_ms = 0;
+    case SETTING_LOCK_TIMEOUT:
+    case SETTING_IDLE_TIMEOUT:
+        *timeout_place(&changed, setting->kind) = 0;
         if (value != NULL)
-            OMEN_TRY(read_timeout(setting, value, &changed.timeout_ms, error));
+            OMEN_TRY(read_timeout(setting, value, timeout_place(&changed, setting->kind), error));
+        break;
+    case SETTING_ISOLATION:
+    case SETTING_DEFAULT_ISOLATION:
+        *isolation_place(&changed, setting->kind) = ISOLATION_READ_COMMITTED;
+        if (value != NULL)
+            OMEN_TRY(isolation_read(setting->name, value, isolation_place(&changed, setting->kind),
+                                    error));
+        break;
+    case SETTING_READ_ONLY:
+    case SETTING_DEFAULT_READ_ONLY:
+        OMEN_TRY(
+            read_switch(setting, value, false, read_only_place(&changed, setting->kind), error));
         break;
     case SETTING_CHECKPOINT_BYTES:
     case SETTING_CHECKPOINT_TIME:
@@ -382,6 +447,7 @@ omen_status settings_show(const struct settings *settings, const char *name,
                           char value[SETTING_VALUE_BYTES], omen_error *error)
 {
     const struct setting *setting = NULL;
+    struct settings known = *settings;
     OMEN_TRY(find_setting(name, &setting, error));
     switch (setting->kind) {
     case SETTING_ROUTE:
@@ -397,7 +463,19 @@ omen_status settings_show(const struct settings *settings, const char *name,
         snprintf(value, SETTING_VALUE_BYTES, "%s", settings->relaxed_commit ? "off" : "on");
         break;
     case SETTING_TIMEOUT:
-        show_timeout(settings->timeout_ms, value);
+    case SETTING_LOCK_TIMEOUT:
+    case SETTING_IDLE_TIMEOUT:
+        show_timeout(*timeout_place(&known, setting->kind), value);
+        break;
+    case SETTING_ISOLATION:
+    case SETTING_DEFAULT_ISOLATION:
+        snprintf(value, SETTING_VALUE_BYTES, "%s",
+                 isolation_name(*isolation_place(&known, setting->kind)));
+        break;
+    case SETTING_READ_ONLY:
+    case SETTING_DEFAULT_READ_ONLY:
+        snprintf(value, SETTING_VALUE_BYTES, "%s",
+                 *read_only_place(&known, setting->kind) ? "on" : "off");
         break;
     case SETTING_CHECKPOINT_BYTES:
     case SETTING_CACHE_BYTES:

@@ -15,6 +15,9 @@
 
 enum route_choice { ROUTE_AUTO, ROUTE_INDEX, ROUTE_ENGINE };
 
+/* READ UNCOMMITTED is READ COMMITTED by another name, as in PostgreSQL. */
+enum isolation { ISOLATION_READ_COMMITTED, ISOLATION_READ_UNCOMMITTED, ISOLATION_REPEATABLE_READ };
+
 enum {
     SETTING_TEXT_BYTES = 64, /* of application_name, as PostgreSQL's, with its zero */
     SETTING_VALUE_BYTES = 160,
@@ -25,11 +28,23 @@ struct settings {
     struct storage_settings *storage; /* the database's, for all its connections */
     enum route_choice route;
     bool route_strict;
-    bool relaxed_commit; /* synchronous_commit = off */
-    bool no_index_scans; /* enable_indexscan = off */
-    uint64_t timeout_ms; /* of each statement; 0 = none */
+    bool relaxed_commit;      /* synchronous_commit = off */
+    bool no_index_scans;      /* enable_indexscan = off */
+    uint64_t timeout_ms;      /* of each statement; 0 = none */
+    uint64_t lock_timeout_ms; /* of each wait for a lock; 0 = none */
+    uint64_t idle_timeout_ms; /* of a transaction between its statements; 0 = none */
+    /* Of the transaction, and of those that begin without saying it. */
+    enum isolation isolation, default_isolation;
+    bool read_only, default_read_only;
     char application_name[SETTING_TEXT_BYTES];
 };
+
+/* The name of an isolation level, as SHOW writes it. Static. */
+const char *isolation_name(enum isolation isolation);
+
+/* Reads one. Errors: INVALID_ARGUMENT, naming `setting`; NOT_SUPPORTED: serializable. */
+OMEN_MUST_CHECK omen_status isolation_read(const char *setting, const char *value,
+                                           enum isolation *out, omen_error *error);
 
 /* Sets one; `value` NULL: its default. With `keep` false it is only checked (SET LOCAL outside a
  * transaction). Errors: UNDEFINED_TYPE (42704) for a name there is none of; INVALID_ARGUMENT for a

@@ -73,7 +73,7 @@ omen_status statement_create(struct session *session, const char *sql, size_t le
     }
     if (status != OMEN_OK) {
         statement_destroy(statement);
-        return status;
+        return transaction_end_statement(session, status);
     }
     *out = statement;
     return OMEN_OK;
@@ -246,6 +246,7 @@ static bool plan_is_current(const struct statement *statement, const struct plan
         if (!file_is_current(plan->binder.files[i]))
             return false;
     return !plan->rows.spoilt && !plan->reads_view &&
+           plan->tables_version == statement->session->transaction.tables_version &&
            plan->catalog_version == catalog_version(statement->session->database->catalog);
 }
 
@@ -349,6 +350,12 @@ static omen_status begin_run(struct statement *statement, const omen_value *para
         return error_set(error, OMEN_INVALID_ARGUMENT,
                          "the statement takes %u parameters, %zu were given",
                          statement_parameter_count(statement), count);
+    const struct plan *given = statement->plans[0];
+    OMEN_TRY(transaction_begin_statement(session, given->ends_transaction,
+                                         given->locks_rows ? "SELECT FOR UPDATE"
+                                         : given->writes   ? given->tag
+                                                           : NULL,
+                                         error));
     *run = (struct run){.session = session,
                         .parameters = parameters,
                         .parameter_count = (uint32_t)count,
@@ -362,11 +369,13 @@ static omen_status begin_run(struct statement *statement, const omen_value *para
         OMEN_TRY(fit_parameters(statement, parameters, count, &run->parameters, error));
     }
     const struct os *os = session->database->os;
-    if (statement->plans[0]->uses_now)
-        run->now = os->wall_clock_us(os);
+    struct plan *plan = statement->plans[0];
+    if (plan->uses_now)
+        run->now = transaction_now(session);
     if (session->settings.timeout_ms != 0)
         run->deadline_ns = os->monotonic_ns(os) + session->settings.timeout_ms * 1000000;
-    return OMEN_OK;
+    return transaction_lock_reads(session, plan->binder.tables, plan->binder.table_count,
+                                  run->deadline_ns, error);
 }
 
 /* --- running --- */
@@ -378,7 +387,7 @@ static omen_status run_command(struct statement *statement, struct run *run, ome
     switch (plan->kind) {
     case PLAN_CREATE_TABLE:
     case PLAN_DROP_TABLE:
-        return ddl_run(plan, error);
+        return ddl_run(plan, run, error);
     case PLAN_CREATE_AS:
         return create_as_run(plan, run, &statement->rows_affected, error);
     case PLAN_CHECKPOINT:
@@ -394,6 +403,10 @@ static omen_status run_command(struct statement *statement, struct run *run, ome
         return copy_to_run(plan, run, &statement->rows_affected, error);
     case PLAN_SET:
         return set_run(plan, error);
+    case PLAN_TRANSACTION:
+        return transaction_run(plan, run, error);
+    case PLAN_LOCK:
+        return lock_run(plan, run, error);
     default:
         return OMEN_OK;
     }
@@ -416,8 +429,8 @@ static omen_status run_rows(struct statement *statement, struct run *run, omen_e
     return show_run(plan, &statement->scratch, &statement->rows.values, error);
 }
 
-omen_status statement_stream(struct statement *statement, const omen_value *parameters,
-                             size_t count, struct ArrowArrayStream *out, omen_error *error)
+static omen_status stream_plan(struct statement *statement, const omen_value *parameters,
+                               size_t count, struct ArrowArrayStream *out, omen_error *error)
 {
     struct session *session = statement->session;
     struct run run;
@@ -440,6 +453,13 @@ omen_status statement_stream(struct statement *statement, const omen_value *para
     return query_rows_stream(&statement->plans[0]->rows, session, rows, out, error);
 }
 
+omen_status statement_stream(struct statement *statement, const omen_value *parameters,
+                             size_t count, struct ArrowArrayStream *out, omen_error *error)
+{
+    return transaction_end_statement(statement->session,
+                                     stream_plan(statement, parameters, count, out, error));
+}
+
 /* Whether the statement is a point query for which this parameter needs no fitting, and nothing has
  * come between: if not, the general way finds out what. */
 static inline bool runs_as_point(const struct point_query *point, const struct session *session,
@@ -448,7 +468,7 @@ static inline bool runs_as_point(const struct point_query *point, const struct s
     return point != NULL && count == 1 && parameters[0].type.id == point->key_type &&
            atomic_load_explicit(point->catalog_version, memory_order_acquire) ==
                point->catalog_version_planned &&
-           session->settings.route != ROUTE_ENGINE &&
+           session->settings.route != ROUTE_ENGINE && !session->transaction.shifts_reads &&
            !atomic_load_explicit(&session->closed, memory_order_relaxed);
 }
 
@@ -517,7 +537,8 @@ omen_status statement_run(struct statement *statement, const omen_value *paramet
     struct point_query *point = statement->plans[0]->point;
     return runs_as_point(point, statement->session, parameters, count)
                ? run_point(statement, point, parameters, error)
-               : run_plan(statement, parameters, count, error);
+               : transaction_end_statement(statement->session,
+                                           run_plan(statement, parameters, count, error));
 }
 
 omen_status statement_step_elsewhere(struct statement *statement, omen_error *error)
@@ -538,6 +559,8 @@ omen_status statement_step_elsewhere(struct statement *statement, omen_error *er
     case RESULT_ROWS: {
         omen_status status = decoder_step(statement->decoder, error);
         statement->on_row = status == OMEN_OK;
+        if (status != OMEN_OK && status != OMEN_END_OF_DATA)
+            transaction_end_statement(statement->session, status);
         return status;
     }
     default:
@@ -583,18 +606,6 @@ omen_type statement_column_type(const struct statement *statement, size_t column
     return query != NULL ? query->query->types[column] : statement->rows.values.types[column];
 }
 
-/* The engine's value as the type that binding gave it: text may be VARCHAR or CHAR. */
-static omen_value retype(omen_value value, omen_type type)
-{
-    bool both_text = value.type.id >= OMEN_TYPE_TEXT && value.type.id <= OMEN_TYPE_CHAR &&
-                     type.id >= OMEN_TYPE_TEXT && type.id <= OMEN_TYPE_CHAR;
-    bool same = value.type.id == type.id &&
-                (type.id != OMEN_TYPE_DECIMAL || value.type.scale == type.scale);
-    if (both_text || same || value.is_null)
-        value.type = type;
-    return value;
-}
-
 omen_value statement_value_elsewhere(const struct statement *statement, size_t column)
 {
     omen_value value = {.is_null = true};
@@ -609,8 +620,8 @@ omen_value statement_value_elsewhere(const struct statement *statement, size_t c
     case RESULT_VALUES:
         return rows->values.values[(statement->value_row - 1) * rows->values.column_count + column];
     default:
-        return retype(decoder_value(statement->decoder, column),
-                      statement_column_type(statement, column));
+        return decode_retype(decoder_value(statement->decoder, column),
+                             statement_column_type(statement, column));
     }
 }
 

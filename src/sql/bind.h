@@ -40,7 +40,10 @@ struct file_opener {
 struct binder {
     struct arena *arena;
     struct catalog *catalog;
-    struct file_opener opener; /* `open` NULL: none may be named. Set after binder_init */
+    const struct catalog_changes
+        *changes;                       /* of the session to it, or NULL. Set after binder_init */
+    const PgQuery__SelectStmt *locking; /* whose rows may be locked; NULL: of none. Likewise */
+    struct file_opener opener;          /* `open` NULL: none may be named. Set after binder_init */
     const struct parsed *parsed;
 
     /* Parameters' types: declared ones are given; UNKNOWN takes the type it first meets. A DECIMAL

@@ -111,8 +111,8 @@ omen_status bind_table(struct binder *binder, const PgQuery__RangeVar *name, str
                          "relation \"%s.%s\" does not exist", name->schemaname, name->relname);
     OMEN_TRY(bind_grow(binder, &binder->tables, binder->table_count, &binder->table_capacity,
                        sizeof(struct table *), error));
-    omen_status status =
-        catalog_find(binder->catalog, name->relname, strlen(name->relname), &table, error);
+    omen_status status = catalog_find_in(binder->catalog, binder->changes, name->relname,
+                                         strlen(name->relname), &table, error);
     if (status == OMEN_UNDEFINED_TABLE) {
         bind_fail(binder, name->location, error, status,
                   public_name ? "relation \"%s.%s\" does not exist"

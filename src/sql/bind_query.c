@@ -232,8 +232,8 @@ static omen_status check_clauses(struct binder *binder, const PgQuery__SelectStm
 {
     if (node->into_clause != NULL)
         return bind_refuse(binder, -1, "SELECT INTO", error);
-    if (node->n_locking_clause > 0)
-        return bind_refuse(binder, -1, "locking rows in a query", error);
+    if (node->n_locking_clause > 0 && node != binder->locking)
+        return bind_refuse(binder, -1, "locking rows of a subquery", error);
     if (node->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES)
         return bind_refuse(binder, -1, "WITH TIES", error);
     if (node->group_distinct)
@@ -323,7 +323,9 @@ static omen_status bind_select_clauses(struct selecting *selecting, bool settle,
     OMEN_TRY(check_windows(selecting, error));
     OMEN_TRY(finish_targets(selecting, settle, error));
     query->grouped = query->grouped || query->having != NULL || scope->found_aggregate;
-    return query->grouped ? bind_check_grouping(selecting, error) : OMEN_OK;
+    if (query->grouped)
+        OMEN_TRY(bind_check_grouping(selecting, error));
+    return node->n_locking_clause == 0 ? OMEN_OK : bind_lockings(selecting, error);
 }
 
 static omen_status bind_select(struct binder *binder, struct scope *outer,
@@ -496,6 +498,10 @@ static omen_status bind_query_kind(struct binder *binder, struct scope *outer,
                                    omen_error *error)
 {
     OMEN_TRY(check_clauses(binder, node, error));
+    if (node->n_locking_clause > 0 &&
+        (node->op > PG_QUERY__SET_OPERATION__SETOP_NONE || node->n_values_lists > 0))
+        return bind_refuse_locking(
+            binder, node, node->n_values_lists > 0 ? "VALUES" : "UNION/INTERSECT/EXCEPT", error);
     if (node->op > PG_QUERY__SET_OPERATION__SETOP_NONE)
         return bind_set(binder, outer, node, out, error);
     *out = bind_alloc(binder, sizeof **out, error);

@@ -221,4 +221,14 @@ OMEN_MUST_CHECK omen_status bind_cte_columns(struct binder *binder, struct cte *
                                              const PgQuery__CommonTableExpr *node,
                                              omen_error *error);
 
+/* --- FOR UPDATE (bind_locking.c) --- */
+
+/* Binds the locking clauses of a query that is bound otherwise. Errors: NOT_SUPPORTED where its
+ * rows are not those of tables; UNDEFINED_TABLE. */
+OMEN_MUST_CHECK omen_status bind_lockings(struct selecting *selecting, omen_error *error);
+
+/* "FOR UPDATE is not allowed with ...". */
+omen_status bind_refuse_locking(struct binder *binder, const PgQuery__SelectStmt *node,
+                                const char *what, omen_error *error);
+
 #endif

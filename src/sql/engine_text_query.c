@@ -208,6 +208,12 @@ static void put_targets(struct text_writer *writer, const struct query *query)
     }
     if (query->target_count == 0)
         text_put(writer, "1");
+    for (uint32_t i = 0; i < query->locking_count; i++) {
+        text_put(writer, ", ");
+        text_put_expression(writer, query->lockings[i].row_id);
+        text_put(writer, " AS ");
+        text_put_output(writer, writer->outputs, query->target_count + i);
+    }
 }
 
 static bool no_aggregate(struct expression **part, void *state)
@@ -456,8 +462,10 @@ void text_put_query(struct text_writer *writer, const struct query *query,
         break;
     }
     put_order(writer, query);
-    put_limit(writer, query->limit, false);
-    put_limit(writer, query->offset, true);
+    if (query->locking_count == 0) {
+        put_limit(writer, query->limit, false);
+        put_limit(writer, query->offset, true);
+    }
     writer->in_filter = in_filter;
     writer->outputs = outer;
 }

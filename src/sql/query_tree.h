@@ -7,6 +7,7 @@
 
 #include "sql/expression.h"
 #include "table/table.h"
+#include "txn/txn_lock.h"
 
 enum relation_kind {
     RELATION_TABLE,
@@ -31,14 +32,14 @@ struct relation {
     const char *alias; /* what qualifies its columns */
     struct relation_column *columns;
     uint32_t column_count;
-    struct table *table;         /* TABLE */
-    struct table_file *file;     /* TABLE: its rows are a file's, and `table` is an empty one with
-                                  * the file's columns; NULL: it is a table of the database */
-    bool row_ids;                /* TABLE: an UPDATE's or DELETE's target; the row id is column
-                                  * `column_count`, BIGINT, which no name reaches */
-    struct query *query;         /* QUERY */
-    bool lateral;                /* QUERY: sees the entries before it */
-    struct cte *cte;             /* CTE */
+    struct table *table;     /* TABLE */
+    struct table_file *file; /* TABLE: its rows are a file's, and `table` is an empty one with
+                              * the file's columns; NULL: it is a table of the database */
+    bool row_ids;        /* TABLE: an UPDATE's or DELETE's target, or locked; the row id is column
+                          * `column_count`, BIGINT, which no name reaches */
+    struct query *query; /* QUERY */
+    bool lateral;        /* QUERY: sees the entries before it */
+    struct cte *cte;     /* CTE */
     struct expression *function; /* FUNCTION */
 };
 
@@ -65,6 +66,14 @@ struct target {
     const char *name; /* PostgreSQL's: the alias, the column, the function, "?column?" */
 };
 
+/* FOR UPDATE and its kin: what the rows of a relation are locked by. */
+struct row_locking {
+    struct relation *relation;
+    enum lock_mode mode;
+    enum lock_wait wait;
+    struct expression *row_id; /* comes as a column behind the outputs */
+};
+
 enum query_kind { QUERY_SELECT, QUERY_SET, QUERY_VALUES };
 enum set_operation { SET_UNION, SET_INTERSECT, SET_EXCEPT };
 
@@ -89,6 +98,8 @@ struct query {
     uint32_t grouping_set_count;
     bool grouped; /* GROUP BY, HAVING or aggregates: one row a group */
     struct expression *having;
+    struct row_locking *lockings; /* of a statement's own query: the engine then applies no LIMIT */
+    uint32_t locking_count;
 
     /* SET: both sides have the targets' types, casts added */
     enum set_operation operation;

@@ -24,6 +24,7 @@
 #include "txn/txn.h"
 
 struct catalog;
+struct catalog_changes;
 
 /* Sections of the catalog in the log. Numbers are part of the file format: only ever append. */
 enum catalog_redo_kind {
@@ -49,6 +50,11 @@ void catalog_destroy(struct catalog *catalog);
  * a hint at a name that is near. */
 OMEN_MUST_CHECK omen_status catalog_find(struct catalog *catalog, const char *name, size_t length,
                                          struct table **out, omen_error *error);
+
+/* The same as whoever made `changes` (may be NULL) sees it. */
+OMEN_MUST_CHECK omen_status catalog_find_in(struct catalog *catalog,
+                                            const struct catalog_changes *changes, const char *name,
+                                            size_t length, struct table **out, omen_error *error);
 
 /* Hints at the table that may have been meant by a name that is none: looks at the names of tables
  * that there are, a few thousand of them at most. `error` may be NULL. */
@@ -87,11 +93,44 @@ const atomic_uint_fast64_t *catalog_version_place(const struct catalog *catalog)
 OMEN_MUST_CHECK omen_status catalog_list(struct catalog *catalog, struct table ***tables,
                                          size_t *count);
 
+/* The same as whoever made `changes` (may be NULL) sees it. */
+OMEN_MUST_CHECK omen_status catalog_list_in(struct catalog *catalog,
+                                            const struct catalog_changes *changes,
+                                            struct table ***tables, size_t *count);
+
 /* Those that are there at `timestamp`, which is published or will be, and is the newest. The caller
  * holds the writer lock. */
 OMEN_MUST_CHECK omen_status catalog_list_at(struct catalog *catalog, uint64_t timestamp,
                                             struct table ***tables, size_t *count);
 void catalog_list_release(struct catalog *catalog, struct table **tables, size_t count);
+
+/* --- changes of a transaction: private until they are committed. One thread --- */
+
+/* No changes yet. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status catalog_changes_create(struct catalog *catalog,
+                                                   struct catalog_changes **out);
+void catalog_changes_destroy(struct catalog_changes *changes); /* NULL does nothing */
+
+/* The table, known to nobody else, is to be listed; retained. The caller has found out that its
+ * name is free, and sees to it that it stays so (a lock). Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status catalog_changes_add(struct catalog_changes *changes,
+                                                struct table *table);
+
+/* A table that catalog_find gave with these changes is to go; retained. Nobody else may do anything
+ * to it meanwhile (a lock). Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status catalog_changes_drop(struct catalog_changes *changes,
+                                                 struct table *table);
+
+/* Undoes all changes after the first `count`. */
+size_t catalog_changes_count(const struct catalog_changes *changes); /* NULL: 0 */
+void catalog_changes_undo(struct catalog_changes *changes, size_t count);
+
+/* Whether these changes take the table away, or take back that it was made. */
+bool catalog_changes_drops(const struct catalog_changes *changes, const struct table *table);
+
+/* The changes as a participant of a commit: before those of the rows of new tables. They are good
+ * for one try. Errors of committing: DUPLICATE_TABLE, UNDEFINED_TABLE where somebody was faster. */
+struct txn_participant catalog_changes_participant(struct catalog_changes *changes);
 
 /* --- what is persistent. The caller is alone (opening), or holds the writer lock. --- */
 

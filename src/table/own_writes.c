@@ -1,6 +1,8 @@
 /* own_writes.c - the life of a transaction's own writes: asking for a key, marks, undo. The
  * structure: own_writes_private.h. Adding, committing and viewing have files of their own.
  */
+#include <string.h>
+
 #include "table/own_writes_private.h"
 
 /* --- life --- */
@@ -181,41 +183,71 @@ uint64_t own_target_place(const struct table *table, uint64_t row_id, struct ind
 /* --- keys to lock --- */
 
 /* The old keys of the set's targets. */
-static omen_status target_keys(struct write_set *set, struct arena *arena, struct index_key *keys,
-                               omen_error *error)
+static omen_status target_keys(const struct write_set *set, struct arena *arena,
+                               struct index_key *keys, omen_error *error)
 {
     for (size_t i = 0; i < set->target_count; i++) {
-        uint64_t row_id = set->targets[i].row_id;
-        OMEN_TRY(write_set_source(set, row_id, error));
-        OMEN_TRY(row_group_ensure_key(set->source, error));
-        omen_status status = row_group_key(set->source, row_id_slot(row_id), arena, &keys[i]);
-        if (status != OMEN_OK)
-            return error_set_default(error, status);
+        keys[i] = set->targets[i].key;
+        if (set->table->schema->key_kind != INDEX_BYTES)
+            continue;
+        uint8_t *bytes = arena_alloc(arena, keys[i].length);
+        if (bytes == NULL)
+            return error_set_default(error, OMEN_OUT_OF_MEMORY);
+        if (keys[i].length > 0)
+            memcpy(bytes, keys[i].bytes, keys[i].length);
+        keys[i].bytes = bytes;
     }
     return OMEN_OK;
 }
 
-omen_status own_writes_keys(struct own_writes *own, struct write_set *set, struct arena *arena,
-                            struct index_key **keys, size_t *count, omen_error *error)
+/* The keys of the private rows. */
+static omen_status row_keys(const struct write_set *set, struct arena *arena,
+                            struct index_key *keys, omen_error *error)
 {
-    const struct schema *schema = own->table->schema;
-    uint64_t rows = schema->key_hidden ? 0 : write_set_private_rows(set);
+    for (size_t i = 0; i < set->group_count; i++) {
+        uint32_t slots = row_group_row_count(set->groups[i]);
+        for (uint32_t slot = 0; slot < slots; slot++) {
+            omen_status status = row_group_key(set->groups[i], slot, arena, keys++);
+            if (status != OMEN_OK)
+                return error_set_default(error, status);
+        }
+    }
+    return OMEN_OK;
+}
+
+static omen_status collect_keys(const struct write_set *set, uint64_t rows, struct arena *arena,
+                                struct index_key **keys, size_t *count, omen_error *error)
+{
     *count = 0;
     *keys = arena_alloc(arena, (rows + set->target_count) * sizeof **keys);
     if (*keys == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     OMEN_TRY(target_keys(set, arena, *keys, error));
-    size_t found = set->target_count;
-    for (size_t i = 0; i < set->group_count && rows > 0; i++) {
-        uint32_t slots = row_group_row_count(set->groups[i]);
-        for (uint32_t slot = 0; slot < slots; slot++) {
-            omen_status status = row_group_key(set->groups[i], slot, arena, &(*keys)[found++]);
-            if (status != OMEN_OK)
-                return error_set_default(error, status);
-        }
-    }
-    *count = keys_make_distinct(schema->key_kind, *keys, found);
+    if (rows > 0)
+        OMEN_TRY(row_keys(set, arena, *keys + set->target_count, error));
+    *count = keys_make_distinct(set->table->schema->key_kind, *keys, set->target_count + rows);
     return OMEN_OK;
+}
+
+omen_status write_set_keys(const struct write_set *set, struct arena *arena,
+                           struct index_key **keys, size_t *count, omen_error *error)
+{
+    uint64_t rows = set->table->schema->key_hidden ? 0 : write_set_private_rows(set);
+    return collect_keys(set, rows, arena, keys, count, error);
+}
+
+omen_status write_set_target_keys(const struct write_set *set, struct arena *arena,
+                                  struct index_key **keys, size_t *count, omen_error *error)
+{
+    return collect_keys(set, 0, arena, keys, count, error);
+}
+
+bool write_set_changes_keys(const struct write_set *set)
+{
+    bool changes = write_set_private_rows(set) != set->target_count;
+    for (size_t i = 0; i < set->target_count && !changes; i++)
+        changes = set->targets[i].key_freed;
+    return changes;
 }
 
 /* --- undo --- */

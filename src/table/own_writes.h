@@ -55,14 +55,24 @@ bool own_writes_empty(const struct own_writes *own);
 void write_set_read_own(struct write_set *set, struct own_writes *own, uint32_t command,
                         uint64_t snapshot);
 
-/* The keys that adding the set would write, to be locked: those of its new rows and those of its
+/* The keys that keeping the set would write, to be locked: those of its new rows and those of its
  * targets; encoded, in key order, each once; in the arena. Keys of new rows of a table with a
- * hidden key are left out: nobody else can name them. May read key columns of segments, so it is
- * best called without locks. Errors: OUT_OF_MEMORY; SERIALIZATION_FAILURE where a target is gone
- * already; those of row_group_ensure. */
-OMEN_MUST_CHECK omen_status own_writes_keys(struct own_writes *own, struct write_set *set,
-                                            struct arena *arena, struct index_key **keys,
-                                            size_t *count, omen_error *error);
+ * hidden key are left out: nobody else can name them. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status write_set_keys(const struct write_set *set, struct arena *arena,
+                                           struct index_key **keys, size_t *count,
+                                           omen_error *error);
+
+/* The same of its targets alone. */
+OMEN_MUST_CHECK omen_status write_set_target_keys(const struct write_set *set, struct arena *arena,
+                                                  struct index_key **keys, size_t *count,
+                                                  omen_error *error);
+
+/* Whether a key of the table is among these, which one of the two above gave. */
+bool table_key_among(const struct table *table, const struct index_key *keys, size_t count,
+                     struct index_key key);
+
+/* Whether the set does more than give rows new values: inserts, ends or moves some. */
+bool write_set_changes_keys(const struct write_set *set);
 
 /* Adds what a statement has gathered: its targets end, its rows begin, at `command` (above 0, never
  * less than before). All or nothing; either way the set is used up and is to be destroyed. Keys are

@@ -93,6 +93,11 @@ void table_protect(struct table *table)
     table->is_view = true;
 }
 
+void table_mark_dropped(struct table *table)
+{
+    table->is_dropped = true;
+}
+
 bool table_is_view(const struct table *table)
 {
     return table->is_view;

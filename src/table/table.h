@@ -115,7 +115,12 @@ OMEN_MUST_CHECK omen_status write_set_update_row(struct write_set *set, uint64_t
 OMEN_MUST_CHECK omen_status write_set_delete_row(struct write_set *set, uint64_t row_id,
                                                  omen_error *error);
 
-uint64_t write_set_row_count(const struct write_set *set); /* rows inserted, updated, deleted */
+struct table *write_set_table(const struct write_set *set); /* borrowed */
+uint64_t write_set_row_count(const struct write_set *set);  /* rows inserted, updated, deleted */
+
+/* Whether the rows that the set is to end, which are the table's, still are the newest versions.
+ * The caller holds the writer lock. Errors: SERIALIZATION_FAILURE; OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status write_set_check_targets(struct write_set *set, omen_error *error);
 
 /* The set as a participant of txn_commit. DUPLICATE_KEY names the key in its message. */
 struct txn_participant write_set_participant(struct write_set *set);
@@ -244,6 +249,10 @@ void table_stats_of(struct table *table, struct table_stats *out);
  * next time somebody asks for it by name. Before anybody else knows the table. */
 void table_protect(struct table *table);
 bool table_is_view(const struct table *table);
+
+/* It has been dropped: what is still gathered for it fails to commit (UNDEFINED_TABLE). As the
+ * writer. */
+void table_mark_dropped(struct table *table);
 
 /* --- what is persistent --- */
 

@@ -123,12 +123,20 @@ static omen_status validate_targets(struct write_set *set, omen_error *error)
     return OMEN_OK;
 }
 
+omen_status write_set_check_targets(struct write_set *set, omen_error *error)
+{
+    return validate_targets(set, error);
+}
+
 static omen_status write_set_validate(void *self, omen_error *error)
 {
     struct write_set *set = self;
     OMEN_ASSERT(!set->committed);
     if (set->table->is_view)
         return error_set(error, OMEN_NOT_READY, "cannot change view \"%s\"", set->table->name);
+    if (set->table->is_dropped)
+        return error_set(error, OMEN_UNDEFINED_TABLE, "relation \"%s\" does not exist",
+                         set->table->name);
     OMEN_TRY(validate_targets(set, error));
     omen_status status = write_set_encode_keys(set);
     if (status != OMEN_OK)

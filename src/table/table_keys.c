@@ -70,6 +70,14 @@ size_t keys_make_distinct(enum index_kind kind, struct index_key *keys, size_t c
     return kept;
 }
 
+bool table_key_among(const struct table *table, const struct index_key *keys, size_t count,
+                     struct index_key key)
+{
+    bool words = table->schema->key_kind == INDEX_WORD;
+    return count > 0 &&
+           bsearch(&key, keys, count, sizeof key, words ? compare_words : compare_bytes) != NULL;
+}
+
 /* Encodes combination number `ordinal` of the candidates, where it can be a key. */
 static omen_status collect_key(struct scan *scan, const omen_predicate *const *fixing,
                                size_t ordinal)

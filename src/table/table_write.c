@@ -115,6 +115,11 @@ void write_set_destroy(struct write_set *set)
     table_release(table);
 }
 
+struct table *write_set_table(const struct write_set *set)
+{
+    return set->table;
+}
+
 uint64_t write_set_row_count(const struct write_set *set)
 {
     return set->row_count;

@@ -123,7 +123,7 @@ class Border(Case):
         self.fails("23505", "INSERT INTO t VALUES (100, 1, 'a'), (5, 1, 'b')")
         self.assertEqual(self.ids("id = 100"), [])
         self.fails("22003", "INSERT INTO t VALUES (9223372036854775808, 1, 'a')")
-        self.fails("0A000", "BEGIN")
+        self.fails("0A000", "CREATE VIEW v AS SELECT 1")
         self.fails("0A000", "CREATE VIEW v AS SELECT 1")
         self.fails("58P01", "COPY t FROM '/no/such/file' (FORMAT csv)")
 

@@ -206,7 +206,7 @@ static void check_keys(struct run *run, const struct gathered *gathered)
     omen_error error;
     arena_init(&arena, &run->allocator);
     sabotage(run);
-    omen_status status = own_writes_keys(run->own, gathered->set, &arena, &keys, &count, &error);
+    omen_status status = write_set_keys(gathered->set, &arena, &keys, &count, &error);
     if (memory_ran_out(run, status) || gathered->gone) {
         arena_release(&arena);
         return;

@@ -210,8 +210,8 @@ static void test_refusals(void **state)
     omen_connection *c = fixture.connection;
     expect(c, "CREATE TABLE t (id bigint PRIMARY KEY, name text)", "");
     static const char *const refused[] = {
-        "SELECT * FROM t WHERE id = 5 FOR UPDATE", "SELECT * INTO x FROM t WHERE id = 5",
-        "WITH w AS (INSERT INTO t VALUES (1) RETURNING *) SELECT * FROM w", "BEGIN", "CREATE INDEX i ON t (id)",
+        "SELECT DISTINCT id FROM t FOR UPDATE", "SELECT * INTO x FROM t WHERE id = 5",
+        "WITH w AS (INSERT INTO t VALUES (1) RETURNING *) SELECT * FROM w", "PREPARE TRANSACTION 'x'", "CREATE INDEX i ON t (id)",
         "TRUNCATE t", "ALTER TABLE t ADD COLUMN x int", "EXPLAIN ANALYZE SELECT * FROM t",
         "EXPLAIN CREATE TABLE x AS SELECT 1", "CREATE VIEW v AS SELECT 1", "CREATE MATERIALIZED VIEW x AS SELECT 1",
         "VACUUM", "DELETE FROM t RETURNING id", "EXPLAIN (FORMAT json) SELECT 1", "DO $$ $$",

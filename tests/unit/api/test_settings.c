@@ -81,7 +81,8 @@ static void test_drivers_settings(void **state)
         "SET TIME ZONE 0", "SET SESSION TIME ZONE 'utc'", "SET standard_conforming_strings = on",
         "SET search_path TO public", "SET search_path TO \"$user\", public",
         "SET extra_float_digits = 3", "SET client_min_messages TO warning",
-        "SET default_transaction_isolation = 'read committed'", "SET bytea_output = 'hex'",
+        "SET default_transaction_isolation = 'read committed'", "SET TRANSACTION READ ONLY",
+        "SET bytea_output = 'hex'",
     };
     for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++)
         expect(c, accepted[i], "");
@@ -90,7 +91,7 @@ static void test_drivers_settings(void **state)
         "SET TIME ZONE 2", "SET TIME ZONE INTERVAL '1' HOUR", "SET search_path = other",
         "SET standard_conforming_strings = off",
         "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE",
-        "SET TRANSACTION READ ONLY", "SET default_transaction_isolation = 'serializable'",
+        "SET default_transaction_isolation = 'serializable'",
     };
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         expect(c, refused[i], "ERROR 0A000");

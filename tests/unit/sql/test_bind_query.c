@@ -385,7 +385,7 @@ static const struct example with_examples[] = {
      "42P19 at 69: recursive reference to query \"x\" must not appear within an outer join"},
     {"with recursive x (n) as (select 1 union select n from x order by 1) select n from x",
      "0A000 at 66: ORDER BY in a recursive query is not implemented"},
-    {"select a from t for update", "0A000 at 0: locking rows in a query is not supported"},
+    {"select a from t for update", "0A000 at 0: locking rows of a subquery is not supported"},
     {"select a into z from t", "0A000 at 0: SELECT INTO is not supported"},
 };
 

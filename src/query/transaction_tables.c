@@ -1,0 +1,174 @@
+/* transaction_tables.c - creating and dropping tables, in a transaction or as a statement of its
+ * own.
+ *
+ * Who creates a table locks its name, as if that were a key of no table, and who drops one locks
+ * the table: so of two the second waits, and then sees what the first has done. Statements that
+ * read are not held up by a DROP that has not been committed; those that write are.
+ */
+#include <string.h>
+
+#include "query/session.h"
+#include "store/definition.h"
+
+enum { NAMES_TABLE = 0 }; /* stands for the table whose keys are names of tables */
+
+omen_status transaction_find_table(const struct session *session, const char *name, size_t length,
+                                   struct table **out, omen_error *error)
+{
+    return catalog_find_in(session->database->catalog, session->transaction.tables, name, length,
+                           out, error);
+}
+
+omen_status transaction_lock_reads(struct session *session, struct table *const *tables,
+                                   size_t count, uint64_t deadline_ns, omen_error *error)
+{
+    for (size_t i = 0; i < count && transaction_is_open(&session->transaction); i++)
+        OMEN_TRY(transaction_lock_table(session, tables[i], TABLE_LOCK_ACCESS_SHARE, LOCK_WAIT,
+                                        deadline_ns, error));
+    return OMEN_OK;
+}
+
+static omen_status lock_name(struct session *session, const char *name, uint64_t deadline_ns,
+                             omen_error *error)
+{
+    const struct index_key key = {.bytes = (const uint8_t *)name, .length = (uint32_t)strlen(name)};
+    OMEN_TRY(transaction_lock(session, lock_target_key(NAMES_TABLE, key), ROW_LOCK_UPDATE, name,
+                              deadline_ns, error));
+    /* Who had the lock may have given it up before his commit was published. A commit finds that by
+     * itself. */
+    return transaction_is_open(&session->transaction)
+               ? transaction_settle_newest(session, deadline_ns, error)
+               : OMEN_OK;
+}
+
+/* Errors: DUPLICATE_TABLE. */
+static omen_status check_free(struct session *session, const char *name, omen_error *error)
+{
+    struct table *table;
+    omen_error unused;
+    omen_status status = transaction_find_table(session, name, strlen(name), &table, &unused);
+    table_release(table);
+    if (status == OMEN_UNDEFINED_TABLE)
+        return OMEN_OK;
+    if (status != OMEN_OK)
+        return error_set_default(error, status);
+    return error_set(error, OMEN_DUPLICATE_TABLE, "relation \"%s\" already exists", name);
+}
+
+static omen_status changes_of(struct session *session, struct catalog_changes **out,
+                              omen_error *error)
+{
+    struct transaction *transaction = &session->transaction;
+    omen_status status = OMEN_OK;
+    if (transaction->tables == NULL)
+        status = catalog_changes_create(session->database->catalog, &transaction->tables);
+    *out = transaction->tables;
+    return status == OMEN_OK ? OMEN_OK : error_set_default(error, status);
+}
+
+static omen_status add_table(struct session *session, struct table *table, omen_error *error)
+{
+    struct catalog_changes *changes;
+    OMEN_TRY(changes_of(session, &changes, error));
+    omen_status status = catalog_changes_add(changes, table);
+    transaction_note_tables(session);
+    return status == OMEN_OK ? OMEN_OK : error_set_default(error, status);
+}
+
+omen_status transaction_create_table(struct session *session, const char *name,
+                                     struct schema *schema, uint64_t deadline_ns, omen_error *error)
+{
+    struct database *database = session->database;
+    struct table *table;
+    OMEN_TRY(definition_check_name(name, error));
+    OMEN_TRY(lock_name(session, name, deadline_ns, error));
+    if (!transaction_is_open(&session->transaction))
+        return database_create_table(database, name, schema, error);
+    OMEN_TRY(check_free(session, name, error));
+    omen_status status = table_create(database->allocator, database->manager, name, schema, &table);
+    if (status != OMEN_OK)
+        return error_set_default(error, status);
+    status = add_table(session, table, error);
+    table_release(table);
+    return status;
+}
+
+omen_status transaction_create_filled(struct session *session, struct table *table,
+                                      struct write_set *set, uint64_t deadline_ns,
+                                      omen_error *error)
+{
+    struct txn_ticket ticket;
+    const char *name = table_name(table);
+    OMEN_TRY(definition_check_name(name, error));
+    OMEN_TRY(lock_name(session, name, deadline_ns, error));
+    if (transaction_is_open(&session->transaction)) {
+        OMEN_TRY(check_free(session, name, error));
+        OMEN_TRY(add_table(session, table, error));
+        return transaction_add(session, set, deadline_ns, error);
+    }
+    OMEN_TRY(session_writer_lock(session, deadline_ns, error));
+    omen_status status = database_add_filled(session->database, table, set,
+                                             session_durability(session), &ticket, error);
+    return session_writer_unlock(session, status, &ticket, error);
+}
+
+/* Locks the table of this name against everybody; it may have become another meanwhile. */
+static omen_status lock_for_drop(struct session *session, const char *name, bool missing_ok,
+                                 uint64_t deadline_ns, struct table **out, omen_error *error)
+{
+    omen_error failure = {.status = OMEN_OK};
+    for (;;) {
+        struct table *again;
+        omen_status status = transaction_find_table(session, name, strlen(name), out, &failure);
+        if (status == OMEN_UNDEFINED_TABLE &&
+            (missing_ok || !transaction_is_open(&session->transaction)))
+            return OMEN_OK; /* without a transaction the commit says what is missing */
+        if (status != OMEN_OK) {
+            if (error != NULL)
+                *error = failure;
+            return status;
+        }
+        if (table_is_view(*out))
+            return OMEN_OK;
+        bool contended = transaction_any_locked(session);
+        status = transaction_lock_table(session, *out, TABLE_LOCK_ACCESS_EXCLUSIVE, LOCK_WAIT,
+                                        deadline_ns, error);
+        if (status == OMEN_OK && contended)
+            status = transaction_settle_newest(session, deadline_ns, error);
+        if (status == OMEN_OK &&
+            transaction_find_table(session, name, strlen(name), &again, &failure) == OMEN_OK) {
+            table_release(again);
+            if (again == *out)
+                return OMEN_OK;
+        }
+        table_release(*out);
+        *out = NULL;
+        OMEN_TRY(status);
+    }
+}
+
+static omen_status drop_table(struct session *session, const char *name, bool missing_ok,
+                              uint64_t deadline_ns, omen_error *error)
+{
+    struct catalog_changes *changes;
+    struct table *table = NULL;
+    omen_status status = lock_for_drop(session, name, missing_ok, deadline_ns, &table, error);
+    if (status == OMEN_OK && table != NULL && transaction_is_open(&session->transaction)) {
+        status = changes_of(session, &changes, error);
+        if (status == OMEN_OK && catalog_changes_drop(changes, table) != OMEN_OK)
+            status = error_set_default(error, OMEN_OUT_OF_MEMORY);
+        transaction_note_tables(session);
+    }
+    table_release(table);
+    return status;
+}
+
+omen_status transaction_drop_tables(struct session *session, const char *const *names, size_t count,
+                                    bool missing_ok, uint64_t deadline_ns, omen_error *error)
+{
+    for (size_t i = 0; i < count; i++)
+        OMEN_TRY(drop_table(session, names[i], missing_ok, deadline_ns, error));
+    if (transaction_is_open(&session->transaction))
+        return OMEN_OK;
+    return catalog_remove(session->database->catalog, names, count, missing_ok, error);
+}
