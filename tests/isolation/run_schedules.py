@@ -53,6 +53,8 @@ class Worker:
     def start(cls, server, route):
         cls.oracle = sides.Postgres(server, f"isolation{os.getpid()}") if server else None
         cls.ours = sides.Omen(route) if route else None
+        if cls.ours:
+            cls.ours.monitor.query("SELECT sum(x) FROM (VALUES (1), (2)) AS v (x)")  # the engine is loaded now
 
     @classmethod
     def play(cls, one, kept, kept_ours):

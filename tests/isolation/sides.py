@@ -19,7 +19,7 @@ import postgres
 DEADLOCK_SECONDS = 0.01  # PostgreSQL's deadlock_timeout
 LOOKED_SECONDS = 0.02    # by then who waits has looked for a deadlock: the one who closes it dies
 GRACE_SECONDS = 0.04
-HANG_SECONDS = 15
+HANG_SECONDS = 8
 SETTINGS = {"deadlock_timeout": "10ms", "max_connections": "60"}
 WRITES = ("INSERT", "UPDATE", "DELETE")
 CONTROL = ("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT")
