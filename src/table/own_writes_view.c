@@ -23,10 +23,11 @@
 #include "base/bits.h"
 #include "table/own_writes_private.h"
 
-/* The newest ids of the shared rows that are hidden, ascending. */
+/* The newest ids of the shared rows that are hidden. */
 struct hidden_ids {
     uint64_t *ids;
     size_t count, capacity;
+    bool ascending;
 };
 
 typedef uint64_t group_bits[ROW_GROUP_ROWS / 64];
@@ -47,7 +48,7 @@ static omen_status collect_ids(struct own_writes *own, uint32_t command, struct 
     hidden->ids = allocator_alloc(table->allocator, hidden->capacity * sizeof *hidden->ids);
     if (hidden->ids == NULL)
         return OMEN_OUT_OF_MEMORY;
-    bool ascending = true;
+    hidden->ascending = true;
     for (size_t i = 0; i < own->target_count; i++) {
         struct own_target *target = &own->targets[i];
         if (target->command >= command)
@@ -56,13 +57,13 @@ static omen_status collect_ids(struct own_writes *own, uint32_t command, struct 
         if (newest == ROW_ID_NONE)
             continue;
         target->row_id = newest;
-        ascending = ascending && (hidden->count == 0 || hidden->ids[hidden->count - 1] < newest);
+        hidden->ascending &= hidden->count == 0 || hidden->ids[hidden->count - 1] < newest;
         hidden->ids[hidden->count++] = newest;
     }
-    if (!ascending)
-        qsort(hidden->ids, hidden->count, sizeof *hidden->ids, compare_ids);
     return OMEN_OK;
 }
+
+/* --- through the maps --- */
 
 /* Sets the bits of the ids that name slots of this group; says whether there are any. */
 static bool add_ids(const struct hidden_ids *hidden, uint64_t number, uint64_t *bits)
@@ -154,6 +155,76 @@ static omen_status hide_ended(struct table_view *view, struct view_group *group,
     return view_hide(view, group, bits);
 }
 
+static omen_status hide_through_maps(struct table_view *view, struct hidden_ids *hidden)
+{
+    if (!hidden->ascending)
+        qsort(hidden->ids, hidden->count, sizeof *hidden->ids, compare_ids);
+    for (size_t i = 0; i < view->group_count; i++)
+        OMEN_TRY(hide_ended(view, &view->groups[i], hidden));
+    return OMEN_OK;
+}
+
+/* --- where nothing that the view holds has been copied: row by row, and no sorting --- */
+
+struct held_group {
+    uint64_t number;
+    struct view_group *group;
+};
+
+static int compare_held(const void *left, const void *right)
+{
+    const struct held_group *a = left, *b = right;
+    return (a->number > b->number) - (a->number < b->number);
+}
+
+static omen_status hide_row(struct table_view *view, struct view_group *group, uint32_t slot)
+{
+    if (slot >= group->row_count)
+        return OMEN_OK; /* it came after the view's groups were captured */
+    if (group->hidden == NULL)
+        OMEN_TRY(view_hide_none(view, group));
+    bit_set(group->hidden, slot);
+    view->hidden_rows++;
+    return OMEN_OK;
+}
+
+static omen_status hide_directly(struct table_view *view, const struct hidden_ids *hidden)
+{
+    struct allocator *allocator = view->table->allocator;
+    size_t count = view->group_count, bytes = count * sizeof(struct held_group);
+    struct held_group *held = allocator_alloc(allocator, bytes), *found = NULL;
+    if (held == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        held[i] = (struct held_group){row_group_number(view->groups[i].group), &view->groups[i]};
+    qsort(held, count, sizeof *held, compare_held);
+    omen_status status = OMEN_OK;
+    for (size_t i = 0; i < hidden->count && status == OMEN_OK; i++) {
+        const struct held_group wanted = {.number = row_id_group(hidden->ids[i])};
+        if (found == NULL || found->number != wanted.number)
+            found = bsearch(&wanted, held, count, sizeof *held, compare_held);
+        if (found != NULL)
+            status = hide_row(view, found->group, row_id_slot(hidden->ids[i]));
+    }
+    allocator_free(allocator, held, bytes);
+    return status;
+}
+
+static bool holds_copied(const struct table_view *view)
+{
+    for (size_t i = 0; i < view->group_count; i++)
+        if (directory_find(view->table, row_group_number(view->groups[i].group))->map != NULL)
+            return true;
+    return false;
+}
+
+static omen_status hide_shared(struct table_view *view, struct hidden_ids *hidden)
+{
+    if (hidden->count == 0 || view->group_count == 0)
+        return OMEN_OK;
+    return holds_copied(view) ? hide_through_maps(view, hidden) : hide_directly(view, hidden);
+}
+
 /* --- private rows --- */
 
 static omen_status add_group(struct table_view *view, const struct own_group *own, uint32_t command)
@@ -195,8 +266,8 @@ static omen_status open_locked(struct table *table, const struct snapshot *snaps
     omen_status status = view_capture(table, snapshot->timestamp, own->group_count, view);
     if (status == OMEN_OK)
         status = collect_ids(own, command, &hidden);
-    for (size_t i = 0; status == OMEN_OK && hidden.count > 0 && i < (*view)->group_count; i++)
-        status = hide_ended(*view, &(*view)->groups[i], &hidden);
+    if (status == OMEN_OK)
+        status = hide_shared(*view, &hidden);
     biased_lock_read_unlock(&table->lock);
     allocator_free(table->allocator, hidden.ids, hidden.capacity * sizeof *hidden.ids);
     for (size_t i = 0; status == OMEN_OK && i < own->group_count; i++)

@@ -350,8 +350,9 @@ struct table_view {
 OMEN_MUST_CHECK omen_status view_capture(struct table *table, uint64_t snapshot, size_t extra,
                                          struct table_view **out);
 
-/* Hides slots of a group of a view that nobody else knows; one that already hides some hides more.
- * `bits` has a bit for each of its rows. Errors: OUT_OF_MEMORY. */
+/* Makes the bits of hidden slots for a group of a view that nobody else knows: none of them set, or
+ * as in `bits`, which has one for each row. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status view_hide_none(struct table_view *view, struct view_group *group);
 OMEN_MUST_CHECK omen_status view_hide(struct table_view *view, struct view_group *group,
                                       const uint64_t *bits);
 

@@ -11,6 +11,8 @@
  *
  * Concurrency: a view never changes; any number of threads use it.
  */
+#include <string.h>
+
 #include "base/bits.h"
 #include "table/own_writes_private.h"
 #include "table/table_adopt.h"
@@ -70,16 +72,17 @@ static size_t hidden_words(const struct view_group *group)
     return (group->row_count + VECTOR_ROWS - 1) / VECTOR_ROWS * (VECTOR_ROWS / 64);
 }
 
+omen_status view_hide_none(struct table_view *view, struct view_group *group)
+{
+    group->hidden =
+        allocator_alloc_zeroed(view->table->allocator, hidden_words(group) * sizeof *group->hidden);
+    return group->hidden == NULL ? OMEN_OUT_OF_MEMORY : OMEN_OK;
+}
+
 omen_status view_hide(struct table_view *view, struct view_group *group, const uint64_t *bits)
 {
-    size_t words = hidden_words(group), given = bit_words(group->row_count);
-    if (group->hidden == NULL)
-        group->hidden =
-            allocator_alloc_zeroed(view->table->allocator, words * sizeof *group->hidden);
-    if (group->hidden == NULL)
-        return OMEN_OUT_OF_MEMORY;
-    for (size_t word = 0; word < given; word++)
-        group->hidden[word] |= bits[word];
+    OMEN_TRY(view_hide_none(view, group));
+    memcpy(group->hidden, bits, bit_words(group->row_count) * sizeof *group->hidden);
     return OMEN_OK;
 }
 
