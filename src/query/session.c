@@ -277,14 +277,25 @@ static omen_status look_before(struct row_changing *changing, bool *found, omen_
 {
     struct session *session = changing->session;
     struct snapshot snapshot;
+    omen_error failure = {.status = OMEN_OK};
     OMEN_TRY(transaction_create_set(session, changing->table, &changing->set, error));
-    omen_status status = transaction_snapshot(session, &snapshot, error);
+    omen_status status = transaction_snapshot(session, &snapshot, &failure);
     if (status == OMEN_OK) {
-        status = gather(changing, snapshot.timestamp, error);
+        status = session_writer_lock(session, changing->deadline_ns, &failure);
+        if (status == OMEN_OK) {
+            status = gather(changing, snapshot.timestamp, &failure);
+            txn_writer_unlock(session->database->manager);
+        }
         snapshot_release(&snapshot);
     }
-    *found = status == OMEN_OK && write_set_row_count(changing->set) > 0;
+    /* NOT_FOUND: the row is there for the snapshot, and has gone since. */
+    *found =
+        status == OMEN_NOT_FOUND || (status == OMEN_OK && write_set_row_count(changing->set) > 0);
     write_set_destroy(changing->set);
+    if (status == OMEN_OK || status == OMEN_NOT_FOUND)
+        return OMEN_OK;
+    if (error != NULL)
+        *error = failure;
     return status;
 }
 

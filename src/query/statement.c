@@ -339,6 +339,38 @@ static omen_status widen_plan(struct statement *statement, const omen_value **pa
     return OMEN_OK;
 }
 
+/* Brings the right plan to the front, and the parameters into its types. */
+static omen_status fit_plan(struct statement *statement, const omen_value *parameters, size_t count,
+                            struct run *run, omen_error *error)
+{
+    if (plan_is_current(statement, statement->plans[0]) &&
+        parameters_are_plain(statement->plans[0], parameters, count)) {
+        run->parameters = parameters;
+        return OMEN_OK;
+    }
+    for (size_t i = 0; i < count; i++)
+        OMEN_TRY(check_parameter(&parameters[i], i, error));
+    OMEN_TRY(choose_plan(statement, parameters, count, error));
+    OMEN_TRY(widen_plan(statement, &parameters, count, error));
+    return fit_parameters(statement, parameters, count, &run->parameters, error);
+}
+
+/* In a transaction, locks the tables of the plan; another plan may be right when that has been
+ * waited for. */
+static omen_status lock_tables(struct statement *statement, const omen_value *parameters,
+                               size_t count, struct run *run, omen_error *error)
+{
+    for (;;) {
+        const struct plan *plan = statement->plans[0];
+        OMEN_TRY(transaction_lock_reads(statement->session, plan->binder.tables,
+                                        plan->binder.table_count, run->deadline_ns, error));
+        if (!transaction_is_open(&statement->session->transaction) || plan->reads_view ||
+            plan_is_current(statement, plan))
+            return OMEN_OK;
+        OMEN_TRY(fit_plan(statement, parameters, count, run, error));
+    }
+}
+
 static omen_status begin_run(struct statement *statement, const omen_value *parameters,
                              size_t count, struct run *run, omen_error *error)
 {
@@ -356,26 +388,16 @@ static omen_status begin_run(struct statement *statement, const omen_value *para
                                          : given->writes   ? given->tag
                                                            : NULL,
                                          error));
-    *run = (struct run){.session = session,
-                        .parameters = parameters,
-                        .parameter_count = (uint32_t)count,
-                        .scratch = &statement->scratch};
-    if (!plan_is_current(statement, statement->plans[0]) ||
-        !parameters_are_plain(statement->plans[0], parameters, count)) {
-        for (size_t i = 0; i < count; i++)
-            OMEN_TRY(check_parameter(&parameters[i], i, error));
-        OMEN_TRY(choose_plan(statement, parameters, count, error));
-        OMEN_TRY(widen_plan(statement, &parameters, count, error));
-        OMEN_TRY(fit_parameters(statement, parameters, count, &run->parameters, error));
-    }
+    *run = (struct run){
+        .session = session, .parameter_count = (uint32_t)count, .scratch = &statement->scratch};
     const struct os *os = session->database->os;
-    struct plan *plan = statement->plans[0];
-    if (plan->uses_now)
-        run->now = transaction_now(session);
     if (session->settings.timeout_ms != 0)
         run->deadline_ns = os->monotonic_ns(os) + session->settings.timeout_ms * 1000000;
-    return transaction_lock_reads(session, plan->binder.tables, plan->binder.table_count,
-                                  run->deadline_ns, error);
+    OMEN_TRY(fit_plan(statement, parameters, count, run, error));
+    OMEN_TRY(lock_tables(statement, parameters, count, run, error));
+    if (statement->plans[0]->uses_now)
+        run->now = transaction_now(session);
+    return OMEN_OK;
 }
 
 /* --- running --- */

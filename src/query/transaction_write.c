@@ -192,12 +192,11 @@ omen_status transaction_add_locked(struct session *session, struct write_set *se
     OMEN_TRY(writes_for(session, write_set_table(set), &own, error));
     struct transaction *transaction = &session->transaction;
     transaction->has_run = true;
-    struct txn_ticket newest = txn_newest(manager_of(session));
-    if (newest.lsn != 0)
-        transaction->rests_on = newest;
-    transaction_note_reads(session);
     omen_status status =
         own_writes_add(own, set, transaction->command, target_snapshot(session), error);
+    if (own_writes_acted_on(own) > txn_published(manager_of(session)))
+        transaction->rests_on = txn_newest(manager_of(session));
+    transaction_note_reads(session);
     return status == OMEN_SERIALIZATION_FAILURE ? conflict(error) : status;
 }
 

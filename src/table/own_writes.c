@@ -99,6 +99,11 @@ uint64_t own_writes_row_count(const struct own_writes *own)
     return atomic_load_explicit(&own->rows, memory_order_relaxed);
 }
 
+uint64_t own_writes_acted_on(const struct own_writes *own)
+{
+    return own->acted_on;
+}
+
 bool own_writes_empty(const struct own_writes *own)
 {
     return own->step_count == 0;

@@ -45,6 +45,13 @@ static omen_status step_reserve(struct own_writes *own)
                : OMEN_OUT_OF_MEMORY;
 }
 
+/* Something that this commit did has been acted on. */
+static void note_commit(struct own_writes *own, uint64_t timestamp)
+{
+    if (timestamp > own->acted_on)
+        own->acted_on = timestamp;
+}
+
 /* --- ends --- */
 
 static omen_status end_private(struct adding *adding, uint64_t row_id)
@@ -99,6 +106,7 @@ static omen_status resolve_shared(struct adding *adding, const struct write_targ
     if (begin == TIMESTAMP_PENDING || begin > adding->snapshot ||
         row_group_end(entry->group, slot) != TIMESTAMP_INFINITY)
         return changed(adding);
+    note_commit(adding->own, begin);
     *out = (struct own_target){.row_id = newest, .begin = begin, .command = adding->command};
     omen_status status = keep_key(adding->own, target->key, &out->key);
     return status == OMEN_OK ? OMEN_OK : fail(adding, status);
@@ -243,6 +251,7 @@ static omen_status check_shared(const struct adding *adding, const struct row_gr
     uint64_t end = row_group_end(entry->group, row_id_slot(newest));
     if (end == TIMESTAMP_INFINITY)
         return duplicate_key_error(table, group, slot, adding->error);
+    note_commit(adding->own, end);
     /* What the snapshot may still see must not come to stand beside the new row. */
     return end > adding->snapshot ? changed(adding) : OMEN_OK;
 }

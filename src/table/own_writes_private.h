@@ -73,6 +73,7 @@ struct own_writes {
     struct table *table;
     atomic_uint references;
     _Atomic uint64_t rows;
+    uint64_t acted_on; /* newest commit whose doing was built upon */
     struct mutex lock;
     uint64_t epoch;  /* grows when what a view may have seen is undone, and when all is forgotten */
     uint32_t viewed; /* largest command that a view was opened with */
