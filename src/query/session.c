@@ -263,15 +263,6 @@ static omen_status change_once(struct row_changing *changing, omen_error *error)
                                  error);
 }
 
-/* Waits for the keys that the last try was about. */
-static omen_status wait_for_keys(struct row_changing *changing, omen_error *error)
-{
-    if (write_set_row_count(changing->set) > 0)
-        return transaction_lock_set(changing->session, changing->set, changing->deadline_ns, error);
-    return transaction_lock_key(changing->session, changing->table, changing->key, changing->mode,
-                                LOCK_WAIT, changing->deadline_ns, NULL, error);
-}
-
 /* Whether the statement's snapshot has a row to change: if not, nobody is waited for. */
 static omen_status look_before(struct row_changing *changing, bool *found, omen_error *error)
 {
@@ -318,6 +309,25 @@ static omen_status lock_first(struct row_changing *changing, bool *goes_on, omen
                                 changing->deadline_ns, NULL, error);
 }
 
+/* Waits for the keys that the last try was about; `*goes_on` false: there is no row to wait for. */
+static omen_status wait_for_keys(struct row_changing *changing, bool *goes_on, omen_error *error)
+{
+    bool gathered = write_set_row_count(changing->set) > 0;
+    omen_status status = OMEN_OK;
+    *goes_on = true;
+    if (gathered)
+        status =
+            transaction_lock_set(changing->session, changing->set, changing->deadline_ns, error);
+    write_set_destroy(changing->set);
+    if (gathered)
+        return status;
+    OMEN_TRY(look_before(changing, goes_on, error));
+    if (!*goes_on)
+        return OMEN_OK;
+    return transaction_lock_key(changing->session, changing->table, changing->key, changing->mode,
+                                LOCK_WAIT, changing->deadline_ns, NULL, error);
+}
+
 omen_status session_change_row(struct session *session, uint64_t deadline_ns, struct table *table,
                                struct index_key key, const struct row_change *change,
                                uint64_t *rows, omen_error *error)
@@ -336,10 +346,12 @@ omen_status session_change_row(struct session *session, uint64_t deadline_ns, st
     while (status == OMEN_OK && goes_on) {
         OMEN_TRY(transaction_create_set(session, table, &changing.set, error));
         status = change_once(&changing, error);
-        *rows = write_set_row_count(changing.set);
         goes_on = status == OMEN_OK && changing.locked;
-        if (goes_on)
-            status = wait_for_keys(&changing, error);
+        if (goes_on) {
+            status = wait_for_keys(&changing, &goes_on, error);
+            continue;
+        }
+        *rows = write_set_row_count(changing.set);
         write_set_destroy(changing.set);
     }
     if (status == OMEN_OK && *rows == 0) /* nothing was changed, nothing need be locked */
