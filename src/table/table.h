@@ -159,6 +159,22 @@ struct column_summary {
 };
 void table_view_column(const struct table_view *view, uint32_t column, struct column_summary *out);
 
+/* Some rows that a new snapshot sees, spread evenly over the table: always the same ones of the
+ * same table. The view keeps their groups. */
+struct table_sample {
+    struct table_view *view;
+    struct row_ref *rows;
+    uint32_t row_count;
+    bool complete; /* they are all there are */
+};
+
+/* Takes about `row_count_max` rows; the array is the arena's. Rows whose columns are not in memory
+ * are hardly among them, so that looking at them (row_group_ensure first) reads little from disk.
+ * The caller releases it, after failure too. Errors: OUT_OF_MEMORY. Thread-safe. */
+OMEN_MUST_CHECK omen_status table_sample_take(struct table *table, uint32_t row_count_max,
+                                              struct arena *arena, struct table_sample *out);
+void table_sample_release(struct table_sample *sample);
+
 struct scan_spec {
     /* The projection in output order; all borrowed for the open call. ROW_ID_COLUMN gives the id
      * of the row version that was read: BIGINT, its bits those of row_id_make. Where the row's
