@@ -21,7 +21,7 @@ class Query:
         self.unordered = False  # the rows depend on an order that the statement does not fix
 
     def make(self):
-        weighted = [(30, self.plain), (14, self.joined), (16, self.grouped), (6, self.whole), (6, self.windowed),
+        weighted = [(30, self.plain), (14, self.joined), (8, self.chained), (16, self.grouped), (6, self.whole), (6, self.windowed),
                                    (6, self.combined), (7, self.derived), (5, self.distinct), (2, self.constant), (2, self.rolled),
                                    (2, self.using), (2, self.listed), (1, self.series), (2, self.lateral), (1, self.recursive),
                                    (2, self.first_of_each)]
@@ -140,6 +140,58 @@ class Query:
             call, type = self.aggregate(scope)
             items, types = Items([Node(None, ["count(*)"]), call]), ["bigint", type]
         return Node(None, ["SELECT ", items, " FROM ", *parts, where]), types
+
+    def chained(self):
+        """Inner joins of three to six tables, whose order is ours to choose: by commas and JOIN mixed, conditions
+        in ON and WHERE, sometimes beside an outer join or a list that a subquery gives."""
+        choose = self.choose
+        scopes, parts, where = [], [], []
+        for number in range(choose.choice([3, 3, 3, 4, 4, 5, 6])):
+            table, alias = choose.choice(self.episode.tables), self.episode.alias()
+            fresh = self.episode.scope(table, alias)
+            on = self.condition(choose.choice(scopes), fresh) if scopes else None
+            if number > 0 and on is None and number > 3:
+                continue  # crossed too often, there are too many rows
+            if number == 0 or on is None or choose.random() < 0.5:
+                parts.append(f"{', ' if number else ''}{table.name} {alias}")
+                where += [on] if on is not None else []
+                chain = fresh
+            else:
+                outer = choose.random() < 0.15
+                on = self.condition(chain, fresh) or Node("boolean", ["true"])
+                if choose.random() < 0.3:
+                    on = Node("boolean", [on, " AND ", self.e.expr("boolean", chain + fresh, 1)])
+                parts.append(Node(None, [f" {'LEFT JOIN' if outer else 'JOIN'} {table.name} {alias} ON ", on]))
+                chain = chain + fresh
+            scopes.append(fresh)
+        scope = [column for fresh in scopes for column in fresh]
+        if choose.random() < 0.3:
+            again = self.condition(choose.choice(scopes), choose.choice(scopes))
+            where += [again] if again is not None else []
+        where += [self.e.expr("boolean", choose.choice(scopes), 1) for _ in range(choose.choice([0, 1, 1, 2]))]
+        if choose.random() < 0.25:
+            where.append(self.listed_group(scope))
+        where += [self.e.expr("boolean", scope, 1)] if choose.random() < 0.2 else []
+        condition = Node(None, [" WHERE ", Node(None, [part for one in where for part in (" AND ", one)][1:])]) if where else ""
+        self.lenient = True
+        if choose.random() < 0.5:
+            call, type = self.aggregate(scope)
+            items, types = Items([Node(None, ["count(*)"]), call]), ["bigint", type]
+        else:
+            items, types = self.items(scope, 1)
+        return Node(None, ["SELECT ", items, " FROM ", *parts, condition]), types
+
+    def listed_group(self, scope):
+        """column IN (a query whose rows are all different)."""
+        choose = self.choose
+        inner, column = choose.choice(self.episode.tables), choose.choice(scope)
+        alias = self.episode.alias()
+        same = [c for c in self.episode.scope(inner, alias) if c.type.name == column.type.name]
+        if not same:
+            return Node("boolean", [f"{column.sql} IS NOT NULL"])
+        key = choose.choice(same).sql
+        having = choose.choice(["", "", " HAVING count(*) > 1", " HAVING count(*) < 3"])
+        return Node("boolean", [f"{column.sql} IN (SELECT {key} FROM {inner.name} {alias} GROUP BY {key}{having})"])
 
     def aggregate(self, scope):
         """An aggregate call: (node, its type)."""
