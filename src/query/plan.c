@@ -57,6 +57,7 @@ static omen_status finish_query(struct plan *plan, struct query *query, omen_err
     plan->rows.query = query;
     plan->rows.arena = &plan->arena;
     plan->rows.binder = &plan->binder;
+    plan->rows.join_limit = settings_join_limit(&plan->session->settings);
     plan->rows.parameter_types = plan->binder.parameter_types;
     plan->rows.parameter_count = plan->binder.parameter_count;
     return query_plan_make(&plan->rows, error);

@@ -6,6 +6,7 @@
 #include "sql/condition_order.h"
 #include "sql/constant_errors.h"
 #include "sql/decorrelate.h"
+#include "sql/join_order.h"
 #include "sql/simplify.h"
 #include "sql/value_text.h"
 
@@ -151,6 +152,46 @@ omen_status query_plan_make(struct query_plan *plan, omen_error *error)
     return OMEN_OK;
 }
 
+/* --- the order of joins --- */
+
+enum {
+    ROWS_LIKE_NONE = 1000, /* tables up to this size are all alike */
+    ROWS_GROWN = 4,        /* a table of so many times the rows is another */
+};
+
+static bool is_alike(uint64_t before, uint64_t now)
+{
+    uint64_t less = before < now ? before : now, more = before < now ? now : before;
+    return more <= ROWS_LIKE_NONE || more / ROWS_GROWN <= less;
+}
+
+bool query_plan_is_fresh(const struct query_plan *plan, const struct session *session)
+{
+    if (plan->query == NULL)
+        return true;
+    if (plan->join_limit != settings_join_limit(&session->settings))
+        return false;
+    for (uint32_t i = 0; plan->row_counts != NULL && i < plan->binder->table_count; i++)
+        if (!is_alike(plan->row_counts[i], table_row_count_estimate(plan->binder->tables[i])))
+            return false;
+    return true;
+}
+
+static omen_status order_joins(struct query_plan *plan, omen_error *error)
+{
+    bool ordered;
+    const struct binder *binder = plan->binder;
+    OMEN_TRY(join_order_query(plan->binder, plan->query, plan->join_limit, &ordered, error));
+    if (!ordered)
+        return OMEN_OK;
+    plan->row_counts = arena_alloc(plan->arena, binder->table_count * sizeof *plan->row_counts);
+    if (plan->row_counts == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    for (uint32_t i = 0; i < binder->table_count; i++)
+        plan->row_counts[i] = table_row_count_estimate(binder->tables[i]);
+    return OMEN_OK;
+}
+
 omen_status query_engine_text(struct query_plan *plan, omen_error *error)
 {
     if (plan->text != NULL)
@@ -163,6 +204,7 @@ omen_status query_engine_text(struct query_plan *plan, omen_error *error)
         plan->spoilt = true;
         OMEN_TRY(simplify_query(plan->query, plan->arena, error));
         OMEN_TRY(decorrelate_query(plan->binder, plan->query, error));
+        OMEN_TRY(order_joins(plan, error));
         plan->spoilt = false;
     }
     OMEN_TRY(engine_text_write(plan->query, plan->parameter_count, plan->parameter_types,

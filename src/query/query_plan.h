@@ -35,6 +35,8 @@ struct query_plan {
     const omen_type *parameter_types;
     uint32_t parameter_count;
     struct engine_text *text; /* NULL until needed */
+    uint32_t join_limit;      /* of the settings it was made under */
+    uint64_t *row_counts; /* of the binder's tables when joins were put in order; NULL: none was */
 };
 
 /* What one run of a statement works with. */
@@ -59,6 +61,10 @@ struct query_rows {
 /* Decides the route of a query that binding has filled in. `plan` has query, arena and the
  * parameters. Errors: OUT_OF_MEMORY; NOT_SUPPORTED for a type that no result has. */
 OMEN_MUST_CHECK omen_status query_plan_make(struct query_plan *plan, omen_error *error);
+
+/* Whether the order of its joins is still what it would be: tables have about as many rows as when
+ * it was chosen, and the setting is the same. */
+bool query_plan_is_fresh(const struct query_plan *plan, const struct session *session);
 
 /* Whether the core computes every expression by itself. */
 bool query_all_evaluable(struct expression *const *expressions, uint32_t count);

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/nearest.h"
+#include "sql/join_order.h"
 
 enum setting_kind {
     SETTING_FIXED,   /* `values`: what may be set, the first is what is shown */
@@ -17,6 +18,7 @@ enum setting_kind {
     SETTING_STRICT,
     SETTING_COMMIT,
     SETTING_INDEX_SCANS,
+    SETTING_JOIN_LIMIT,
     SETTING_TIMEOUT,
     SETTING_LOCK_TIMEOUT,
     SETTING_IDLE_TIMEOUT,
@@ -57,6 +59,8 @@ static const struct setting known_settings[] = {
      "Longest pause between the statements of a transaction; 0 = no limit."},
     {"integer_datetimes", SETTING_SHOWN, "on", "Whether timestamps are integers."},
     {"intervalstyle", SETTING_FIXED, "postgres", "Display format of intervals."},
+    {"join_collapse_limit", SETTING_JOIN_LIMIT, "",
+     "Tables of a FROM that are joined in the order their sizes suggest; 1 = as written."},
     {"lock_timeout", SETTING_LOCK_TIMEOUT, "", "Longest wait for a lock; 0 = no limit."},
     {"omen.checkpoint_bytes", SETTING_CHECKPOINT_BYTES, "",
      "Log after which a checkpoint is made, for all connections."},
@@ -198,6 +202,25 @@ static omen_status read_timeout(const struct setting *setting, const char *value
     return bad_value(setting, value, error);
 }
 
+/* A whole number from 1 on; `value` NULL: the default. */
+static omen_status read_join_limit(const struct setting *setting, const char *value, uint32_t *out,
+                                   omen_error *error)
+{
+    char *end;
+    *out = 0;
+    if (value == NULL)
+        return OMEN_OK;
+    long long number = strtoll(value, &end, 10);
+    if (end == value || *end != '\0')
+        return bad_value(setting, value, error);
+    if (number < 1 || number > INT32_MAX)
+        return error_set(error, OMEN_INVALID_ARGUMENT,
+                         "%lld is outside the valid range for parameter \"%s\" (1 .. 2147483647)",
+                         number, setting->name);
+    *out = (uint32_t)number;
+    return OMEN_OK;
+}
+
 struct memory_unit {
     const char *name;
     uint64_t factor;
@@ -284,6 +307,11 @@ static void show_timeout(uint64_t timeout_ms, char value[SETTING_VALUE_BYTES])
     else
         snprintf(value, SETTING_VALUE_BYTES, "%" PRIu64 "%s", timeout_ms / units[unit].factor,
                  units[unit].name);
+}
+
+uint32_t settings_join_limit(const struct settings *settings)
+{
+    return settings->join_limit == 0 ? JOIN_LIMIT_DEFAULT : settings->join_limit;
 }
 
 static const char *const route_names[] = {"auto", "index", "engine"};
@@ -411,6 +439,9 @@ omen_status settings_set(struct settings *settings, const char *name, const char
     case SETTING_COMMIT:
         OMEN_TRY(read_commit(setting, value, &changed.relaxed_commit, error));
         break;
+    case SETTING_JOIN_LIMIT:
+        OMEN_TRY(read_join_limit(setting, value, &changed.join_limit, error));
+        break;
     case SETTING_TIMEOUT:
     case SETTING_LOCK_TIMEOUT:
     case SETTING_IDLE_TIMEOUT:
@@ -461,6 +492,9 @@ omen_status settings_show(const struct settings *settings, const char *name,
         break;
     case SETTING_COMMIT:
         snprintf(value, SETTING_VALUE_BYTES, "%s", settings->relaxed_commit ? "off" : "on");
+        break;
+    case SETTING_JOIN_LIMIT:
+        snprintf(value, SETTING_VALUE_BYTES, "%u", settings_join_limit(settings));
         break;
     case SETTING_TIMEOUT:
     case SETTING_LOCK_TIMEOUT:

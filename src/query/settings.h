@@ -30,6 +30,7 @@ struct settings {
     bool route_strict;
     bool relaxed_commit;      /* synchronous_commit = off */
     bool no_index_scans;      /* enable_indexscan = off */
+    uint32_t join_limit;      /* join_collapse_limit; 0 = JOIN_LIMIT_DEFAULT */
     uint64_t timeout_ms;      /* of each statement; 0 = none */
     uint64_t lock_timeout_ms; /* of each wait for a lock; 0 = none */
     uint64_t idle_timeout_ms; /* of a transaction between its statements; 0 = none */
@@ -52,6 +53,9 @@ OMEN_MUST_CHECK omen_status isolation_read(const char *setting, const char *valu
  * that cannot be changed. */
 OMEN_MUST_CHECK omen_status settings_set(struct settings *settings, const char *name,
                                          const char *value, bool keep, omen_error *error);
+
+/* join_collapse_limit. */
+uint32_t settings_join_limit(const struct settings *settings);
 
 /* Writes a setting's value. Errors: UNDEFINED_TYPE. */
 OMEN_MUST_CHECK omen_status settings_show(const struct settings *settings, const char *name,

@@ -247,6 +247,7 @@ static bool plan_is_current(const struct statement *statement, const struct plan
             return false;
     return !plan->rows.spoilt && !plan->reads_view &&
            plan->tables_version == statement->session->transaction.tables_version &&
+           query_plan_is_fresh(&plan->rows, statement->session) &&
            plan->catalog_version == catalog_version(statement->session->database->catalog);
 }
 

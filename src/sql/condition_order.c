@@ -319,6 +319,11 @@ static bool order_query(struct query *query, uint32_t levels, void *state)
     return query_visit_parts(query, order_subqueries, order_query, state);
 }
 
+void condition_order(struct expression **where, struct arena *arena)
+{
+    order_conditions(where, false, arena);
+}
+
 void query_order_conditions(struct query *query, struct arena *arena)
 {
     order_query(query, 0, arena);

@@ -9,4 +9,7 @@
  * is left stays as it is. Doing it again changes nothing. One thread. */
 void query_order_conditions(struct query *query, struct arena *arena);
 
+/* The same for one WHERE or ON (NULL does nothing) alone. */
+void condition_order(struct expression **where, struct arena *arena);
+
 #endif

@@ -39,6 +39,9 @@ OMEN_MUST_CHECK omen_status engine_text_write(const struct query *query, uint32_
                                               const omen_type *parameter_types, struct arena *arena,
                                               struct engine_text *out, omen_error *error);
 
+/* Whether computing it can fail: then rows decide that others must not meet. Subqueries aside. */
+bool text_may_fail(const struct expression *expression);
+
 /* --- functions of the core that the engine calls --- */
 
 enum { ENGINE_CALL_ARGUMENTS_MAX = 100 };

@@ -78,8 +78,6 @@ void text_put_condition(struct text_writer *writer, const struct expression *exp
 void text_put_where(struct text_writer *writer, const struct expression *expression);
 /* AND, OR, CASE, COALESCE as values. */
 void text_put_conditional(struct text_writer *writer, const struct expression *expression);
-/* Whether computing it can fail. */
-bool text_may_fail(const struct expression *expression);
 
 /* --- engine_text_subquery.c --- */
 enum text_position {
