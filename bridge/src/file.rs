@@ -8,11 +8,11 @@
 //!
 //! What a file says in Arrow's own words is passed over: types are Parquet's.
 
-use std::ffi::{c_char, c_int, CStr, CString};
+use std::ffi::{c_char, CStr, CString};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
@@ -26,9 +26,10 @@ use parquet::file::reader::Length;
 
 use crate::abi::{
     omen_engine_file, omen_engine_file_facts, omen_engine_reader, omen_engine_writer, omen_error,
-    omen_status, ArrowArray, ArrowArrayStream, ArrowSchema, Status,
+    omen_status, ArrowArrayStream, ArrowSchema, Status,
 };
 use crate::error::{EngineError, EngineResult};
+use crate::export::{export, Source};
 use crate::file_types;
 use crate::guarded;
 use crate::segment::{self, corrupted, Failure, Input, Output};
@@ -124,13 +125,7 @@ pub(crate) unsafe extern "C" fn read(
     unsafe {
         guarded(error, || {
             out.write(ArrowArrayStream::empty());
-            let columns: Vec<usize> = match column_count {
-                0 => vec![],
-                count => std::slice::from_raw_parts(columns, count as usize)
-                    .iter()
-                    .map(|column| *column as usize)
-                    .collect(),
-            };
+            let columns = segment::columns_of(columns, column_count);
             Arc::increment_strong_count(file.cast::<File>());
             let file = Arc::from_raw(file.cast::<File>());
             out.write(export(Rows::new(file, group_first as usize, group_end as usize, columns)?));
@@ -413,7 +408,6 @@ struct Rows {
     left: i64,
     /// A batch of which so many rows were given out.
     batch: Option<(RecordBatch, usize)>,
-    failure: Option<(c_int, CString)>,
 }
 
 impl Rows {
@@ -440,8 +434,32 @@ impl Rows {
         let order = columns.iter().map(|column| present.partition_point(|one| one < column));
         let order = order.collect();
         let schema = Arc::new(file.schema.project(&columns)?);
-        let (reader, left, batch, failure) = (None, 0, None, None);
-        Ok(Self { file, columns, order, schema, group, group_end, reader, left, batch, failure })
+        let (reader, left, batch) = (None, 0, None);
+        Ok(Self { file, columns, order, schema, group, group_end, reader, left, batch })
+    }
+
+    fn in_core_types(&self, batch: &RecordBatch) -> EngineResult<RecordBatch> {
+        let columns = self.order.iter().zip(self.schema.fields());
+        let columns =
+            columns.map(|(column, field)| file_types::convert(batch.column(*column), field));
+        let columns = columns.collect::<EngineResult<Vec<ArrayRef>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+}
+
+impl Source for Rows {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn guarded<T>(&mut self, body: impl FnOnce(&mut Self) -> EngineResult<T>) -> EngineResult<T> {
+        let failure = self.file.input.failure.clone();
+        distrusting(&failure, || body(self))
+    }
+
+    fn give_up(&mut self) {
+        self.reader = None;
     }
 
     fn next(&mut self) -> EngineResult<Option<RecordBatch>> {
@@ -475,27 +493,6 @@ impl Rows {
             (self.reader, self.group) = (None, self.group + 1);
         }
     }
-
-    fn in_core_types(&self, batch: &RecordBatch) -> EngineResult<RecordBatch> {
-        let columns = self.order.iter().zip(self.schema.fields());
-        let columns =
-            columns.map(|(column, field)| file_types::convert(batch.column(*column), field));
-        let columns = columns.collect::<EngineResult<Vec<ArrayRef>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
-    }
-
-    /// Runs `step` with panics and errors turned into what the C caller gets.
-    fn guarded(&mut self, step: impl FnOnce(&mut Self) -> EngineResult<()>) -> c_int {
-        if self.failure.is_none() {
-            let failure = self.file.input.failure.clone();
-            if let Err(error) = distrusting(&failure, || step(self)) {
-                self.failure = Some((error.errno(), error.to_stream_text()));
-                self.reader = None;
-            }
-        }
-        self.failure.as_ref().map_or(0, |failure| failure.0)
-    }
 }
 
 /// How many rows from `first` on are given out together: text that they share counts for each.
@@ -515,63 +512,6 @@ fn rows_together(batch: &RecordBatch, first: usize) -> usize {
         }
     }
     batch.num_rows() - first
-}
-
-fn export(rows: Rows) -> ArrowArrayStream {
-    ArrowArrayStream {
-        get_schema: Some(get_schema),
-        get_next: Some(get_next),
-        get_last_error: Some(get_last_error),
-        release: Some(release),
-        private_data: Box::into_raw(Box::new(rows)).cast(),
-    }
-}
-
-/// # Safety
-/// `stream` was made by `export` and not released; one thread uses it at a time.
-unsafe fn rows_of<'a>(stream: *mut ArrowArrayStream) -> &'a mut Rows {
-    // SAFETY: the caller's promise.
-    unsafe { &mut *(*stream).private_data.cast::<Rows>() }
-}
-
-unsafe extern "C" fn get_schema(stream: *mut ArrowArrayStream, out: *mut ArrowSchema) -> c_int {
-    // SAFETY: the C stream interface's rules for its caller; `out` holds nothing to drop.
-    let rows = unsafe { rows_of(stream) };
-    rows.guarded(|rows| {
-        let schema = ArrowSchema::try_from(rows.schema.as_ref())?;
-        unsafe { out.write(schema) };
-        Ok(())
-    })
-}
-
-unsafe extern "C" fn get_next(stream: *mut ArrowArrayStream, out: *mut ArrowArray) -> c_int {
-    // SAFETY: the C stream interface's rules for its caller; `out` holds nothing to drop.
-    let rows = unsafe { rows_of(stream) };
-    rows.guarded(|rows| {
-        let array = match rows.next()? {
-            Some(batch) => ArrowArray::new(&StructArray::from(batch).to_data()),
-            None => ArrowArray::empty(),
-        };
-        unsafe { out.write(array) };
-        Ok(())
-    })
-}
-
-unsafe extern "C" fn get_last_error(stream: *mut ArrowArrayStream) -> *const c_char {
-    // SAFETY: the C stream interface's rules for its caller.
-    let rows = unsafe { rows_of(stream) };
-    rows.failure.as_ref().map_or(std::ptr::null(), |failure| failure.1.as_ptr())
-}
-
-unsafe extern "C" fn release(stream: *mut ArrowArrayStream) {
-    // SAFETY: the C stream interface's rules for its caller; the box is taken back once, because
-    // the release function is cleared.
-    unsafe {
-        (*stream).release = None;
-        let rows = Box::from_raw((*stream).private_data.cast::<Rows>());
-        (*stream).private_data = std::ptr::null_mut();
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(rows)));
-    }
 }
 
 // --- writing ---

@@ -8,7 +8,7 @@
 //!                 | provider.rs what may be pushed down        (predicate.rs, value.rs)
 //!                 | scan.rs     partitions, statistics, pruning (prune.rs)
 //!                 | read.rs     batches in, by cursors
-//!   stream      <-| stream.rs   result out, as an Arrow C stream
+//!   stream      <-| stream.rs   result out, as an Arrow C stream (export.rs)
 //!                 | wait.rs     callers wait, and give up when asked to (stop.rs)
 //!                 | segment.rs  row groups as Parquet files, and back
 //!                 | file.rs     Parquet files of anybody's (thrift.rs, file_types.rs)
@@ -19,13 +19,14 @@
 //! ```
 //!
 //! `unsafe` is confined to the boundary: here, `host.rs`, `catalog.rs` (one handle), `value.rs`
-//! (a C union), `read.rs`, `segment.rs`, `file.rs` and `stream.rs` (Arrow C structures), `wait.rs`
+//! (a C union), `read.rs`, `segment.rs`, `file.rs` and `export.rs` (Arrow C structures), `wait.rs`
 //! (one callback). See README.md.
 
 mod abi;
 mod arithmetic;
 mod catalog;
 mod error;
+mod export;
 mod facts;
 mod file;
 mod file_types;

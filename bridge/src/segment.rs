@@ -71,6 +71,19 @@ pub(crate) unsafe extern "C" fn write(
     }
 }
 
+/// The columns that C lists, of which there may be none at all.
+///
+/// # Safety
+/// `columns` leads to `count` numbers, or `count` is 0.
+pub(crate) unsafe fn columns_of(columns: *const u32, count: u32) -> Vec<usize> {
+    if count == 0 {
+        return vec![];
+    }
+    // SAFETY: the caller's promise.
+    let columns = unsafe { std::slice::from_raw_parts(columns, count as usize) };
+    columns.iter().map(|column| *column as usize).collect()
+}
+
 /// # Safety
 /// The header's promises about the arguments.
 pub(crate) unsafe extern "C" fn read(
@@ -86,13 +99,7 @@ pub(crate) unsafe extern "C" fn read(
     unsafe {
         guarded(error, || {
             out.write(ArrowArrayStream::empty());
-            let columns: Vec<usize> = match column_count {
-                0 => vec![],
-                count => std::slice::from_raw_parts(columns, count as usize)
-                    .iter()
-                    .map(|column| *column as usize)
-                    .collect(),
-            };
+            let columns = columns_of(columns, column_count);
             let schema = with_field_ids(&Schema::try_from(&*schema)?);
             let input = Input { reader: *reader, failure: Failure::default() };
             let failure = input.failure.clone();

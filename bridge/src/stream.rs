@@ -9,14 +9,12 @@
 //! arrow-rs has an exporter too, but it lets panics through `extern "C"` (an abort) and knows
 //! nothing of SQLSTATEs.
 
-use std::ffi::{c_char, c_int, c_void, CString};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringArray,
-    StructArray,
 };
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{cast_with_options, CastOptions};
@@ -26,8 +24,9 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{displayable, execute_stream, ExecutionPlan};
 use futures::{FutureExt, StreamExt};
 
-use crate::abi::{ArrowArray, ArrowArrayStream, ArrowSchema};
+use crate::abi::ArrowArrayStream;
 use crate::error::{EngineError, EngineResult};
+use crate::export::{export, Source};
 use crate::limits::with_stack;
 use crate::session::Engine;
 use crate::value;
@@ -41,8 +40,6 @@ struct ResultStream {
     schema: SchemaRef,
     /// For what it measured; None for text.
     plan: Option<Arc<dyn ExecutionPlan>>,
-    /// The errno and the text that every call after a failure repeats.
-    failure: Option<(c_int, CString)>,
     engine: Arc<Engine>,
 }
 
@@ -57,7 +54,8 @@ pub fn run(
     let _runtime = engine.runtime.enter();
     engine.queries.fetch_add(1, Ordering::Relaxed);
     let stream = execute_stream(Arc::clone(&plan), Arc::clone(&engine.task_context))?;
-    Ok(export(engine, Some(plan), stream, schema, interrupt))
+    let (stream, plan, engine) = (Some(stream), Some(plan), Arc::clone(engine));
+    Ok(export(ResultStream { stream, interrupt, schema, plan, engine }))
 }
 
 /// The plan's text, one row a line.
@@ -72,8 +70,10 @@ pub fn explain(
     let schema = Arc::new(Schema::new(vec![field]));
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(lines)])?;
     let batches = futures::stream::iter([Ok(batch)]);
-    let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), batches));
-    Ok(export(engine, None, stream, schema, interrupt))
+    let adapter = RecordBatchStreamAdapter::new(Arc::clone(&schema), batches);
+    let stream: Option<SendableRecordBatchStream> = Some(Box::pin(adapter));
+    let engine = Arc::clone(engine);
+    Ok(export(ResultStream { stream, interrupt, schema, plan: None, engine }))
 }
 
 /// The schema in the core's types; 0A000 where a column has no such type.
@@ -90,26 +90,23 @@ fn result_schema(schema: &Schema) -> EngineResult<SchemaRef> {
     Ok(Arc::new(Schema::new(fields)))
 }
 
-fn export(
-    engine: &Arc<Engine>,
-    plan: Option<Arc<dyn ExecutionPlan>>,
-    stream: SendableRecordBatchStream,
-    schema: SchemaRef,
-    interrupt: Interrupt,
-) -> ArrowArrayStream {
-    let engine = Arc::clone(engine);
-    let stream = Some(stream);
-    let result = ResultStream { stream, interrupt, schema, plan, failure: None, engine };
-    ArrowArrayStream {
-        get_schema: Some(get_schema),
-        get_next: Some(get_next),
-        get_last_error: Some(get_last_error),
-        release: Some(release),
-        private_data: Box::into_raw(Box::new(result)).cast::<c_void>(),
+impl ResultStream {
+    /// Drops the plan's stream inside the runtime, as some of DataFusion's streams expect.
+    fn stop(&mut self) {
+        let _runtime = self.engine.runtime.enter();
+        self.stream = None;
+        self.interrupt.stop();
+        if let Some(plan) = self.plan.take() {
+            self.engine.spilled_bytes.fetch_add(spilled_bytes(&plan), Ordering::Relaxed);
+        }
     }
 }
 
-impl ResultStream {
+impl Source for ResultStream {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
     /// Blocks until there is a batch, an end, an error or an interrupt.
     fn next(&mut self) -> EngineResult<Option<RecordBatch>> {
         let Some(mut stream) = self.stream.take() else { return Ok(None) };
@@ -122,32 +119,27 @@ impl ResultStream {
         self.stream = Some(stream);
         match next.map_err(|payload| EngineError::from_panic(payload.as_ref()))? {
             Some(batch) => Ok(Some(in_core_types(batch?, &self.schema)?)),
-            None => Ok(None),
-        }
-    }
-
-    /// Drops the plan's stream inside the runtime, as some of DataFusion's streams expect.
-    fn end(&mut self) {
-        let _runtime = self.engine.runtime.enter();
-        self.stream = None;
-        self.interrupt.stop();
-        if let Some(plan) = self.plan.take() {
-            self.engine.spilled_bytes.fetch_add(spilled_bytes(&plan), Ordering::Relaxed);
-        }
-    }
-
-    /// Runs `step` with panics and errors turned into what the C caller gets.
-    fn guarded(&mut self, step: impl FnOnce(&mut Self) -> EngineResult<()>) -> c_int {
-        if self.failure.is_none() {
-            let outcome = catch_unwind(AssertUnwindSafe(|| with_stack(|| step(self))))
-                .unwrap_or_else(|payload| Err(EngineError::from_panic(payload.as_ref())));
-            if let Err(error) = outcome {
-                self.failure = Some((error.errno(), error.to_stream_text()));
-                // A stream that panicked may do so again when dropped.
-                let _ = catch_unwind(AssertUnwindSafe(|| self.end()));
+            None => {
+                self.stop();
+                Ok(None)
             }
         }
-        self.failure.as_ref().map_or(0, |failure| failure.0)
+    }
+
+    fn guarded<T>(&mut self, body: impl FnOnce(&mut Self) -> EngineResult<T>) -> EngineResult<T> {
+        catch_unwind(AssertUnwindSafe(|| with_stack(|| body(self))))
+            .unwrap_or_else(|payload| Err(EngineError::from_panic(payload.as_ref())))
+    }
+
+    fn give_up(&mut self) {
+        self.stop();
+    }
+
+    fn end(mut self) {
+        with_stack(|| {
+            self.stop();
+            drop(self);
+        });
     }
 }
 
@@ -182,61 +174,4 @@ fn at_offset_zero(column: ArrayRef) -> ArrayRef {
     }
     let values = BooleanBuffer::new(bits.values().sliced(), 0, bits.len());
     Arc::new(BooleanArray::new(values, bits.nulls().cloned()))
-}
-
-/// The stream behind a C handle.
-///
-/// # Safety
-/// `stream` was made by `export` and not released; one thread uses it at a time.
-unsafe fn result_of<'a>(stream: *mut ArrowArrayStream) -> &'a mut ResultStream {
-    // SAFETY: the caller's promise.
-    unsafe { &mut *(*stream).private_data.cast::<ResultStream>() }
-}
-
-unsafe extern "C" fn get_schema(stream: *mut ArrowArrayStream, out: *mut ArrowSchema) -> c_int {
-    // SAFETY: the C stream interface's rules for its caller; `out` holds nothing to drop.
-    let result = unsafe { result_of(stream) };
-    result.guarded(|result| {
-        let schema = ArrowSchema::try_from(result.schema.as_ref())?;
-        unsafe { out.write(schema) };
-        Ok(())
-    })
-}
-
-unsafe extern "C" fn get_next(stream: *mut ArrowArrayStream, out: *mut ArrowArray) -> c_int {
-    // SAFETY: the C stream interface's rules for its caller; `out` holds nothing to drop.
-    let result = unsafe { result_of(stream) };
-    result.guarded(|result| {
-        let array = match result.next()? {
-            Some(batch) => ArrowArray::new(&StructArray::from(batch).to_data()),
-            None => {
-                result.end();
-                ArrowArray::empty()
-            }
-        };
-        unsafe { out.write(array) };
-        Ok(())
-    })
-}
-
-unsafe extern "C" fn get_last_error(stream: *mut ArrowArrayStream) -> *const c_char {
-    // SAFETY: the C stream interface's rules for its caller.
-    let result = unsafe { result_of(stream) };
-    result.failure.as_ref().map_or(std::ptr::null(), |failure| failure.1.as_ptr())
-}
-
-unsafe extern "C" fn release(stream: *mut ArrowArrayStream) {
-    // SAFETY: the C stream interface's rules for its caller; the box is taken back once, because
-    // the release function is cleared.
-    unsafe {
-        (*stream).release = None;
-        let mut result = Box::from_raw((*stream).private_data.cast::<ResultStream>());
-        (*stream).private_data = std::ptr::null_mut();
-        let _ = catch_unwind(AssertUnwindSafe(move || {
-            with_stack(|| {
-                result.end();
-                drop(result);
-            })
-        }));
-    }
 }
