@@ -250,12 +250,29 @@ static void load(struct world *world)
                  &error);
 }
 
+/* Several statements, one commit. Tables may go in it. */
+static void transact(struct world *world)
+{
+    struct random *random = crash_random(world->run);
+    omen_error error = {0};
+    bool durable = random_below(random, 4) != 0;
+    crash_count(world->run, "transactions", 1);
+    drop_reader(world);
+    judge_commit(world,
+                 model_transaction(&world->model,
+                                   durable ? world->it.durable : world->it.asynchronous, random,
+                                   durable, &error),
+                 &error);
+}
+
 /* One step; false where the database can do no more. */
 static bool step(struct world *world)
 {
     uint64_t choice = random_below(crash_random(world->run), 100);
-    if (choice < 42)
+    if (choice < 32)
         commit(world, true);
+    else if (choice < 42)
+        transact(world);
     else if (choice < 50)
         load(world);
     else if (choice < 62)

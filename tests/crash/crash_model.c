@@ -7,20 +7,18 @@
 #include "base/assert.h"
 #include "base/checksum.h"
 #include "crash/crash_database.h"
-#include "crash/crash_model.h"
+#include "crash/crash_model_private.h"
 
 enum {
-    TEXT_BYTES = 1600,
     COLUMNS_MAX = 6,
-    VALUE_COLUMNS = 4,
     KEY_COLUMNS_MAX = 2,
     KEY_TEXT_BYTES = 64,
     LETTERS = 26,
 };
 
-static const char *const table_names[MODEL_TABLES] = {"numbers", "names", "pairs", "events"};
+const char *const model_table_names[MODEL_TABLES] = {"numbers", "names", "pairs", "events"};
 
-static const char *const table_texts[MODEL_TABLES] = {
+const char *const model_table_texts[MODEL_TABLES] = {
     "CREATE TABLE numbers (id BIGINT PRIMARY KEY, v BIGINT NOT NULL, note TEXT, flag BOOLEAN, "
     "price DECIMAL(12,2))",
     "CREATE TABLE names (name TEXT PRIMARY KEY, v BIGINT NOT NULL, note TEXT, flag BOOLEAN, "
@@ -31,7 +29,7 @@ static const char *const table_texts[MODEL_TABLES] = {
     "price DECIMAL(12,2))",
 };
 
-static uint32_t key_columns(int table)
+uint32_t model_key_columns(int table)
 {
     return table == 2 ? 2 : 1;
 }
@@ -88,7 +86,7 @@ static void make_key(int table, uint32_t number, struct key *key)
 }
 
 /* The key columns of a row. */
-static const omen_value *key_values(int table, uint32_t key)
+const omen_value *model_key_values(int table, uint32_t key)
 {
     static struct key keys[MODEL_TABLES][MODEL_KEYS];
     static bool made;
@@ -100,7 +98,7 @@ static const omen_value *key_values(int table, uint32_t key)
 }
 
 /* The columns behind the key. */
-static void version_values(uint64_t version, omen_value *values, char text[static TEXT_BYTES])
+void model_version_values(uint64_t version, omen_value *values, char text[static TEXT_BYTES])
 {
     size_t length = version % 11 == 0 ? 1500 : version % 29;
     for (size_t i = 0; i < length && i < LETTERS; i++)
@@ -143,9 +141,9 @@ static bool same_value(const omen_value *a, const omen_value *b)
 static uint32_t key_of(int table, const omen_value *values)
 {
     for (uint32_t key = 0; key < MODEL_KEYS; key++) {
-        const omen_value *expected = key_values(table, key);
+        const omen_value *expected = model_key_values(table, key);
         bool same = same_value(&values[0], &expected[0]);
-        if (same && key_columns(table) == 2)
+        if (same && model_key_columns(table) == 2)
             same = same_value(&values[1], &expected[1]);
         if (same)
             return key;
@@ -160,7 +158,7 @@ static bool is_whole(const omen_value *values)
     omen_value expected[VALUE_COLUMNS];
     if (values[0].is_null)
         return false;
-    version_values((uint64_t)values[0].as.i64, expected, text);
+    model_version_values((uint64_t)values[0].as.i64, expected, text);
     for (int i = 0; i < VALUE_COLUMNS; i++)
         if (!same_value(&values[i], &expected[i]))
             return false;
@@ -185,7 +183,7 @@ static void state_put(struct model_state *state, int table, uint32_t key, uint64
     state->versions[table][key] = version;
 }
 
-static void state_define(struct model_state *state, int table, bool exists)
+void model_state_define(struct model_state *state, int table, bool exists)
 {
     for (uint32_t key = 0; key < MODEL_KEYS; key++)
         state_put(state, table, key, 0);
@@ -195,12 +193,12 @@ static void state_define(struct model_state *state, int table, bool exists)
     state->exists[table] = exists;
 }
 
-static void state_apply(struct model_state *state, const struct model_commit *commit)
+void model_state_apply(struct model_state *state, const struct model_commit *commit)
 {
     for (uint32_t i = 0; i < commit->count; i++) {
         const struct model_change *change = &commit->changes[i];
         if (change->kind == MODEL_CREATE || change->kind == MODEL_DROP)
-            state_define(state, change->table, change->kind == MODEL_CREATE);
+            model_state_define(state, change->table, change->kind == MODEL_CREATE);
         else
             state_put(state, change->table, change->key,
                       change->kind == MODEL_PUT ? change->version : 0);
@@ -208,11 +206,11 @@ static void state_apply(struct model_state *state, const struct model_commit *co
 }
 
 /* What writers see: the base and all pending commits. */
-static struct model_state newest(const struct model *model)
+struct model_state model_newest(const struct model *model)
 {
     struct model_state state = model->base;
     for (uint32_t i = 0; i < model->pending_count; i++)
-        state_apply(&state, &model->pending[i]);
+        model_state_apply(&state, &model->pending[i]);
     return state;
 }
 
@@ -222,7 +220,7 @@ static void acknowledge_up_to(struct model *model, uint64_t number)
     uint32_t count = 0;
     while (count < model->pending_count && model->acknowledged < number) {
         model->history[model->acknowledged++ % MODEL_HISTORY] = model->base.hash;
-        state_apply(&model->base, &model->pending[count++]);
+        model_state_apply(&model->base, &model->pending[count++]);
     }
     model->pending_count -= count;
     memmove(model->pending, model->pending + count, model->pending_count * sizeof *model->pending);
@@ -237,7 +235,7 @@ void model_acknowledge(struct model *model)
 
 /* --- commits --- */
 
-static struct model_commit *begin_commit(struct model *model)
+struct model_commit *model_begin_commit(struct model *model)
 {
     OMEN_ASSERT(model->pending_count < MODEL_PENDING_MAX);
     struct model_commit *commit = &model->pending[model->pending_count];
@@ -246,7 +244,7 @@ static struct model_commit *begin_commit(struct model *model)
 }
 
 /* What becomes of the last pending commit now that its call has returned. */
-static omen_status end_commit(struct model *model, omen_status status, bool durable)
+omen_status model_end_commit(struct model *model, omen_status status, bool durable)
 {
     if (status == OMEN_OK && durable)
         model_acknowledge(model);
@@ -257,7 +255,7 @@ static omen_status end_commit(struct model *model, omen_status status, bool dura
     return status;
 }
 
-static void add_change(struct model_commit *commit, enum model_change_kind kind, int table,
+void model_add_change(struct model_commit *commit, enum model_change_kind kind, int table,
                        uint32_t key, uint64_t version)
 {
     OMEN_ASSERT(commit->count < MODEL_CHANGES_MAX);
@@ -266,7 +264,7 @@ static void add_change(struct model_commit *commit, enum model_change_kind kind,
 }
 
 /* Random changes of one table, in `state` too; each key at most once. */
-static void choose_changes(struct model_commit *commit, struct model_state *state, int table,
+void model_choose_changes(struct model_commit *commit, struct model_state *state, int table,
                            struct random *random)
 {
     uint32_t count = 1 + (uint32_t)random_below(random, 1 + random_below(random, 12));
@@ -279,7 +277,7 @@ static void choose_changes(struct model_commit *commit, struct model_state *stat
         used[key] = true;
         bool deletes = there && random_below(random, 3) == 0;
         uint64_t version = deletes ? 0 : 1 + random_below(random, UINT64_C(1) << 48);
-        add_change(commit, deletes ? MODEL_DELETE : MODEL_PUT, table, key, version);
+        model_add_change(commit, deletes ? MODEL_DELETE : MODEL_PUT, table, key, version);
         state_put(state, table, key, version);
     }
 }
@@ -290,11 +288,11 @@ static omen_status write_change(struct write_set *set, const struct model_change
 {
     char value_text[TEXT_BYTES];
     omen_value values[COLUMNS_MAX];
-    uint32_t keys = key_columns(change->table), columns[VALUE_COLUMNS];
-    memcpy(values, key_values(change->table, change->key), keys * sizeof *values);
+    uint32_t keys = model_key_columns(change->table), columns[VALUE_COLUMNS];
+    memcpy(values, model_key_values(change->table, change->key), keys * sizeof *values);
     if (change->kind == MODEL_DELETE)
         return write_set_delete(set, values, error);
-    version_values(change->version, values + keys, value_text);
+    model_version_values(change->version, values + keys, value_text);
     if (!there)
         return write_set_insert(set, values, error);
     for (uint32_t i = 0; i < VALUE_COLUMNS; i++)
@@ -321,20 +319,20 @@ static omen_status write_changes(struct session *session, struct write_set *set,
 static omen_status append(struct model *model, struct session *session, struct random *random,
                           bool waits, bool *begun, struct txn_ticket *ticket, omen_error *error)
 {
-    struct model_state state = newest(model), before = state;
+    struct model_state state = model_newest(model), before = state;
     int table = (int)random_below(random, MODEL_TABLES);
     *begun = false;
     if (!state.exists[table] || model->pending_count == MODEL_PENDING_MAX)
         return OMEN_OK;
-    struct model_commit *commit = begin_commit(model);
-    choose_changes(commit, &state, table, random);
+    struct model_commit *commit = model_begin_commit(model);
+    model_choose_changes(commit, &state, table, random);
     if (commit->count == 0)
         return OMEN_OK;
     *begun = true;
     model->pending_count++;
     model->changes++;
     struct table *found;
-    OMEN_TRY(api_table(session, table_names[table], &found, error));
+    OMEN_TRY(api_table(session, model_table_names[table], &found, error));
     struct write_set *set = NULL;
     omen_status status = write_set_create(found, &set);
     if (status == OMEN_OK)
@@ -358,7 +356,7 @@ omen_status model_write(struct model *model, omen_connection *connection, struct
     struct txn_ticket ticket = {0};
     omen_status status =
         append(model, session_of(connection), random, true, &begun, &ticket, error);
-    return begun ? end_commit(model, status, durable) : status;
+    return begun ? model_end_commit(model, status, durable) : status;
 }
 
 omen_status model_append(struct model *model, omen_connection *connection, struct random *random,
@@ -369,7 +367,7 @@ omen_status model_append(struct model *model, omen_connection *connection, struc
     omen_status status =
         append(model, session_of(connection), random, false, &begun, &flight->ticket, error);
     if (begun)
-        status = end_commit(model, status, false);
+        status = model_end_commit(model, status, false);
     if (begun && status == OMEN_OK)
         flight->number = model->acknowledged + model->pending_count;
     return status;
@@ -405,11 +403,11 @@ static char *rows_as_text(const struct model_commit *commit, char quote, const c
     for (uint32_t i = 0; i < commit->count; i++) {
         const struct model_change *change = &commit->changes[i];
         omen_value values[COLUMNS_MAX];
-        uint32_t keys = key_columns(change->table);
+        uint32_t keys = model_key_columns(change->table);
         if (change->kind != MODEL_PUT)
             continue;
-        memcpy(values, key_values(change->table, change->key), keys * sizeof *values);
-        version_values(change->version, values + keys, value_text);
+        memcpy(values, model_key_values(change->table, change->key), keys * sizeof *values);
+        model_version_values(change->version, values + keys, value_text);
         for (uint32_t j = 0; j < keys + VALUE_COLUMNS; j++) {
             size_t bytes;
             fprintf(out, "%s%s", j > 0 ? "," : typed ? ftell(out) > 0 ? "),(" : "(" : "",
@@ -431,15 +429,15 @@ static char *rows_as_text(const struct model_commit *commit, char quote, const c
 /* Begins the next commit: some rows that a table lacks, before it the table where there is none. */
 static struct model_commit *begin_rows(struct model *model, int table, struct random *random)
 {
-    const struct model_state state = newest(model);
-    struct model_commit *commit = begin_commit(model);
+    const struct model_state state = model_newest(model);
+    struct model_commit *commit = model_begin_commit(model);
     if (!state.exists[table])
-        add_change(commit, MODEL_CREATE, table, 0, 0);
+        model_add_change(commit, MODEL_CREATE, table, 0, 0);
     uint32_t first = (uint32_t)random_below(random, MODEL_KEYS);
     uint32_t end = first + 1 + (uint32_t)random_below(random, MODEL_KEYS - first);
     for (uint32_t key = first; key < end && commit->count < MODEL_CHANGES_MAX; key++)
         if (state.versions[table][key] == 0)
-            add_change(commit, MODEL_PUT, table, key, 1 + random_below(random, UINT64_C(1) << 48));
+            model_add_change(commit, MODEL_PUT, table, key, 1 + random_below(random, UINT64_C(1) << 48));
     model->pending_count++;
     model->changes++;
     return commit;
@@ -448,18 +446,18 @@ static struct model_commit *begin_rows(struct model *model, int table, struct ra
 omen_status model_create_as(struct model *model, omen_connection *connection, struct random *random,
                             bool durable, omen_error *error)
 {
-    if (newest(model).exists[MODEL_NO_KEY] || model->pending_count == MODEL_PENDING_MAX)
+    if (model_newest(model).exists[MODEL_NO_KEY] || model->pending_count == MODEL_PENDING_MAX)
         return OMEN_OK;
     size_t length;
     char *rows = rows_as_text(begin_rows(model, MODEL_NO_KEY, random), '\'', "NULL", true, &length);
     char *sql = malloc(length + TEXT_BYTES);
     OMEN_ASSERT(sql != NULL);
     snprintf(sql, length + TEXT_BYTES, "CREATE TABLE %s (id, v, note, flag, price) AS VALUES %s",
-             table_names[MODEL_NO_KEY], rows);
+             model_table_names[MODEL_NO_KEY], rows);
     omen_status status = crash_database_run(connection, sql, error);
     free(sql);
     free(rows);
-    return end_commit(model, status, durable);
+    return model_end_commit(model, status, durable);
 }
 
 static bool write_csv(const struct os *os, const char *text, size_t length)
@@ -477,7 +475,7 @@ omen_status model_copy(struct model *model, omen_connection *connection, struct 
                        bool durable, omen_error *error)
 {
     int table = (int)random_below(random, MODEL_TABLES);
-    if (!newest(model).exists[table] || model->pending_count == MODEL_PENDING_MAX)
+    if (!model_newest(model).exists[table] || model->pending_count == MODEL_PENDING_MAX)
         return OMEN_OK;
     struct model_commit *commit = begin_rows(model, table, random);
     size_t length;
@@ -489,25 +487,25 @@ omen_status model_copy(struct model *model, omen_connection *connection, struct 
         model->changes++;
         return OMEN_OK;
     }
-    snprintf(sql, sizeof sql, "COPY %s FROM '%s' (FORMAT csv)", table_names[table], csv_path);
-    return end_commit(model, crash_database_run(connection, sql, error), durable);
+    snprintf(sql, sizeof sql, "COPY %s FROM '%s' (FORMAT csv)", model_table_names[table], csv_path);
+    return model_end_commit(model, crash_database_run(connection, sql, error), durable);
 }
 
 omen_status model_define(struct model *model, omen_connection *connection, struct random *random,
                          omen_error *error)
 {
-    const struct model_state state = newest(model);
+    const struct model_state state = model_newest(model);
     int table = (int)random_below(random, MODEL_TABLES);
     if (model->pending_count == MODEL_PENDING_MAX)
         return OMEN_OK;
-    struct model_commit *commit = begin_commit(model);
-    add_change(commit, state.exists[table] ? MODEL_DROP : MODEL_CREATE, table, 0, 0);
+    struct model_commit *commit = model_begin_commit(model);
+    model_add_change(commit, state.exists[table] ? MODEL_DROP : MODEL_CREATE, table, 0, 0);
     model->pending_count++;
     model->changes++;
     omen_status status = state.exists[table]
-                             ? omen_table_drop(connection, table_names[table], error)
-                             : crash_database_run(connection, table_texts[table], error);
-    return end_commit(model, status, true);
+                             ? omen_table_drop(connection, model_table_names[table], error)
+                             : crash_database_run(connection, model_table_texts[table], error);
+    return model_end_commit(model, status, true);
 }
 
 /* --- reading --- */
@@ -542,7 +540,7 @@ static omen_type_id column_type(int table, uint32_t column)
 {
     static const omen_type_id value_types[] = {OMEN_TYPE_BIGINT, OMEN_TYPE_TEXT, OMEN_TYPE_BOOLEAN,
                                                OMEN_TYPE_DECIMAL};
-    uint32_t keys = key_columns(table);
+    uint32_t keys = model_key_columns(table);
     if (column >= keys)
         return value_types[column - keys];
     return table == 1 || column == 1 ? OMEN_TYPE_TEXT
@@ -554,9 +552,9 @@ static omen_type_id column_type(int table, uint32_t column)
 static bool take_batch(const struct ArrowArray *batch, int table, struct model_state *found,
                        char *text, size_t text_bytes)
 {
-    uint32_t keys = key_columns(table), count = keys + VALUE_COLUMNS;
+    uint32_t keys = model_key_columns(table), count = keys + VALUE_COLUMNS;
     if (batch->n_children != (int64_t)count) {
-        snprintf(text, text_bytes, "%s has %d columns", table_names[table], (int)batch->n_children);
+        snprintf(text, text_bytes, "%s has %d columns", model_table_names[table], (int)batch->n_children);
         return false;
     }
     for (int64_t row = 0; row < batch->length; row++) {
@@ -566,11 +564,11 @@ static bool take_batch(const struct ArrowArray *batch, int table, struct model_s
         uint32_t key = key_of(table, values);
         if (key == MODEL_KEYS || !is_whole(values + keys)) {
             snprintf(text, text_bytes, "%s: a row is not whole (key %u, v %" PRId64 ")",
-                     table_names[table], (unsigned)key, values[keys].as.i64);
+                     model_table_names[table], (unsigned)key, values[keys].as.i64);
             return false;
         }
         if (found->versions[table][key] != 0) {
-            snprintf(text, text_bytes, "%s: key %u twice", table_names[table], (unsigned)key);
+            snprintf(text, text_bytes, "%s: key %u twice", model_table_names[table], (unsigned)key);
             return false;
         }
         state_put(found, table, key, (uint64_t)values[keys].as.i64);
@@ -585,19 +583,19 @@ static enum model_verdict scan_table(omen_connection *connection, int table,
     omen_error error;
     struct ArrowArrayStream rows;
     omen_scan_options options = {.struct_bytes = sizeof options, .snapshot = snapshot};
-    omen_status status = omen_scan(connection, table_names[table], &options, &rows, &error);
+    omen_status status = omen_scan(connection, model_table_names[table], &options, &rows, &error);
     if (status == OMEN_UNDEFINED_TABLE)
         return MODEL_SAME;
     if (status != OMEN_OK) {
-        snprintf(text, text_bytes, "%s: %s", table_names[table], error.message);
+        snprintf(text, text_bytes, "%s: %s", model_table_names[table], error.message);
         return MODEL_UNREADABLE;
     }
-    state_define(found, table, true);
+    model_state_define(found, table, true);
     struct ArrowArray batch;
     enum model_verdict result = MODEL_SAME;
     while (result == MODEL_SAME) {
         if (rows.get_next(&rows, &batch) != 0) {
-            snprintf(text, text_bytes, "%s: %s", table_names[table], rows.get_last_error(&rows));
+            snprintf(text, text_bytes, "%s: %s", model_table_names[table], rows.get_last_error(&rows));
             result = MODEL_UNREADABLE;
             break;
         }
@@ -626,14 +624,14 @@ static bool same_rows(const struct model *model, const struct model_state *found
                       char *text, size_t text_bytes)
 {
     if (found->exists[table] != model->base.exists[table]) {
-        snprintf(text, text_bytes, "%s is %s", table_names[table],
+        snprintf(text, text_bytes, "%s is %s", model_table_names[table],
                  found->exists[table] ? "there again" : "gone");
         return false;
     }
     for (uint32_t key = 0; key < MODEL_KEYS; key++)
         if (found->versions[table][key] != model->base.versions[table][key]) {
             snprintf(text, text_bytes, "%s: key %u has v %" PRIu64 " instead of %" PRIu64,
-                     table_names[table], (unsigned)key, found->versions[table][key],
+                     model_table_names[table], (unsigned)key, found->versions[table][key],
                      model->base.versions[table][key]);
             return false;
         }
@@ -647,8 +645,8 @@ static enum model_verdict get_key(const struct model *model, omen_connection *co
     omen_value values[COLUMNS_MAX];
     omen_row *row;
     uint64_t version = model->base.versions[table][key];
-    omen_status status = omen_get(connection, table_names[table], NULL, key_values(table, key),
-                                  key_columns(table), &row, NULL);
+    omen_status status = omen_get(connection, model_table_names[table], NULL, model_key_values(table, key),
+                                  model_key_columns(table), &row, NULL);
     if (status == OMEN_NOT_FOUND && version == 0)
         return MODEL_SAME;
     if (status != OMEN_OK && status != OMEN_NOT_FOUND)
@@ -656,12 +654,12 @@ static enum model_verdict get_key(const struct model *model, omen_connection *co
     bool same = false;
     if (status == OMEN_OK) {
         for (uint32_t i = 0; i < VALUE_COLUMNS; i++)
-            values[i] = omen_row_value(row, key_columns(table) + i);
+            values[i] = omen_row_value(row, model_key_columns(table) + i);
         same = version != 0 && is_whole(values) && (uint64_t)values[0].as.i64 == version;
     }
     omen_row_release(row);
     if (!same)
-        snprintf(text, text_bytes, "%s: key %u is wrong by the index", table_names[table],
+        snprintf(text, text_bytes, "%s: key %u is wrong by the index", model_table_names[table],
                  (unsigned)key);
     return same ? MODEL_SAME : MODEL_HALF;
 }
@@ -695,13 +693,13 @@ static enum model_verdict get_agrees(omen_connection *connection, int table, uin
     omen_value values[COLUMNS_MAX];
     omen_row *row;
     omen_error error;
-    uint32_t keys = key_columns(table);
+    uint32_t keys = model_key_columns(table);
     omen_status status =
-        omen_get(connection, table_names[table], NULL, key_values(table, key), keys, &row, &error);
+        omen_get(connection, model_table_names[table], NULL, model_key_values(table, key), keys, &row, &error);
     if (status == OMEN_NOT_FOUND && version == 0)
         return MODEL_SAME;
     if (status != OMEN_OK) {
-        snprintf(text, text_bytes, "%s: key %u, which a scan %s: %s", table_names[table],
+        snprintf(text, text_bytes, "%s: key %u, which a scan %s: %s", model_table_names[table],
                  (unsigned)key, version != 0 ? "finds" : "does not find",
                  status == OMEN_NOT_FOUND ? "not found by the index" : error.message);
         return status == OMEN_NOT_FOUND ? MODEL_HALF : MODEL_UNREADABLE;
@@ -712,7 +710,7 @@ static enum model_verdict get_agrees(omen_connection *connection, int table, uin
     if (!same)
         snprintf(text, text_bytes,
                  "%s: key %u is v %" PRId64 " by the index and %" PRIu64 " by scan",
-                 table_names[table], (unsigned)key, values[0].as.i64, version);
+                 model_table_names[table], (unsigned)key, values[0].as.i64, version);
     omen_row_release(row);
     return same ? MODEL_SAME : MODEL_HALF;
 }
@@ -735,7 +733,7 @@ static uint32_t find_state(const struct model *model, uint64_t hash)
     struct model_state state = model->base;
     uint32_t found = state.hash == hash ? 0 : UINT32_MAX;
     for (uint32_t i = 0; i < model->pending_count; i++) {
-        state_apply(&state, &model->pending[i]);
+        model_state_apply(&state, &model->pending[i]);
         if (state.hash == hash)
             found = i + 1;
     }
@@ -748,7 +746,7 @@ static void tell_difference(const struct model *model, const struct model_state 
 {
     for (int table = 0; table < MODEL_TABLES; table++) {
         if (found->exists[table] != model->base.exists[table]) {
-            snprintf(text, text_bytes, "%s exists: %d, acknowledged: %d", table_names[table],
+            snprintf(text, text_bytes, "%s exists: %d, acknowledged: %d", model_table_names[table],
                      found->exists[table], model->base.exists[table]);
             return;
         }
@@ -757,7 +755,7 @@ static void tell_difference(const struct model *model, const struct model_state 
                 snprintf(text, text_bytes,
                          "%s: key %u has v %" PRIu64 ", acknowledged: %" PRIu64
                          " (and %u commits pending)",
-                         table_names[table], (unsigned)key, found->versions[table][key],
+                         model_table_names[table], (unsigned)key, found->versions[table][key],
                          model->base.versions[table][key], (unsigned)model->pending_count);
                 return;
             }

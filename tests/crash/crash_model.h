@@ -91,6 +91,11 @@ omen_status model_create_as(struct model *model, omen_connection *connection, st
 omen_status model_copy(struct model *model, omen_connection *connection, struct random *random,
                        bool durable, omen_error *error);
 
+/* A transaction over several statements: rows of several tables, savepoints, tables that come and go
+ * (crash_transaction.c); sometimes rolled back. */
+omen_status model_transaction(struct model *model, omen_connection *connection,
+                              struct random *random, bool durable, omen_error *error);
+
 /* All that is pending is acknowledged (a later commit was, or a clean close). */
 void model_acknowledge(struct model *model);
 
