@@ -2,10 +2,10 @@
  *
  *   the live keys of each group, ascending   -> runs -> merged two by two -> index_bulk_load
  *
- * Word keys move as (word, row id) between two pairs of arrays; in each round threads take pairs
- * of neighbouring runs. Groups that follow one another without overlap are one run: ascending keys
- * are not merged at all.
- * Byte keys are few enough to be put one after the other.
+ * Word keys move as (word, row id) between two pairs of arrays. Threads take groups to gather,
+ * which is mostly touching memory for the first time; then, in each round of merging, they take
+ * pairs of neighbouring runs. Groups that follow one another without overlap are one run: ascending
+ * keys are not merged at all. Byte keys are few enough to be put one after the other.
  *
  * Concurrency: the caller is alone with the table; the threads share nothing but a counter.
  */
@@ -58,9 +58,12 @@ struct run {
 struct word_merge {
     uint64_t *words[2], *row_ids[2]; /* from one pair of arrays to the other */
     int from;
+    const struct adopted_group *groups;
+    size_t group_count;
+    size_t *firsts; /* where each group's keys begin in the first pair, and the end */
     struct run *runs;
     size_t run_count;
-    atomic_size_t next; /* pair of runs to merge */
+    atomic_size_t next; /* group to gather, or pair of runs to merge */
 };
 
 static void copy_run(struct word_merge *merge, struct run run)
@@ -107,18 +110,24 @@ static void *merge_pairs(void *argument)
     }
 }
 
-static void merge_round(struct word_merge *merge, uint32_t thread_count)
+/* Calls `work` on up to `thread_count` threads, the caller's among them, that share `pieces`. */
+static void side_by_side(struct word_merge *merge, uint32_t thread_count, size_t pieces,
+                         void *(*work)(void *argument))
 {
     struct thread threads[ADOPT_THREADS_MAX];
     uint32_t started = 0;
     atomic_store_explicit(&merge->next, 0, memory_order_relaxed);
-    while (started + 1 < thread_count && started < ADOPT_THREADS_MAX &&
-           2 * (started + 1) < merge->run_count &&
-           thread_start(&threads[started], merge_pairs, merge))
+    while (started + 1 < thread_count && started < ADOPT_THREADS_MAX && started + 1 < pieces &&
+           thread_start(&threads[started], work, merge))
         started++;
-    merge_pairs(merge);
+    work(merge);
     for (uint32_t i = 0; i < started; i++)
         thread_join(&threads[i]);
+}
+
+static void merge_round(struct word_merge *merge, uint32_t thread_count)
+{
+    side_by_side(merge, thread_count, (merge->run_count + 1) / 2, merge_pairs);
     size_t merged = 0;
     for (size_t i = 0; i < merge->run_count; i += 2) {
         struct run run = merge->runs[i];
@@ -143,22 +152,41 @@ static void add_run(struct word_merge *merge, size_t first, size_t at)
         merge->runs[merge->run_count++] = (struct run){first, at - first};
 }
 
-/* The live keys of every group, in runs. */
-static void gather_words(struct word_merge *merge, const struct adopted_group *groups, size_t count)
+/* The live keys of a group, into its part of the arrays. */
+static void gather_group(struct word_merge *merge, size_t number)
 {
-    size_t at = 0;
-    for (size_t g = 0; g < count; g++) {
-        const struct group_keys *keys = &groups[g].keys;
-        const struct row_group *group = groups[g].group;
-        size_t first = at;
-        for (uint32_t i = 0; i < keys->count; i++) {
-            if (row_group_end(group, keys->slots[i]) != TIMESTAMP_INFINITY)
-                continue;
-            merge->words[0][at] = keys->words[i];
-            merge->row_ids[0][at++] = row_id_make(row_group_number(group), keys->slots[i]);
-        }
-        add_run(merge, first, at);
+    const struct group_keys *keys = &merge->groups[number].keys;
+    const struct row_group *group = merge->groups[number].group;
+    size_t at = merge->firsts[number], end = merge->firsts[number + 1];
+    for (uint32_t i = 0; i < keys->count && at < end; i++) {
+        if (row_group_end(group, keys->slots[i]) != TIMESTAMP_INFINITY)
+            continue;
+        merge->words[0][at] = keys->words[i];
+        merge->row_ids[0][at++] = row_id_make(row_group_number(group), keys->slots[i]);
     }
+    OMEN_ASSERT(at == end); /* the sidecar has a key for every slot that began */
+}
+
+static void *gather_groups(void *argument)
+{
+    struct word_merge *merge = argument;
+    size_t group;
+    /* Relaxed: the join that follows orders everything. */
+    while ((group = atomic_fetch_add_explicit(&merge->next, 1, memory_order_relaxed)) <
+           merge->group_count)
+        gather_group(merge, group);
+    return NULL;
+}
+
+/* The live keys of every group, in runs. */
+static void gather_words(struct word_merge *merge, uint32_t thread_count)
+{
+    merge->firsts[0] = 0;
+    for (size_t g = 0; g < merge->group_count; g++)
+        merge->firsts[g + 1] = merge->firsts[g] + live_count(&merge->groups[g]);
+    side_by_side(merge, thread_count, merge->group_count, gather_groups);
+    for (size_t g = 0; g < merge->group_count; g++)
+        add_run(merge, merge->firsts[g], merge->firsts[g + 1]);
 }
 
 static omen_status load_words(struct table *table, struct word_merge *merge, uint64_t rows,
@@ -180,9 +208,11 @@ static omen_status adopt_words(struct table *table, const struct adopted_group *
 {
     struct allocator *allocator = table->allocator;
     size_t bytes = rows * sizeof(uint64_t), run_bytes = count * sizeof(struct run);
-    struct word_merge merge = {.run_count = 0};
+    size_t first_bytes = (count + 1) * sizeof(size_t);
+    struct word_merge merge = {.groups = groups, .group_count = count};
     merge.runs = allocator_alloc(allocator, run_bytes);
-    bool room = merge.runs != NULL;
+    merge.firsts = allocator_alloc(allocator, first_bytes);
+    bool room = merge.runs != NULL && merge.firsts != NULL;
     for (int i = 0; i < 2; i++) {
         merge.words[i] = allocator_alloc(allocator, bytes);
         merge.row_ids[i] = allocator_alloc(allocator, bytes);
@@ -192,7 +222,7 @@ static omen_status adopt_words(struct table *table, const struct adopted_group *
     if (!room) {
         status = error_set_default(error, OMEN_OUT_OF_MEMORY);
     } else {
-        gather_words(&merge, groups, count);
+        gather_words(&merge, thread_count);
         while (merge.run_count > 1)
             merge_round(&merge, thread_count);
         status = load_words(table, &merge, rows, error);
@@ -201,6 +231,7 @@ static omen_status adopt_words(struct table *table, const struct adopted_group *
         allocator_free(allocator, merge.words[i], bytes);
         allocator_free(allocator, merge.row_ids[i], bytes);
     }
+    allocator_free(allocator, merge.firsts, first_bytes);
     allocator_free(allocator, merge.runs, run_bytes);
     return status;
 }
