@@ -54,6 +54,57 @@ static void flip(const char *path, uint64_t offset)
     log_poke(&test, path, offset, &byte, 1);
 }
 
+/* --- a process that dies just before a call --- */
+
+struct moment {
+    enum sim_call call;
+    enum sim_kind kind;
+    struct sim_disk *image; /* what the next process finds */
+};
+
+static void catch_moment(void *context, struct sim_disk *disk, enum sim_call call,
+                         enum sim_kind kind)
+{
+    struct moment *moment = context;
+    if (moment->image == NULL && call == moment->call && kind == moment->kind)
+        moment->image = sim_disk_draw(disk, SIM_KILL, 1);
+}
+
+static void go_on_from(struct moment *moment)
+{
+    assert_non_null(moment->image);
+    sim_disk_watch(test.disk, NULL, NULL);
+    (void)wal_close(test.wal, NULL);
+    test.wal = NULL;
+    sim_disk_destroy(test.disk);
+    test.disk = moment->image;
+    test.options.os = sim_disk_os(moment->image);
+    test.told_lsn = 0;
+}
+
+/* The tail was copied to a file whose name is not durable when the process is killed; the next one
+ * finds a full disk and stays with that file. What it has replayed must survive a power cut. */
+static void test_a_tail_that_stays_has_a_durable_name(void **state)
+{
+    struct moment written = {.call = SIM_SYNC, .kind = SIM_LOG};
+    struct moment renamed = {.call = SIM_DIRECTORY_SYNC, .kind = SIM_LOG_FOLDER};
+    log_create(&test);
+    log_commit(&test, 100);
+    assert_int_equal(log_append(&test, 100, 0, NULL), OMEN_OK);
+    sim_disk_watch(test.disk, catch_moment, &written);
+    assert_int_equal(wal_sync(test.wal, wal_end(test.wal), NULL), OMEN_OK);
+    go_on_from(&written); /* the second commit is in the cache alone */
+    sim_disk_watch(test.disk, catch_moment, &renamed);
+    recover_exactly(2);
+    go_on_from(&renamed);
+    size_t files = log_file_count(&test);
+    sim_disk_set_capacity(test.disk, sim_disk_used(test.disk));
+    recover_exactly(2);
+    assert_int_equal(log_file_count(&test), files);
+    log_crash(&test, SIM_DROP, 1);
+    recover_exactly(2);
+}
+
 /* --- the tail --- */
 
 static void test_unsynced_commits_may_be_lost_but_not_halved(void **state)
@@ -454,6 +505,8 @@ static void test_a_cut_leaves_commits_given_up_behind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_tail_that_stays_has_a_durable_name, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(test_unsynced_commits_may_be_lost_but_not_halved, begin,
                                         end),
         cmocka_unit_test_setup_teardown(test_a_torn_last_batch_is_cut, begin, end),
