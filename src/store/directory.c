@@ -30,7 +30,14 @@
 #define FOLDER_NEW_NAME "folder.new"
 #define MOVED_ENDING    ".creating" /* of the directory itself, for a moment */
 
-enum { HOLDER_BYTES = 160 };
+enum { HOLDER_BYTES = 160, MOVED_PATH_BYTES = STORE_PATH_BYTES + sizeof MOVED_ENDING };
+
+static void moved_path(const struct directory *directory, char path[MOVED_PATH_BYTES])
+{
+    size_t length = strlen(directory->path);
+    memcpy(path, directory->path, length);
+    memcpy(path + length, MOVED_ENDING, sizeof MOVED_ENDING);
+}
 
 /* --- what is there --- */
 
@@ -54,6 +61,19 @@ static omen_status note_name(void *context, const char *name)
              strcmp(name, "lost+found") != 0)
         contents->foreign = true;
     return OMEN_OK;
+}
+
+/* Takes over the name that an unfinished creation left aside, where the process ended between the
+ * two names, or another is there now (renew_name). Whether there was one. */
+static bool bring_back(const struct directory *directory)
+{
+    struct contents contents = {0};
+    char path[MOVED_PATH_BYTES];
+    const struct os *os = directory->os;
+    moved_path(directory, path);
+    return os->directory_list(os, path, note_name, &contents, NULL) == OMEN_OK &&
+           contents.creating && !contents.manifest && !contents.foreign &&
+           os->file_rename(os, path, directory->path, NULL) == OMEN_OK;
 }
 
 /* Lists the directory and judges what it is. */
@@ -82,11 +102,15 @@ static omen_status find_or_make(struct directory *directory, omen_error *error)
     omen_status status = judge(directory, error);
     if (status != OMEN_FILE_NOT_FOUND)
         return status;
-    status = os->directory_create(os, directory->path, error);
-    if (status == OMEN_OBJECT_IN_USE)
+    status = bring_back(directory) ? OMEN_OK : os->directory_create(os, directory->path, error);
+    if (status != OMEN_OK && status != OMEN_OBJECT_IN_USE)
+        return status;
+    omen_error reason;
+    status = judge(directory, &reason); /* another process may have been faster */
+    if (status == OMEN_FILE_NOT_FOUND)
         return error_set(error, OMEN_WRONG_OBJECT_TYPE,
                          "\"%s\" is not a database: it is no directory", directory->path);
-    return status == OMEN_OK ? judge(directory, error) : status;
+    return status == OMEN_OK ? OMEN_OK : error_set(error, status, "%s", reason.message);
 }
 
 /* --- the lock --- */
@@ -224,18 +248,29 @@ static omen_status make_folder(const struct directory *directory, const char *na
 }
 
 /* Renames the directory, there and back. A mount point, or the directory that somebody is in, has
- * a name that no creation made: it stays. */
+ * a name that no creation made: it stays.
+ *
+ * For a moment nothing has the database's name. Nothing is in it yet, and whoever looks for it
+ * then, or after this process has ended just there, brings the name back (find_or_make), and finds
+ * the lock taken. */
 static omen_status renew_name(const struct directory *directory, omen_error *error)
 {
-    char path[STORE_PATH_BYTES + sizeof MOVED_ENDING];
-    size_t length = strlen(directory->path);
+    struct contents contents = {0};
+    char path[MOVED_PATH_BYTES];
     const struct os *os = directory->os;
-    memcpy(path, directory->path, length);
-    memcpy(path + length, MOVED_ENDING, sizeof MOVED_ENDING);
+    moved_path(directory, path);
     omen_status status = os->file_rename(os, directory->path, path, error);
+    if (status == OMEN_OBJECT_IN_USE &&
+        os->directory_list(os, path, note_name, &contents, NULL) != OMEN_FILE_NOT_FOUND)
+        return error_set(error, status, "\"%s\" is in the way", path);
     if (status == OMEN_OBJECT_IN_USE || status == OMEN_INSUFFICIENT_PRIVILEGE)
         return OMEN_OK;
-    return status == OMEN_OK ? os->file_rename(os, path, directory->path, error) : status;
+    OMEN_TRY(status);
+    omen_error reason;
+    status = os->file_rename(os, path, directory->path, &reason);
+    if (status == OMEN_OK || status == OMEN_FILE_NOT_FOUND) /* somebody else has done it */
+        return OMEN_OK;
+    return error_set(error, status, "%s", reason.message);
 }
 
 /* Makes the name of the database itself durable. */
@@ -273,9 +308,23 @@ static omen_status make_mark(const struct directory *directory, omen_error *erro
     return os->directory_sync(os, directory->path, error);
 }
 
+/* Gives back the room that an unfinished creation took, for the mark may need it. Nothing of it
+ * counts, so it may go before the mark is durable; what cannot be removed is replaced later. */
+static void clear_remains(const struct directory *directory)
+{
+    char path[STORE_PATH_BYTES];
+    uint64_t removed;
+    (void)!directory_sweep(directory, DIRECTORY_LOG, keep_nothing, NULL, &removed, NULL);
+    (void)!directory_sweep(directory, DIRECTORY_DATA, keep_nothing, NULL, &removed, NULL);
+    if (path_join(path, directory->path, MANIFEST_NEW_NAME, NULL) == OMEN_OK)
+        (void)directory->os->file_remove(directory->os, path, NULL);
+}
+
 omen_status directory_create_begin(const struct directory *directory, omen_error *error)
 {
     OMEN_ASSERT(directory->fresh && directory->locked);
+    if (directory->unfinished)
+        clear_remains(directory);
     OMEN_TRY(make_mark(directory, error));
     OMEN_TRY(make_folder(directory, DIRECTORY_LOG, error));
     OMEN_TRY(make_folder(directory, DIRECTORY_DATA, error));

@@ -43,7 +43,9 @@ OMEN_MUST_CHECK omen_status directory_open(struct directory *directory, const st
 void directory_sign(const struct directory *directory);
 
 /* Begins a database in a fresh directory: removes what an unfinished creation has left, marks that
- * another has begun, makes the folders. All of it durable. Errors: DISK_FULL, IO_ERROR, ... */
+ * another has begun, makes the folders. All of it durable. Errors: DISK_FULL, and nothing is lost:
+ * it can be done again once there is room; OBJECT_IN_USE where something is in the way of a name
+ * that has to be made anew; IO_ERROR, ... */
 OMEN_MUST_CHECK omen_status directory_create_begin(const struct directory *directory,
                                                    omen_error *error);
 

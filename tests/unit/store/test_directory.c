@@ -193,6 +193,80 @@ static void test_creation_order(void **state)
     directory_close(&directory);
 }
 
+/* --- the moment without a name --- */
+
+static struct directory second;
+
+/* Another process comes when the directory has its other name. */
+static omen_status rename_and_come(const struct os *self, const char *from, const char *to,
+                                   omen_error *error)
+{
+    OMEN_TRY(os_real.file_rename(self, from, to, error));
+    if (strcmp(from, test_path("d")) == 0) {
+        omen_error reason;
+        assert_int_equal(directory_open(&second, &os_real, test_path("d"), &reason),
+                         OMEN_OBJECT_IN_USE);
+        strcat(calls, "2");
+    }
+    return OMEN_OK;
+}
+
+static void begin_unfinished(struct directory *directory, const struct os *with)
+{
+    assert_int_equal(directory_open(directory, &os_real, test_path("d"), NULL), OMEN_OK);
+    assert_int_equal(directory_create_begin(directory, NULL), OMEN_OK);
+    directory_close(directory);
+    assert_int_equal(directory_open(directory, with, test_path("d"), NULL), OMEN_OK);
+    assert_true(directory->fresh && directory->unfinished);
+}
+
+static void test_nobody_makes_another_meanwhile(void **state)
+{
+    struct directory directory;
+    struct os busy = os_real;
+    busy.file_rename = rename_and_come;
+    calls[0] = '\0';
+    begin_unfinished(&directory, &busy);
+    assert_int_equal(directory_create_begin(&directory, NULL), OMEN_OK);
+    assert_string_equal(calls, "2");
+    assert_int_equal(test_file_mode(test_path("d.creating")), -1);
+    assert_int_equal(test_file_mode(test_path("d/creating")), 0600);
+    directory_close(&directory);
+}
+
+static void test_a_name_left_aside_is_brought_back(void **state)
+{
+    struct directory directory;
+    begin_unfinished(&directory, &os_real);
+    directory_close(&directory);
+    assert_int_equal(os_real.file_rename(&os_real, test_path("d"), test_path("d.creating"), NULL),
+                     OMEN_OK);
+    assert_int_equal(directory_open(&directory, &os_real, test_path("d"), NULL), OMEN_OK);
+    assert_true(directory.unfinished);
+    assert_int_equal(test_file_mode(test_path("d.creating")), -1);
+    directory_close(&directory);
+    /* But nothing that somebody else has put there. */
+    assert_int_equal(os_real.directory_create(&os_real, test_path("e.creating"), NULL), OMEN_OK);
+    test_file_write(test_path("e.creating/mine"), "x", 1);
+    assert_int_equal(directory_open(&directory, &os_real, test_path("e"), NULL), OMEN_OK);
+    assert_false(directory.unfinished);
+    assert_int_equal(test_file_mode(test_path("e.creating/mine")) > 0, 1);
+    directory_close(&directory);
+}
+
+/* A name that cannot be renewed is no durable one. */
+static void test_what_is_in_the_way_is_told(void **state)
+{
+    struct directory directory;
+    omen_error error;
+    begin_unfinished(&directory, &os_real);
+    assert_int_equal(os_real.directory_create(&os_real, test_path("d.creating"), NULL), OMEN_OK);
+    test_file_write(test_path("d.creating/mine"), "x", 1);
+    assert_int_equal(directory_create_begin(&directory, &error), OMEN_OBJECT_IN_USE);
+    assert_non_null(strstr(error.message, "is in the way"));
+    directory_close(&directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +278,12 @@ int main(void)
                                         test_folder_remove),
         cmocka_unit_test_setup_teardown(test_read_only, test_folder_make, test_folder_remove),
         cmocka_unit_test_setup_teardown(test_creation_order, test_folder_make, test_folder_remove),
+        cmocka_unit_test_setup_teardown(test_nobody_makes_another_meanwhile, test_folder_make,
+                                        test_folder_remove),
+        cmocka_unit_test_setup_teardown(test_a_name_left_aside_is_brought_back, test_folder_make,
+                                        test_folder_remove),
+        cmocka_unit_test_setup_teardown(test_what_is_in_the_way_is_told, test_folder_make,
+                                        test_folder_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -300,6 +300,75 @@ static void test_a_batch_without_room_gets_the_reserve(void **state)
     destroy();
 }
 
+/* --- a database that was never made --- */
+
+static uint64_t cut_number, cut_counter;
+static struct sim_disk *cut;
+static bool made; /* all but the name of the manifest */
+
+static void cut_creation(void *context, struct sim_disk *from, enum sim_call call,
+                         enum sim_kind kind)
+{
+    if (cut_counter++ != cut_number)
+        return;
+    cut = sim_disk_draw(from, SIM_ORDER, cut_number);
+    made = call == SIM_RENAME && kind == SIM_MANIFEST_NEW;
+    if (made) { /* with all that was done for it */
+        sim_disk_destroy(cut);
+        cut = sim_disk_draw(from, SIM_KILL, cut_number);
+    }
+}
+
+/* The creation was cut off, and then others filled the disk: there is no database that could be
+ * opened, only room that the creation took. It serves the next creation; where it is not enough that
+ * is refused, nothing is lost, and once there is room the database is made. */
+static void test_a_creation_cut_off_needs_room_and_no_more(void **state)
+{
+    uint64_t refused = 0, opened = 0, whole = 0;
+    (void)state;
+    for (cut_number = 0;; cut_number++) {
+        struct database *database_made;
+        const struct database_options options = {.path = "/db",
+                                                 .log_file_bytes = LOG_FILE_BYTES,
+                                                 .reserve_bytes = RESERVE_BYTES,
+                                                 .no_background = true,
+                                                 .plain_segments = true};
+        disk = sim_disk_create(cut_number);
+        cut_counter = 0;
+        cut = NULL;
+        made = false;
+        sim_disk_watch(disk, cut_creation, NULL);
+        open_it();
+        sim_disk_watch(disk, NULL, NULL);
+        close_it();
+        sim_disk_destroy(disk);
+        if (cut == NULL)
+            break;
+        disk = cut;
+        uint64_t used = sim_disk_used(disk);
+        sim_disk_set_capacity(disk, used != 0 ? used : 1); /* of a page there is none */
+        omen_status status =
+            database_open(sim_disk_os(disk), &options, &database_made, &error);
+        if (status != OMEN_OK) {
+            assert_int_equal(status, OMEN_DISK_FULL);
+            assert_false(made);
+            refused++;
+        } else {
+            assert_int_equal(omen_close((omen_database *)database_made, NULL), OMEN_OK);
+            opened++;
+            whole += made;
+        }
+        sim_disk_set_capacity(disk, 0);
+        memset(there, 0, sizeof there);
+        open_it();
+        must_run("CREATE TABLE t (id int PRIMARY KEY, v text)");
+        assert_int_equal(add(7), OMEN_OK);
+        check_rows();
+        destroy();
+    }
+    assert_true(refused > 0 && opened > 0 && whole == 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_rows_can_be_deleted_from_a_closed_database),
         cmocka_unit_test(test_a_checkpoint_statement_helps_writers),
         cmocka_unit_test(test_a_batch_without_room_gets_the_reserve),
+        cmocka_unit_test(test_a_creation_cut_off_needs_room_and_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
