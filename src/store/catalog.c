@@ -203,16 +203,17 @@ void catalog_list_release(struct catalog *catalog, struct table **tables, size_t
 
 /* --- versions --- */
 
-/* Counts the changes published meanwhile, and takes ended tables out. */
-static void tidy(struct catalog *catalog)
+/* Counts the changes published meanwhile, and takes ended tables out: up to `most` of them, for the
+ * caller to release without the lock, as the last reference removes files. How many. */
+static size_t take_ended(struct catalog *catalog, struct table **ended, size_t most)
 {
     rwlock_write_lock(&catalog->lock);
     uint64_t now = txn_published(catalog->manager), pending = 0;
-    size_t kept = 0;
+    size_t kept = 0, taken = 0;
     for (size_t i = 0; i < catalog->count; i++) {
         struct entry *entry = &catalog->entries[i];
-        if (entry->end <= now) {
-            table_release(entry->table);
+        if (entry->end <= now && taken < most) {
+            ended[taken++] = entry->table;
             continue;
         }
         uint64_t next = entry->begin > now                 ? entry->begin
@@ -226,6 +227,18 @@ static void tidy(struct catalog *catalog)
     atomic_fetch_add_explicit(&catalog->version, 1, memory_order_release);
     atomic_store_explicit(&catalog->pending, pending, memory_order_release);
     rwlock_write_unlock(&catalog->lock);
+    return taken;
+}
+
+static void tidy(struct catalog *catalog)
+{
+    struct table *ended[16];
+    size_t most = sizeof ended / sizeof ended[0], taken;
+    do {
+        taken = take_ended(catalog, ended, most);
+        for (size_t i = 0; i < taken; i++)
+            table_release(ended[i]);
+    } while (taken == most);
 }
 
 uint64_t catalog_version(struct catalog *catalog)
