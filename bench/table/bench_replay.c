@@ -75,12 +75,18 @@ static omen_status log_fine(void *self, omen_error *error)
     return OMEN_OK;
 }
 
+static uint64_t log_join(void *self, uint64_t lsn)
+{
+    return 0;
+}
+
 static omen_status log_sync(void *self, uint64_t lsn, omen_error *error)
 {
     return OMEN_OK;
 }
 
-static const struct txn_log_ops log_ops = {log_reserve, log_append, log_commit, log_sync, log_fine};
+static const struct txn_log_ops log_ops = {log_reserve, log_append, log_commit,
+                                           log_join,    log_sync,   log_fine};
 
 /* --- a table --- */
 

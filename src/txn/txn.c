@@ -18,7 +18,10 @@
 #include "txn/txn_lock.h"
 #include "txn/txn_private.h"
 
-enum { WAIT_MS = 10 };
+enum {
+    WAIT_NS = 10 * 1000 * 1000,
+    SPINS_MAX = 200, /* some microseconds: most commits hold the writer lock for one or two */
+};
 
 /* Of locks, which is a million keys and more: who wants more of them locks the table. */
 #define LOCK_BYTES_MAX (UINT64_C(256) << 20)
@@ -35,8 +38,6 @@ omen_status txn_manager_create(struct allocator *allocator, struct txn_manager *
         return status;
     }
     manager->allocator = allocator;
-    mutex_init(&manager->turn);
-    condition_init(&manager->turn_over);
     mutex_init(&manager->growth);
     flights_init(&manager->flights);
     manager->last = 1;
@@ -61,8 +62,6 @@ void txn_manager_destroy(struct txn_manager *manager)
         allocator_free(manager->allocator, chunk, sizeof *chunk);
         chunk = next;
     }
-    condition_destroy(&manager->turn_over);
-    mutex_destroy(&manager->turn);
     mutex_destroy(&manager->growth);
     flights_destroy(&manager->flights, manager->allocator);
     lock_table_destroy(manager->locks);
@@ -236,20 +235,31 @@ bool txn_lifetime_readable(const struct txn_manager *manager, uint64_t begin, ui
 
 /* --- writing --- */
 
+static bool writer_try(struct txn_manager *manager)
+{
+    uint32_t expected = WRITER_FREE;
+    /* Acquire pairs with the release in txn_writer_unlock. */
+    return atomic_load_explicit(&manager->writer, memory_order_relaxed) == WRITER_FREE &&
+           atomic_compare_exchange_strong_explicit(&manager->writer, &expected, WRITER_HELD,
+                                                   memory_order_acquire, memory_order_relaxed);
+}
+
 omen_status txn_writer_lock_patiently(struct txn_manager *manager,
                                       const struct txn_patience *patience, omen_error *error)
 {
-    omen_status status = OMEN_OK;
-    mutex_lock(&manager->turn);
-    while (manager->writing && status == OMEN_OK) {
-        condition_wait_ms(&manager->turn_over, &manager->turn, WAIT_MS);
-        if (manager->writing)
-            status = patience->ask(patience->context, error);
+    for (int i = 0; i < SPINS_MAX; i++) {
+        if (writer_try(manager))
+            return OMEN_OK;
+        spin_pause();
     }
-    if (status == OMEN_OK)
-        manager->writing = true;
-    mutex_unlock(&manager->turn);
-    return status;
+    /* Whoever has slept leaves it AWAITED: others may sleep still. Acquire as above. */
+    while (atomic_exchange_explicit(&manager->writer, WRITER_AWAITED, memory_order_acquire) !=
+           WRITER_FREE) {
+        word_wait(&manager->writer, WRITER_AWAITED, WAIT_NS);
+        if (atomic_load_explicit(&manager->writer, memory_order_relaxed) != WRITER_FREE)
+            OMEN_TRY(patience->ask(patience->context, error));
+    }
+    return OMEN_OK;
 }
 
 static omen_status endless(void *context, omen_error *error)
@@ -267,9 +277,8 @@ void txn_writer_lock(struct txn_manager *manager)
 
 void txn_writer_unlock(struct txn_manager *manager)
 {
-    mutex_lock(&manager->turn);
-    OMEN_ASSERT(manager->writing);
-    manager->writing = false;
-    condition_wake_one(&manager->turn_over);
-    mutex_unlock(&manager->turn);
+    uint32_t before = atomic_exchange_explicit(&manager->writer, WRITER_FREE, memory_order_release);
+    OMEN_ASSERT(before != WRITER_FREE);
+    if (before == WRITER_AWAITED)
+        word_wake_one(&manager->writer);
 }

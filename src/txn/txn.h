@@ -200,6 +200,10 @@ struct txn_log_ops {
     /* Adds to the commit under way, or begins one. On failure nothing of it will be replayed. */
     omen_status (*append)(void *log, const void *data, size_t length, omen_error *error);
     uint64_t (*commit)(void *log); /* ends what was appended; gives where it ends, above 0 */
+    /* Somebody waits until the log is durable up to `lsn`, having it synced by himself or by
+     * another: the sync is worth to be waited for. Gives a number: those of one sync get the same,
+     * mostly. */
+    uint64_t (*join)(void *log, uint64_t lsn);
     /* Returns when the log is durable up to `lsn`, or with why it is not: COMMIT_UNKNOWN where it
      * has failed for good, else what it met, which passes. */
     omen_status (*sync)(void *log, uint64_t lsn, omen_error *error);

@@ -146,7 +146,7 @@ omen_status txn_commit(struct txn_manager *manager, const struct txn_participant
     for (size_t i = 0; i < count; i++)
         participants[i].ops->apply(participants[i].self, now);
     bool waits = bytes > 0 && durability == TXN_DURABLE;
-    flight_add(manager, (struct flight){now, waits ? manager->last_lsn : 0});
+    flight_add(manager, (struct flight){.timestamp = now, .lsn = waits ? manager->last_lsn : 0});
     if (ticket != NULL)
         *ticket = txn_newest(manager);
     if (ticket != NULL && waits)
@@ -165,5 +165,5 @@ omen_status txn_next_timestamp(struct txn_manager *manager, uint64_t *timestamp)
 void txn_publish(struct txn_manager *manager, uint64_t timestamp)
 {
     OMEN_ASSERT(timestamp == manager->last);
-    flight_add(manager, (struct flight){timestamp, 0});
+    flight_add(manager, (struct flight){.timestamp = timestamp});
 }

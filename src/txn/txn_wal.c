@@ -17,9 +17,14 @@ static uint64_t commit(void *log)
     return wal_commit(log);
 }
 
+static uint64_t join(void *log, uint64_t lsn)
+{
+    return wal_join(log, lsn);
+}
+
 static omen_status sync_to(void *log, uint64_t lsn, omen_error *error)
 {
-    return wal_sync(log, lsn, error);
+    return wal_sync_joined(log, lsn, error);
 }
 
 static omen_status failure(void *log, omen_error *error)
@@ -27,8 +32,12 @@ static omen_status failure(void *log, omen_error *error)
     return wal_failed(log, error);
 }
 
-static const struct txn_log_ops wal_ops = {
-    .reserve = reserve, .append = append, .commit = commit, .sync = sync_to, .failure = failure};
+static const struct txn_log_ops wal_ops = {.reserve = reserve,
+                                           .append = append,
+                                           .commit = commit,
+                                           .join = join,
+                                           .sync = sync_to,
+                                           .failure = failure};
 
 void txn_set_wal(struct txn_manager *manager, struct wal *wal)
 {

@@ -129,6 +129,12 @@ void wal_abandon(struct wal *wal);
  * all. */
 OMEN_MUST_CHECK omen_status wal_sync(struct wal *wal, uint64_t lsn, omen_error *error);
 
+/* wal_sync in two steps, for who lets one thread sync for several: each of them joins, so that a
+ * batch is gathered for as many, and one syncs. wal_join gives the number of the sync that is to
+ * come, or is under way, for `lsn`. Any thread. */
+uint64_t wal_join(struct wal *wal, uint64_t lsn);
+OMEN_MUST_CHECK omen_status wal_sync_joined(struct wal *wal, uint64_t lsn, omen_error *error);
+
 /* Makes everything appended durable and gives the place behind it at which a later wal_recover can
  * start: no batch reaches over it, nothing of a commit given up lies behind it. The caller is the
  * one that appends, and has no commit under way. Errors: COMMIT_UNKNOWN where the log has failed;

@@ -53,6 +53,7 @@ struct wal {
     uint64_t leading_lsn;        /* the sync under way makes durable up to here; 0 = none */
     struct condition gathered;   /* the leader, until those it expects have come */
     bool gathering;              /* it waits there */
+    uint64_t sync_number;        /* syncs led so far, the one under way included */
     uint32_t arrived;            /* threads that need a sync which has not begun */
     uint32_t served;             /* threads that the sync under way, or the last, is for */
     uint32_t expected;           /* threads the next sync should be for */

@@ -197,15 +197,19 @@ static uint64_t now_ns(const struct wal *wal)
     return wal->os->monotonic_ns(wal->os);
 }
 
-/* A thread needs the log durable up to `lsn`. */
-static void arrive(struct wal *wal, uint64_t lsn)
+/* A thread needs the log durable up to `lsn`. Whether the sync under way, or one that is over, is
+ * for it. */
+static bool arrive(struct wal *wal, uint64_t lsn)
 {
     if (wal->durable_lsn >= lsn)
-        return;
-    if (!wal->gathering && lsn <= wal->leading_lsn)
+        return true;
+    if (!wal->gathering && lsn <= wal->leading_lsn) {
         wal->served++;
-    else if (++wal->arrived >= wal->expected && wal->gathering)
+        return true;
+    }
+    if (++wal->arrived >= wal->expected && wal->gathering)
         condition_wake_one(&wal->gathered);
+    return false;
 }
 
 /* The leader waits for who was here lately and is not here yet, as long as that has paid lately. */
@@ -242,6 +246,7 @@ static omen_status lead(struct wal *wal, omen_error *error)
     take_turn(wal, UINT64_MAX);
     gather(wal);
     uint64_t led = wal->leading_lsn = wal_position(wal), start = now_ns(wal);
+    wal->sync_number++;
     wal->served = wal->arrived;
     wal->arrived = 0;
     omen_status status = write_out(wal, led, &reason);
@@ -270,12 +275,26 @@ static omen_status lead(struct wal *wal, omen_error *error)
     return status;
 }
 
+uint64_t wal_join(struct wal *wal, uint64_t lsn)
+{
+    mutex_lock(&wal->lock);
+    bool under_way = arrive(wal, lsn);
+    uint64_t number = wal->sync_number + !under_way;
+    mutex_unlock(&wal->lock);
+    return number;
+}
+
 omen_status wal_sync(struct wal *wal, uint64_t lsn, omen_error *error)
+{
+    (void)wal_join(wal, lsn);
+    return wal_sync_joined(wal, lsn, error);
+}
+
+omen_status wal_sync_joined(struct wal *wal, uint64_t lsn, omen_error *error)
 {
     omen_status status = OMEN_OK;
     mutex_lock(&wal->lock);
     OMEN_ASSERT(lsn <= wal_position(wal));
-    arrive(wal, lsn);
     while (status == OMEN_OK && wal->durable_lsn < lsn) {
         if (wal->failed)
             status = wal_failure(wal, OMEN_COMMIT_UNKNOWN, error);

@@ -58,7 +58,7 @@ static void *client_main(void *argument)
 /* Returns once one more sync than before has been asked for. */
 static void await_sync(struct scene *scene)
 {
-    fake_log_await_syncs(&scene->log, ++scene->syncs);
+    fake_log_await(&scene->log, ++scene->syncs);
 }
 
 static void begin(struct scene *scene, int number, const char *sql)

@@ -399,7 +399,7 @@ static void watch_log(void *context, struct sim_disk *disk, enum sim_call call, 
     if (call != SIM_SYNC || kind != SIM_LOG)
         return;
     log_syncs++;
-    assert_false(manager->writing);
+    assert_int_equal(atomic_load(&manager->writer), WRITER_FREE);
 }
 
 /* The state of a checkpoint is taken between two commits, and synced when the next may go on. */

@@ -1,6 +1,7 @@
 /* fake_log.c - see fake_log.h. */
 #include "fake_log.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,24 +64,38 @@ static void make_durable(struct fake_log *log, uint64_t lsn)
     condition_wake_all(&log->changed);
 }
 
+static uint64_t join(void *self, uint64_t lsn)
+{
+    struct fake_log *log = self;
+    mutex_lock(&log->lock);
+    log->joined++;
+    condition_wake_all(&log->changed);
+    mutex_unlock(&log->lock);
+    return 0;
+}
+
 static omen_status sync_to(void *self, uint64_t lsn, omen_error *error)
 {
     struct fake_log *log = self;
     omen_status status = OMEN_OK;
     mutex_lock(&log->lock);
     log->syncs++;
-    log->waiting++;
     condition_wake_all(&log->changed);
     bool passes = log->sync_fails != OMEN_OK;
+    uint64_t led = log->committed;
+    if (log->slow) {
+        mutex_unlock(&log->lock);
+        sched_yield();
+        mutex_lock(&log->lock);
+    }
     if (!log->held && !log->failed && !passes)
-        make_durable(log, log->committed);
+        make_durable(log, led);
     while (log->durable < lsn && !log->failed && !passes)
         condition_wait(&log->changed, &log->lock);
     if (log->durable < lsn && passes)
         status = error_set(error, log->sync_fails, "not now");
     else if (log->durable < lsn)
         status = error_set(error, OMEN_COMMIT_UNKNOWN, "the disk is gone");
-    log->waiting--;
     mutex_unlock(&log->lock);
     return status;
 }
@@ -94,7 +109,7 @@ static omen_status failure(void *self, omen_error *error)
     return failed ? error_set(error, OMEN_IO_ERROR, "the disk is gone") : OMEN_OK;
 }
 
-static const struct txn_log_ops fake_log_ops = {reserve, append, commit, sync_to, failure};
+static const struct txn_log_ops fake_log_ops = {reserve, append, commit, join, sync_to, failure};
 
 void fake_log_open(struct fake_log *log, struct txn_manager *manager)
 {
@@ -131,7 +146,7 @@ void fake_log_fail(struct fake_log *log)
 void fake_log_await(struct fake_log *log, unsigned count)
 {
     mutex_lock(&log->lock);
-    while (log->waiting < count)
+    while (log->joined < count)
         condition_wait(&log->changed, &log->lock);
     mutex_unlock(&log->lock);
 }
@@ -142,4 +157,18 @@ void fake_log_await_syncs(struct fake_log *log, unsigned count)
     while (log->syncs < count)
         condition_wait(&log->changed, &log->lock);
     mutex_unlock(&log->lock);
+}
+
+uint64_t fake_log_end(struct fake_log *log, unsigned after)
+{
+    uint64_t end = 0;
+    mutex_lock(&log->lock);
+    for (unsigned i = 0; i < log->commits && after > 0; i++) {
+        if (log->ends[i] <= log->durable)
+            continue;
+        end = log->ends[i];
+        after--;
+    }
+    mutex_unlock(&log->lock);
+    return end;
 }

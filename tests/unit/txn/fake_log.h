@@ -16,12 +16,13 @@ struct fake_log {
     size_t length, capacity;
     size_t committed;       /* of `length` */
     uint64_t durable;
+    bool slow;              /* others run while it syncs */
     bool held;              /* a sync waits for fake_log_durable instead of syncing */
     bool failed, full;      /* for good; until cleared */
     bool append_fails;      /* the next append */
     omen_status sync_fails; /* what a sync meets that passes; until cleared (OK) */
     unsigned appends, commits, syncs;
-    unsigned waiting;       /* threads in sync now */
+    unsigned joined;        /* threads that have come to wait, in all */
     uint64_t *ends;         /* of the commits, in order */
 };
 
@@ -35,10 +36,14 @@ void fake_log_durable(struct fake_log *log, uint64_t lsn);
 /* Fails for good: whoever waits is told. */
 void fake_log_fail(struct fake_log *log);
 
-/* Returns once `count` threads wait in sync. */
+/* Returns once `count` threads in all have come to wait for a sync. */
 void fake_log_await(struct fake_log *log, unsigned count);
 
 /* Returns once sync has been called `count` times in all. */
 void fake_log_await_syncs(struct fake_log *log, unsigned count);
+
+/* Where the commit ends that is the `after`th of those not durable yet, or the last of them; 0: there
+ * is none. */
+uint64_t fake_log_end(struct fake_log *log, unsigned after);
 
 #endif

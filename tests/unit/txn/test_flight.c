@@ -1,5 +1,6 @@
 /* Commits in flight: applied and in the log, not yet durable, not yet published. */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -422,11 +423,71 @@ static void test_waiters_are_let_go_when_published(void **state)
     fixture_close(&fixture);
 }
 
+/* One syncs for all who come; who came meanwhile is synced for by one of them, the next time. Only then
+ * is anybody let go. */
+static void test_one_syncs_for_all(void **state)
+{
+    struct fixture fixture;
+    fixture_open(&fixture);
+    struct waiting waiting[6];
+    pthread_t threads[6];
+    for (unsigned i = 0; i < 6; i++) {
+        waiting[i] = (struct waiting){.fixture = &fixture, .ticket = commit(&fixture)};
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_main, &waiting[i]), 0);
+        fake_log_await(&fixture.log, i + 1);
+        fake_log_await_syncs(&fixture.log, 1);
+    }
+    assert_int_equal(fixture.log.syncs, 1);
+    fake_log_durable(&fixture.log, waiting[2].ticket.lsn);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    fake_log_await_syncs(&fixture.log, 2);
+    fake_log_durable(&fixture.log, waiting[5].ticket.lsn);
+    for (int i = 3; i < 6; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(waiting[i].status, OMEN_OK);
+        assert_true(waiting[i].published >= waiting[i].ticket.timestamp);
+    }
+    assert_int_equal(fixture.log.syncs, 2);
+    fixture_close(&fixture);
+}
+
+/* A full disk is told to each, and who comes later tries again. */
+static void test_who_leads_in_vain_leaves_it_to_the_next(void **state)
+{
+    struct fixture fixture;
+    fixture_open(&fixture);
+    struct waiting waiting[4];
+    pthread_t threads[4];
+    for (unsigned i = 0; i < 4; i++) {
+        waiting[i] = (struct waiting){.fixture = &fixture, .ticket = commit(&fixture)};
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_main, &waiting[i]), 0);
+        fake_log_await(&fixture.log, i + 1);
+        fake_log_await_syncs(&fixture.log, 1);
+    }
+    mutex_lock(&fixture.log.lock);
+    fixture.log.sync_fails = OMEN_DISK_FULL;
+    mutex_unlock(&fixture.log.lock);
+    fake_log_durable(&fixture.log, waiting[0].ticket.lsn);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(waiting[i].status, i == 0 ? OMEN_OK : OMEN_COMMIT_UNKNOWN);
+    assert_int_equal(fixture.log.syncs, 4);
+    fixture.log.sync_fails = OMEN_OK;
+    fixture.log.held = false;
+    assert_int_equal(txn_wait(fixture.manager, &waiting[2].ticket, NULL), OMEN_OK);
+    assert_int_equal(txn_published(fixture.manager), waiting[3].ticket.timestamp);
+    fixture_close(&fixture);
+}
+
 enum { THREADS = 6, COMMITS = 2000 };
 
 struct race {
     struct fixture *fixture;
     _Atomic int wrong;
+    atomic_bool over;
 };
 
 static void *race_main(void *argument)
@@ -458,6 +519,7 @@ static void test_commits_of_many_threads(void **state)
     struct fixture fixture;
     fixture_open(&fixture);
     fixture.log.held = false;
+    fixture.log.slow = true;
     struct race race = {.fixture = &fixture};
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
@@ -465,6 +527,39 @@ static void test_commits_of_many_threads(void **state)
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     assert_int_equal(race.wrong, 0);
+    assert_int_equal(txn_published(fixture.manager), 1 + THREADS * COMMITS);
+    fixture_close(&fixture);
+}
+
+/* A disk that makes durable what it likes, and tells so besides whoever leads. */
+static void *disk_main(void *argument)
+{
+    struct race *race = argument;
+    struct fake_log *log = &race->fixture->log;
+    for (unsigned turn = 1; !atomic_load(&race->over); turn++) {
+        uint64_t end = fake_log_end(log, 1 + turn % THREADS);
+        if (end > 0)
+            fake_log_durable(log, end);
+        sched_yield();
+    }
+    return NULL;
+}
+
+static void test_commits_of_many_threads_sleep_and_wake(void **state)
+{
+    struct fixture fixture;
+    fixture_open(&fixture);
+    struct race race = {.fixture = &fixture};
+    pthread_t threads[THREADS], disk;
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, race_main, &race), 0);
+    assert_int_equal(pthread_create(&disk, NULL, disk_main, &race), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    atomic_store(&race.over, true);
+    pthread_join(disk, NULL);
+    assert_int_equal(race.wrong, 0);
+    fake_log_durable(&fixture.log, fixture.log.committed);
     assert_int_equal(txn_published(fixture.manager), 1 + THREADS * COMMITS);
     fixture_close(&fixture);
 }
@@ -487,7 +582,10 @@ int main(void)
         cmocka_unit_test(test_what_passes_keeps_its_cause),
         cmocka_unit_test(test_settling_waits_only_for_what_is_in_flight),
         cmocka_unit_test(test_waiters_are_let_go_when_published),
+        cmocka_unit_test(test_one_syncs_for_all),
+        cmocka_unit_test(test_who_leads_in_vain_leaves_it_to_the_next),
         cmocka_unit_test(test_commits_of_many_threads),
+        cmocka_unit_test(test_commits_of_many_threads_sleep_and_wake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
