@@ -260,8 +260,10 @@ static omen_status renew_name(const struct directory *directory, omen_error *err
     const struct os *os = directory->os;
     moved_path(directory, path);
     omen_status status = os->file_rename(os, directory->path, path, error);
+    /* What a creation before this one has left aside is in the way too, but harmless. */
     if (status == OMEN_OBJECT_IN_USE &&
-        os->directory_list(os, path, note_name, &contents, NULL) != OMEN_FILE_NOT_FOUND)
+        os->directory_list(os, path, note_name, &contents, NULL) == OMEN_OK &&
+        (contents.foreign || contents.manifest))
         return error_set(error, status, "\"%s\" is in the way", path);
     if (status == OMEN_OBJECT_IN_USE || status == OMEN_INSUFFICIENT_PRIVILEGE)
         return OMEN_OK;
