@@ -1,6 +1,6 @@
 /* txn_lock_table.c - the lock table's memory: shards, hash buckets, records cut from slabs.
  *
- *   slab:  [ head | record | record | ... ]    4 KiB; a record's first word leads to its slab
+ *   slab:  [ head | record | record | ... ]    512 bytes; a record's first word leads to its slab
  *
  * Records of objects and entries come from slabs, so that a lock costs two short lists' heads and
  * no call of the allocator. A slab all of whose records are free goes back to the allocator, but
@@ -14,7 +14,7 @@
 #include "base/checksum.h"
 
 enum {
-    SLAB_BYTES = 4096,
+    SLAB_BYTES = 512,
     SLAB_HEAD_BYTES = 64,
     BUCKETS_KEPT = 1024, /* more of them go once the shard is empty */
 };

@@ -195,7 +195,7 @@ static const uint32_t calls_of[CRASH_SCENE_COUNT][SIM_KIND_COUNT] = {
     [CRASH_CREATING] =
         {
             [SIM_OTHER] = CALL(RENAME),
-            [SIM_ROOT] = FOLDER_CALLS,
+            [SIM_ROOT] = FOLDER_CALLS | CALL(OPEN),
             [SIM_LOG_FOLDER] = FOLDER_CALLS,
             [SIM_DATA_FOLDER] = FOLDER_CALLS,
             [SIM_LOCK_FILE] = LOCK_CALLS | CALL(OPEN) | CALL(CREATE),
@@ -206,7 +206,7 @@ static const uint32_t calls_of[CRASH_SCENE_COUNT][SIM_KIND_COUNT] = {
         },
     [CRASH_OPENING] =
         {
-            [SIM_ROOT] = CALL(DIRECTORY_SYNC) | CALL(DIRECTORY_LIST),
+            [SIM_ROOT] = CALL(DIRECTORY_SYNC) | CALL(DIRECTORY_LIST) | CALL(OPEN),
             [SIM_LOG_FOLDER] = CALL(DIRECTORY_SYNC) | CALL(DIRECTORY_LIST),
             [SIM_DATA_FOLDER] = CALL(DIRECTORY_LIST),
             [SIM_LOCK_FILE] = LOCK_CALLS | CALL(OPEN),
@@ -222,7 +222,7 @@ static const uint32_t calls_of[CRASH_SCENE_COUNT][SIM_KIND_COUNT] = {
     [CRASH_WORKING] =
         {
             [SIM_OTHER] = READ_CALLS | CALL(CREATE) | CALL(WRITE) | CALL(REMOVE),
-            [SIM_ROOT] = CALL(DIRECTORY_SYNC),
+            [SIM_ROOT] = CALL(DIRECTORY_SYNC) | CALL(OPEN),
             [SIM_LOG_FOLDER] = CALL(DIRECTORY_SYNC),
             [SIM_DATA_FOLDER] = CALL(DIRECTORY_SYNC),
             [SIM_RESERVE_FILE] = RESERVE_CALLS,

@@ -9,7 +9,9 @@
 
 #include "checker.h"
 
-enum { NOTHING = UINT32_MAX, SHOWN_MAX = 4 };
+#define NOTHING UINT32_MAX
+
+enum { SHOWN_MAX = 4 };
 
 /* Who wrote a value: NOTHING where nobody did. */
 struct writer {
