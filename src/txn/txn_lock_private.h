@@ -35,7 +35,7 @@ struct lock_slab;
 struct lock_pool {
     struct lock_slab *partial; /* slabs that have a free record */
     uint32_t record_bytes;
-    uint32_t slabs_empty; /* of those */
+    uint32_t slabs, slabs_empty; /* all; of those with a free record */
 };
 
 enum lock_kind { LOCK_KIND_TABLE, LOCK_KIND_WORD, LOCK_KIND_BYTES };

@@ -1,6 +1,7 @@
 /* txn_lock_table.c - the lock table's memory: shards, hash buckets, records cut from slabs.
  *
- *   slab:  [ head | record | record | ... ]    512 bytes; a record's first word leads to its slab
+ *   slab:  [ head | record | record | ... ]    4 KiB, a pool's first 512 bytes; a record's first
+ * word leads to its slab
  *
  * Records of objects and entries come from slabs, so that a lock costs two short lists' heads and
  * no call of the allocator. A slab all of whose records are free goes back to the allocator, but
@@ -14,7 +15,8 @@
 #include "base/checksum.h"
 
 enum {
-    SLAB_BYTES = 512,
+    SLAB_BYTES = 4096,
+    SLAB_FIRST_BYTES = 512, /* of a pool: most have few records, and the one that is empty stays */
     SLAB_HEAD_BYTES = 64,
     BUCKETS_KEPT = 1024, /* more of them go once the shard is empty */
 };
@@ -27,7 +29,7 @@ struct lock_record {
 struct lock_slab {
     struct lock_slab *next, *previous; /* in the pool's list, while it has a free record */
     struct lock_record *free;
-    uint32_t used;
+    uint32_t used, bytes;
 };
 
 _Static_assert(sizeof(struct lock_slab) <= SLAB_HEAD_BYTES, "the head has room");
@@ -72,13 +74,16 @@ static void pool_unlink(struct lock_pool *pool, struct lock_slab *slab)
 
 static bool pool_grow(struct lock_table *locks, struct lock_pool *pool)
 {
-    struct lock_slab *slab = take(locks, SLAB_BYTES);
+    uint32_t bytes = pool->slabs == 0 ? SLAB_FIRST_BYTES : SLAB_BYTES;
+    struct lock_slab *slab = take(locks, bytes);
     if (slab == NULL)
         return false;
+    pool->slabs++;
+    slab->bytes = bytes;
     slab->used = 0;
     slab->free = NULL;
     size_t at = SLAB_HEAD_BYTES;
-    for (; at + pool->record_bytes <= SLAB_BYTES; at += pool->record_bytes) {
+    for (; at + pool->record_bytes <= bytes; at += pool->record_bytes) {
         struct lock_record *record = (void *)((char *)slab + at);
         record->slab = slab;
         record->next = slab->free;
@@ -115,10 +120,12 @@ static void pool_put(struct lock_table *locks, struct lock_pool *pool, void *giv
     slab->free = record;
     if (--slab->used > 0)
         return;
-    if (pool->slabs_empty > 0) {
-        pool_unlink(pool, slab);
-        give(locks, slab, SLAB_BYTES);
+    pool_unlink(pool, slab);
+    if (pool->slabs_empty > 0 || (slab->bytes == SLAB_BYTES && pool->partial != NULL)) {
+        pool->slabs--;
+        give(locks, slab, slab->bytes);
     } else {
+        pool_link(pool, slab);
         pool->slabs_empty++;
     }
 }
@@ -130,9 +137,9 @@ static void pool_clear(struct lock_table *locks, struct lock_pool *pool)
         struct lock_slab *slab = pool->partial;
         OMEN_ASSERT(slab->used == 0);
         pool_unlink(pool, slab);
-        give(locks, slab, SLAB_BYTES);
+        give(locks, slab, slab->bytes);
     }
-    pool->slabs_empty = 0;
+    pool->slabs = pool->slabs_empty = 0;
 }
 
 /* --- life --- */
