@@ -262,7 +262,9 @@ static omen_status take_snapshot(struct session *session, const omen_snapshot *g
 {
     if (given == NULL) {
         OMEN_TRY(transaction_begin_statement(session, false, NULL, error));
-        return transaction_snapshot(session, out, error);
+        omen_status taken = transaction_snapshot(session, out, error);
+        transaction_note_idle(session);
+        return taken;
     }
     if (given->session->database != session->database)
         return api_invalid(error, "the snapshot is of another database");

@@ -18,6 +18,12 @@ OMEN_MUST_CHECK omen_status key_encode(const struct schema *schema, const omen_v
                                        struct arena *arena, struct index_key *out,
                                        omen_error *error);
 
+/* The values that an encoding was made of (key_count of them, never NULL, of the key columns'
+ * types): text and bytes in `arena`. Errors: CORRUPTED where it is no key of this schema;
+ * OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status key_decode(const struct schema *schema, struct index_key key,
+                                       struct arena *arena, omen_value *values);
+
 enum { KEY_BYTES_MAX = 1 << 20 };
 
 /* The word of a single non-NULL value of a type that fits one: what key_encode uses for a key

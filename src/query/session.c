@@ -16,6 +16,8 @@ omen_status session_create(struct database *database, struct session **out, omen
     session->settings.storage = &session->database->settings;
     session->reader = reader_slot_claim();
     session->id = atomic_fetch_add_explicit(&sessions_made, 1, memory_order_relaxed) + 1;
+    session->activity.transaction = session->id;
+    activity_add(&database->sessions, &session->activity);
     *out = session;
     return OMEN_OK;
 }
@@ -34,6 +36,7 @@ void session_release(struct session *session)
     if (atomic_fetch_sub_explicit(&session->references, 1, memory_order_acq_rel) != 1)
         return;
     struct database *database = session->database;
+    activity_remove(&database->sessions, &session->activity);
     transaction_destroy(session);
     reader_slot_release(session->reader);
     allocator_free(database->allocator, session, sizeof *session);

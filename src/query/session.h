@@ -24,6 +24,7 @@ struct session {
     struct settings settings; /* the connection's */
     uint64_t id;              /* of this session alone as long as the process lives */
     struct transaction transaction;
+    struct activity activity;   /* what others see of it */
     struct reader_slot *reader; /* the connection's; NULL where all are taken */
     /* Statistics: relaxed. Routes taken by the core are counted by the connection's thread alone,
      * the others by any thread of the engine. */

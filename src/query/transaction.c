@@ -26,6 +26,37 @@ void transaction_note_reads(struct session *session)
           transaction_keeps_snapshot(session) || transaction->rests_on.lsn != 0));
 }
 
+/* --- what others see of it: activity.h says in which order --- */
+
+static void show_state(struct session *session, enum activity_state state)
+{
+    atomic_store_explicit(&session->activity.state, state, memory_order_release);
+}
+
+static void show_modes(struct session *session)
+{
+    const struct settings *settings = &session->settings;
+    atomic_store_explicit(&session->activity.read_only, settings->read_only, memory_order_relaxed);
+    atomic_store_explicit(&session->activity.isolation, isolation_name(settings->isolation),
+                          memory_order_relaxed);
+}
+
+static void show_snapshot(struct session *session)
+{
+    atomic_store_explicit(&session->activity.snapshot, session->transaction.snapshot.timestamp,
+                          memory_order_relaxed);
+}
+
+static void show_rest(struct session *session)
+{
+    const struct transaction *transaction = &session->transaction;
+    uint64_t rows = 0;
+    for (size_t i = 0; i < transaction->write_count; i++)
+        rows += own_writes_row_count(transaction->writes[i]);
+    atomic_store_explicit(&session->activity.rows_written, rows, memory_order_relaxed);
+    show_state(session, transaction->state == TRANSACTION_OPEN ? ACTIVITY_IDLE : ACTIVITY_FAILED);
+}
+
 /* --- letting go --- */
 
 static void forget_savepoint(struct session *session)
@@ -57,6 +88,7 @@ static void undo_all(struct session *session)
         forget_savepoint(session);
     forget_writes(session, 0);
     snapshot_release(&transaction->snapshot);
+    atomic_store_explicit(&session->activity.snapshot, 0, memory_order_relaxed);
     transaction->rests_on = (struct txn_ticket){0};
     if (transaction->tables != NULL)
         transaction->tables_version++;
@@ -87,6 +119,7 @@ static void leave(struct session *session, const struct settings *settings)
     session->settings.isolation = session->settings.default_isolation;
     session->settings.read_only = session->settings.default_read_only;
     transaction->state = TRANSACTION_NONE;
+    show_state(session, ACTIVITY_NONE);
     transaction_note_reads(session);
 }
 
@@ -121,13 +154,20 @@ omen_status transaction_begin_statement(struct session *session, bool ends, cons
     if (tag != NULL && session->settings.read_only)
         return error_set(error, OMEN_READ_ONLY_TRANSACTION,
                          "cannot execute %s in a read-only transaction", tag);
-    if (transaction->state == TRANSACTION_NONE || ends)
+    if (transaction->state == TRANSACTION_NONE)
         return OMEN_OK;
-    if (transaction->command == UINT32_MAX - 1)
+    if (transaction->command == UINT32_MAX - 1 && !ends)
         return error_set(error, OMEN_LIMIT_EXCEEDED,
                          "cannot have more than 2^32-2 commands in a transaction");
-    transaction->command++;
+    show_state(session, ACTIVITY_ACTIVE);
+    transaction->command += !ends;
     return OMEN_OK;
+}
+
+void transaction_note_idle(struct session *session)
+{
+    if (session->transaction.state != TRANSACTION_NONE)
+        show_rest(session);
 }
 
 omen_status transaction_end_statement(struct session *session, omen_status status)
@@ -137,14 +177,15 @@ omen_status transaction_end_statement(struct session *session, omen_status statu
         release_locks(transaction);
         return status;
     }
-    if (status == OMEN_OK || transaction->state == TRANSACTION_FAILED)
-        return status;
-    if (transaction->savepoint != NULL)
-        undo_to(session, transaction->savepoint);
-    else
-        undo_all(session);
-    transaction->state = TRANSACTION_FAILED;
-    transaction_note_reads(session);
+    if (status != OMEN_OK && transaction->state == TRANSACTION_OPEN) {
+        if (transaction->savepoint != NULL)
+            undo_to(session, transaction->savepoint);
+        else
+            undo_all(session);
+        transaction->state = TRANSACTION_FAILED;
+        transaction_note_reads(session);
+    }
+    show_rest(session);
     return status;
 }
 
@@ -190,8 +231,10 @@ omen_status transaction_snapshot(struct session *session, struct snapshot *out, 
     if (!transaction_keeps_snapshot(session)) {
         status = snapshot_acquire(manager, out);
     } else {
-        if (transaction->snapshot.slot == NULL)
+        if (transaction->snapshot.slot == NULL) {
             status = snapshot_acquire(manager, &transaction->snapshot);
+            show_snapshot(session);
+        }
         if (status == OMEN_OK)
             status = snapshot_share(manager, &transaction->snapshot, out);
     }
@@ -234,6 +277,10 @@ omen_status transaction_begin(struct session *session, const struct transaction_
     transaction->began_us = session->database->os->wall_clock_us(session->database->os);
     transaction->has_run = false;
     transaction->settings_before = transaction->session_settings = session->settings;
+    atomic_store_explicit(&session->activity.began_us, transaction->began_us, memory_order_relaxed);
+    atomic_store_explicit(&session->activity.rows_written, 0, memory_order_relaxed);
+    show_modes(session);
+    show_state(session, ACTIVITY_ACTIVE);
     return transaction_set_modes(session, modes, error);
 }
 
@@ -261,6 +308,7 @@ omen_status transaction_set_modes(struct session *session, const struct transact
         session->settings.isolation = (enum isolation)modes->isolation;
     if (modes->read_only >= 0)
         session->settings.read_only = modes->read_only;
+    show_modes(session);
     transaction_note_reads(session);
     return OMEN_OK;
 }
@@ -283,6 +331,7 @@ void transaction_note_settings(struct session *session)
         session->settings.isolation = session->settings.default_isolation;
         session->settings.read_only = session->settings.default_read_only;
     }
+    show_modes(session);
     transaction_note_reads(session);
 }
 
@@ -422,6 +471,7 @@ omen_status transaction_rollback_to(struct session *session, const char *name, o
     session->settings = found->settings;
     transaction->session_settings = found->session_settings;
     transaction->state = TRANSACTION_OPEN;
+    show_modes(session);
     transaction_note_reads(session);
     return OMEN_OK;
 }

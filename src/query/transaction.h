@@ -91,6 +91,9 @@ OMEN_MUST_CHECK omen_status transaction_begin_statement(struct session *session,
 /* It is over, or could not even be prepared: a failure fails the transaction. Gives `status`. */
 omen_status transaction_end_statement(struct session *session, omen_status status);
 
+/* A statement that reads, and that nobody tells the end of, has come as far as others shall see. */
+void transaction_note_idle(struct session *session);
+
 /* What now() says: when the transaction began, or just now. */
 int64_t transaction_now(struct session *session);
 

@@ -23,8 +23,9 @@ omen_status transaction_lock_reads(struct session *session, struct table *const 
                                    size_t count, uint64_t deadline_ns, omen_error *error)
 {
     for (size_t i = 0; i < count && transaction_is_open(&session->transaction); i++)
-        OMEN_TRY(transaction_lock_table(session, tables[i], TABLE_LOCK_ACCESS_SHARE, LOCK_WAIT,
-                                        deadline_ns, error));
+        if (!table_is_view(tables[i])) /* which is the statement's own */
+            OMEN_TRY(transaction_lock_table(session, tables[i], TABLE_LOCK_ACCESS_SHARE, LOCK_WAIT,
+                                            deadline_ns, error));
     return OMEN_OK;
 }
 

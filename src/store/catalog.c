@@ -42,12 +42,11 @@ omen_status catalog_create(struct allocator *allocator, struct txn_manager *mana
     return OMEN_OK;
 }
 
-void catalog_set_view(struct catalog *catalog, const char *name,
-                      omen_status (*make)(void *context, struct table **out, omen_error *error),
-                      void *context)
+void catalog_set_views(struct catalog *catalog, const struct catalog_view *views, size_t count,
+                       void *context)
 {
-    catalog->view_name = name;
-    catalog->view_make = make;
+    catalog->views = views;
+    catalog->view_count = count;
     catalog->view_context = context;
 }
 
@@ -107,9 +106,13 @@ struct entry *catalog_newest(const struct catalog *catalog, const char *name)
     return find_alive(catalog, name, strlen(name), TXN_NEWEST);
 }
 
-bool catalog_is_view(const struct catalog *catalog, const char *name, size_t length)
+const struct catalog_view *catalog_view_of(const struct catalog *catalog, const char *name,
+                                           size_t length)
 {
-    return catalog->view_name != NULL && compare_name(name, length, catalog->view_name) == 0;
+    for (size_t i = 0; i < catalog->view_count; i++)
+        if (compare_name(name, length, catalog->views[i].name) == 0)
+            return &catalog->views[i];
+    return NULL;
 }
 
 static omen_status undefined_table(const char *name, size_t length, omen_error *error)
@@ -145,8 +148,9 @@ omen_status catalog_find(struct catalog *catalog, const char *name, size_t lengt
     rwlock_read_unlock(&catalog->lock);
     if (*out != NULL)
         return OMEN_OK;
-    if (catalog_is_view(catalog, name, length))
-        return catalog->view_make(catalog->view_context, out, error);
+    const struct catalog_view *view = catalog_view_of(catalog, name, length);
+    if (view != NULL)
+        return view->make(catalog->view_context, out, error);
     undefined_table(name, length, error);
     catalog_suggest(catalog, name, length, error);
     return OMEN_UNDEFINED_TABLE;

@@ -36,12 +36,16 @@ enum catalog_redo_kind {
 OMEN_MUST_CHECK omen_status catalog_create(struct allocator *allocator, struct txn_manager *manager,
                                            struct catalog **out);
 
-/* Gives the catalog a view: a table of this name (static) that is made each time somebody finds it,
- * and which no table can be named like. `make` gives a new reference. Once, before the first use.
- */
-void catalog_set_view(struct catalog *catalog, const char *name,
-                      omen_status (*make)(void *context, struct table **out, omen_error *error),
-                      void *context);
+/* A table of this name that is made each time somebody finds it, and which no table can be named
+ * like. `make` gives a new reference. */
+struct catalog_view {
+    const char *name;
+    omen_status (*make)(void *context, struct table **out, omen_error *error);
+};
+
+/* Gives the catalog its views: an array that outlives it. Once, before the first use. */
+void catalog_set_views(struct catalog *catalog, const struct catalog_view *views, size_t count,
+                       void *context);
 
 /* Releases every table. NULL does nothing. */
 void catalog_destroy(struct catalog *catalog);

@@ -187,7 +187,7 @@ static omen_status validate_entry(const struct catalog_changes *changes,
     if (goes(changes, entry) && (listed == NULL || listed->table != entry->table))
         return error_set(error, OMEN_UNDEFINED_TABLE, "table \"%s\" does not exist", name);
     if (comes(changes, entry) &&
-        (catalog_is_view(catalog, name, strlen(name)) ||
+        (catalog_view_of(catalog, name, strlen(name)) != NULL ||
          (listed != NULL && !catalog_changes_drops(changes, listed->table))))
         return error_set(error, OMEN_DUPLICATE_TABLE, "relation \"%s\" already exists", name);
     return OMEN_OK;

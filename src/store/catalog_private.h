@@ -17,9 +17,9 @@ struct catalog {
     struct entry *entries;
     size_t count;
     size_t capacity;
-    uint64_t id_next;      /* guarded by the writer lock */
-    const char *view_name; /* NULL: none. Set once, as are these: */
-    omen_status (*view_make)(void *context, struct table **out, omen_error *error);
+    uint64_t id_next;                 /* guarded by the writer lock */
+    const struct catalog_view *views; /* set once, as are these: */
+    size_t view_count;
     void *view_context;
     atomic_uint_fast64_t version;
     atomic_uint_fast64_t pending; /* the first change not yet counted in `version`; 0 = none */
@@ -29,8 +29,9 @@ struct catalog {
  */
 struct entry *catalog_newest(const struct catalog *catalog, const char *name);
 
-/* Whether the name is the view's. */
-bool catalog_is_view(const struct catalog *catalog, const char *name, size_t length);
+/* The view of this name, or NULL. */
+const struct catalog_view *catalog_view_of(const struct catalog *catalog, const char *name,
+                                           size_t length);
 
 /* Hints at a table that is there at `now` and whose name is near this one. `lock` is held. */
 void catalog_hint(const struct catalog *catalog, const char *name, uint64_t now, omen_error *error);

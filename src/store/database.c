@@ -4,9 +4,16 @@
 #include <string.h>
 
 #include "store/definition.h"
+#include "store/lock_views.h"
 #include "store/storage_view.h"
 
 enum { MAINTAIN_ROWS_DEFAULT = 1 << 20 };
+
+static const struct catalog_view views[] = {
+    {STORAGE_VIEW_NAME, storage_view_make},
+    {LOCKS_VIEW_NAME, locks_view_make},
+    {TRANSACTIONS_VIEW_NAME, transactions_view_make},
+};
 
 static void database_free(struct database *database)
 {
@@ -15,6 +22,7 @@ static void database_free(struct database *database)
     txn_manager_destroy(database->manager);
     mutex_destroy(&database->library_lock);
     mutex_destroy(&database->engine_lock);
+    activity_list_destroy(&database->sessions);
     allocator_free(allocator, database->engine_path, database->engine_path_bytes);
     allocator_free(allocator, database, sizeof *database);
     allocator_retire(allocator);
@@ -43,7 +51,7 @@ static omen_status database_fill(struct database *database, const struct databas
     }
     OMEN_TRY(txn_manager_create(database->allocator, &database->manager));
     OMEN_TRY(catalog_create(database->allocator, database->manager, &database->catalog));
-    catalog_set_view(database->catalog, STORAGE_VIEW_NAME, storage_view_make, database);
+    catalog_set_views(database->catalog, views, sizeof views / sizeof *views, database);
     return OMEN_OK;
 }
 
@@ -66,6 +74,7 @@ omen_status database_open(const struct os *os, const struct database_options *op
     atomic_init(&database->references, 1);
     mutex_init(&database->library_lock);
     mutex_init(&database->engine_lock);
+    activity_list_init(&database->sessions);
     omen_status status = database_fill(database, options);
     if (status != OMEN_OK)
         error_set_default(error, status);

@@ -26,6 +26,7 @@
 #include "base/status.h"
 #include "os/os.h"
 #include "os/thread.h"
+#include "store/activity.h"
 #include "store/catalog.h"
 #include "store/storage.h"
 #include "txn/txn.h"
@@ -54,6 +55,7 @@ struct database {
     struct txn_manager *manager;
     struct catalog *catalog;
     struct storage *storage; /* NULL: in memory */
+    struct activity_list sessions;
     struct storage_settings settings;
     uint64_t engine_memory_bytes_max;
     uint32_t engine_thread_count;

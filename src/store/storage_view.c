@@ -1,15 +1,10 @@
-/* storage_view.c - omen_storage, made anew for each statement that names it.
- *
- * It is a table with one frozen row, so that every route reads it as it reads any table. What a
- * database in memory does not have is NULL.
- */
+/* storage_view.c - omen_storage. What a database in memory does not have is NULL. */
 #include "store/storage_view.h"
 
 #include <string.h>
 
-#include "column/key.h"
 #include "store/storage_private.h"
-#include "table/table_adopt.h"
+#include "store/view_table.h"
 
 /* Columns, in order. */
 #define VIEW_COLUMNS(X)                                                                            \
@@ -42,30 +37,18 @@ enum view_column {
         VIEW_COLUMN_COUNT
 };
 
-static omen_status make_schema(struct allocator *allocator, struct schema **out, omen_error *error)
-{
-    static const struct column_definition columns[] = {
+static const struct column_definition view_columns[] = {
 #define VIEW_DEFINITION(name_, type_)                                                              \
     {.name = #name_, .type.id = OMEN_TYPE_##type_, .nullable = true},
-        VIEW_COLUMNS(VIEW_DEFINITION)
+    VIEW_COLUMNS(VIEW_DEFINITION)
 #undef VIEW_DEFINITION
-    };
-    return schema_create(allocator, columns, VIEW_COLUMN_COUNT, NULL, 0, out, error);
-}
+};
 
 /* --- values --- */
 
 static void put_number(omen_value *values, enum view_column column, uint64_t number)
 {
-    values[column].is_null = false;
-    values[column].as.i64 = (int64_t)number;
-}
-
-/* Nothing where the text is empty. */
-static void put_text(omen_value *values, enum view_column column, const char *text)
-{
-    values[column].is_null = text[0] == '\0';
-    values[column].as.bytes = (omen_bytes){(const uint8_t *)text, strlen(text)};
+    view_put_number(&values[column], number);
 }
 
 static omen_status put_tables(struct database *database, omen_value *values)
@@ -108,9 +91,9 @@ static void put_storage(struct storage *storage, omen_value *values, struct text
     (void)!wal_failed(storage->wal, &error);
     memcpy(texts->log, error.message, sizeof texts->log);
     memcpy(texts->checkpoint, facts.failure, sizeof texts->checkpoint);
-    put_text(values, VIEW_directory, storage->directory.path);
-    put_text(values, VIEW_log_failure, texts->log);
-    put_text(values, VIEW_checkpoint_failure, texts->checkpoint);
+    view_put_text(&values[VIEW_directory], storage->directory.path);
+    view_put_text(&values[VIEW_log_failure], texts->log);
+    view_put_text(&values[VIEW_checkpoint_failure], texts->checkpoint);
     put_number(values, VIEW_log_bytes,
                wal_end(storage->wal) == facts.quiet_lsn
                    ? 0
@@ -124,12 +107,15 @@ static void put_storage(struct storage *storage, omen_value *values, struct text
     put_number(values, VIEW_segment_bytes, facts.segment_bytes);
 }
 
-static omen_status put_values(struct database *database, const struct schema *schema,
-                              omen_value *values, struct texts *texts)
+struct facts {
+    struct database *database;
+    struct texts texts;
+};
+
+static omen_status fill_row(void *context, size_t row, omen_value *values)
 {
-    for (uint32_t i = 0; i < schema->stored_count; i++)
-        values[i] = (omen_value){.type = schema->columns[i].type, .is_null = true};
-    put_number(values, VIEW_COLUMN_COUNT, 1); /* the hidden key */
+    struct facts *facts = context;
+    struct database *database = facts->database;
     uint32_t snapshots = txn_snapshot_count(database->manager);
     uint64_t published = txn_published(database->manager);
     uint64_t watermark = txn_watermark(database->manager);
@@ -138,61 +124,15 @@ static omen_status put_values(struct database *database, const struct schema *sc
     put_number(values, VIEW_memory_bytes,
                atomic_load_explicit(&database->allocator->bytes_used, memory_order_relaxed));
     if (database->storage != NULL)
-        put_storage(database->storage, values, texts);
+        put_storage(database->storage, values, &facts->texts);
     return put_tables(database, values);
-}
-
-/* --- the table --- */
-
-static omen_status make_group(struct database *database, struct schema *schema,
-                              struct row_group **out)
-{
-    omen_value values[VIEW_COLUMN_COUNT + 1];
-    struct texts texts = {.log = ""};
-    struct row_group *group;
-    OMEN_TRY(put_values(database, schema, values, &texts));
-    OMEN_TRY(row_group_create(database->allocator, schema, 1, 1, &group));
-    omen_status status = row_group_append_values(group, values);
-    if (status == OMEN_OK) {
-        row_group_stamp_begin(group, 0, 1, 1);
-        row_group_seal(group);
-        status = row_group_freeze(group, 1, out);
-    }
-    row_group_release(group);
-    return status;
-}
-
-static omen_status make_table(struct database *database, struct schema *schema,
-                              struct row_group *group, struct table **out, omen_error *error)
-{
-    struct index_key key;
-    const uint16_t slot = 0;
-    const struct table_counters counters = {.group_number_next = 2, .hidden_key_next = 2};
-    OMEN_TRY(row_group_key(group, 0, NULL, &key)); /* a word: it needs no memory */
-    OMEN_TRY(table_create(database->allocator, database->manager, STORAGE_VIEW_NAME, schema, out));
-    const struct adopted_group adopted = {.group = group,
-                                          .keys = {.count = 1, .words = &key.word, .slots = &slot}};
-    omen_status status = table_adopt_groups(*out, &adopted, 1, counters, 1, error);
-    if (status == OMEN_OK) {
-        table_protect(*out);
-        return OMEN_OK;
-    }
-    table_release(*out);
-    *out = NULL;
-    return status;
 }
 
 omen_status storage_view_make(void *context, struct table **out, omen_error *error)
 {
-    struct database *database = context;
-    struct schema *schema;
-    struct row_group *group = NULL;
-    *out = NULL;
-    OMEN_TRY(make_schema(database->allocator, &schema, error));
-    omen_status status = make_group(database, schema, &group);
-    if (status == OMEN_OK)
-        status = make_table(database, schema, group, out, error);
-    row_group_release(group);
-    schema_release(schema);
-    return status == OMEN_OK ? OMEN_OK : error_set_default(error, status);
+    static const struct view_definition definition = {STORAGE_VIEW_NAME, view_columns,
+                                                      VIEW_COLUMN_COUNT};
+    struct facts facts = {.database = context};
+    const struct view_rows rows = {1, fill_row, &facts};
+    return view_table_make(context, &definition, &rows, out, error);
 }

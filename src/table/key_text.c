@@ -1,4 +1,4 @@
-/* key_text.c - the message of a duplicate key: which columns, which values.
+/* key_text.c - keys as text, for messages and views: which columns, which values.
  *
  *   duplicate key value violates unique constraint "t_pkey": key (a, b)=(1, x) already exists
  *
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "column/decimal.h"
+#include "column/key.h"
 #include "table/table_private.h"
 
 struct text {
@@ -163,23 +164,48 @@ static void add_value(struct text *text, const omen_value *value)
     text_add_string(text, buffer);
 }
 
+/* The names of the key columns, and the values, as "a, b" and "1, x". */
+static void add_key(const struct schema *schema, const omen_value *values, struct text *names,
+                    struct text *shown)
+{
+    for (uint32_t i = 0; i < schema->key_count; i++) {
+        text_add_string(names, i == 0 ? "" : ", ");
+        text_add_string(names, schema->columns[schema->key_columns[i]].name);
+        text_add_string(shown, i == 0 ? "" : ", ");
+        add_value(shown, &values[i]);
+    }
+}
+
 omen_status duplicate_key_error(const struct table *table, const struct row_group *group,
                                 uint32_t slot, omen_error *error)
 {
     if (error == NULL)
         return OMEN_DUPLICATE_KEY;
     const struct schema *schema = table->schema;
-    struct text names = {.length = 0}, values = {.length = 0};
-    for (uint32_t i = 0; i < schema->key_count; i++) {
-        omen_value value;
-        row_group_read(group, slot, schema->key_columns[i], &value);
-        text_add_string(&names, i == 0 ? "" : ", ");
-        text_add_string(&names, schema->columns[schema->key_columns[i]].name);
-        text_add_string(&values, i == 0 ? "" : ", ");
-        add_value(&values, &value);
-    }
+    omen_value values[SCHEMA_KEY_COLUMNS_MAX];
+    struct text names = {.length = 0}, shown = {.length = 0};
+    for (uint32_t i = 0; i < schema->key_count; i++)
+        row_group_read(group, slot, schema->key_columns[i], &values[i]);
+    add_key(schema, values, &names, &shown);
     return error_set(error, OMEN_DUPLICATE_KEY,
                      "duplicate key value violates unique constraint \"%s_pkey\": "
                      "key (%s)=(%s) already exists",
-                     table->name, names.bytes, values.bytes);
+                     table->name, names.bytes, shown.bytes);
+}
+
+omen_status table_key_text(const struct table *table, struct index_key key, struct arena *arena,
+                           const char **out)
+{
+    omen_value values[SCHEMA_KEY_COLUMNS_MAX];
+    struct text names = {.length = 0}, shown = {.length = 0};
+    *out = NULL;
+    OMEN_TRY(key_decode(table->schema, key, arena, values));
+    add_key(table->schema, values, &names, &shown);
+    size_t bytes = names.length + shown.length + sizeof "()=()";
+    char *text = arena_alloc(arena, bytes);
+    if (text == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    snprintf(text, bytes, "(%s)=(%s)", names.bytes, shown.bytes);
+    *out = text;
+    return OMEN_OK;
 }

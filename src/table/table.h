@@ -44,6 +44,11 @@ const char *table_name(const struct table *table);      /* borrowed */
 /* Of this table alone as long as the process lives, whatever is dropped and created. */
 uint64_t table_identity(const struct table *table);
 
+/* An encoded key of the table as text: "(a, b)=(1, x)", in the arena; long values are cut. Errors:
+ * CORRUPTED where it is no key of this table; OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status table_key_text(const struct table *table, struct index_key key,
+                                           struct arena *arena, const char **out);
+
 /* Live rows, about: committed inserts less deletes, whatever the snapshot. */
 uint64_t table_row_count_estimate(const struct table *table);
 

@@ -48,6 +48,37 @@ class Case(unittest.TestCase):
         self.assertEqual(caught.exception.sqlstate, sqlstate, str(caught.exception))
 
 
+class Views(Case):
+    """What a transaction holds, seen from another connection in SQL."""
+
+    def test_locks_and_transactions(self):
+        self.query("CREATE TABLE t (id BIGINT PRIMARY KEY, v INT)")
+        self.query("INSERT INTO t VALUES (1, 10), (2, 20)")
+        other = self.database.connect()
+        try:
+            other.query("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            other.query("UPDATE t SET v = v + 1 WHERE id = 2")
+            rows = self.query("SELECT l.relation, l.key, l.mode, l.granted, t.state, t.rows_written, "
+                              "t.oldest FROM omen_locks l JOIN omen_transactions t "
+                              "ON l.transaction = t.transaction WHERE l.key IS NOT NULL")
+            self.assertEqual(rows, [("t", "(id)=(2)", "NO KEY UPDATE", True, "idle", 1, True)])
+            self.assertEqual(self.query("SELECT relation, count(*) FROM omen_locks "
+                                        "WHERE mode = 'ROW EXCLUSIVE' GROUP BY relation"), [("t", 1)])
+            began, now = self.query("SELECT began, now() FROM omen_transactions")[0]
+            self.assertLess(abs(now - began), datetime.timedelta(minutes=5))
+            self.assertEqual(other.query("SELECT state, snapshot_age FROM omen_transactions"),
+                             [("active", 0)])
+            for _ in range(2):  # looking locks nothing
+                self.assertEqual(other.query("SELECT count(*) FROM omen_locks WHERE relation IS NULL"),
+                                 [(0,)])
+            self.fails("55000", "DELETE FROM omen_locks")
+            other.query("COMMIT")
+            self.assertEqual(self.query("SELECT count(*) FROM omen_locks"), [(0,)])
+            self.assertEqual(self.query("SELECT * FROM omen_transactions"), [])
+        finally:
+            other.close()
+
+
 class Mission(Case):
     """The three checks the project began with."""
 

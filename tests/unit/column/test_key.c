@@ -43,6 +43,21 @@ static struct schema *make_schema(struct allocator *allocator, const omen_type *
     return schema;
 }
 
+/* An encoded key gives back what it was made of. */
+static void check_decoded(const struct schema *schema, struct arena *arena, struct index_key key,
+                          const omen_value *values)
+{
+    omen_value decoded[PARTS_MAX];
+    assert_ok(key_decode(schema, key, arena, decoded));
+    for (uint32_t i = 0; i < schema->key_count; i++)
+        assert_int_equal(decoded[i].type.id, values[i].type.id);
+    assert_int_equal(row_order(decoded, values, schema->key_count), 0);
+    if (schema->key_kind == INDEX_BYTES) {
+        key.length--;
+        assert_int_equal(key_decode(schema, key, arena, decoded), OMEN_CORRUPTED);
+    }
+}
+
 static void check_pair(const struct schema *schema, struct arena *arena, omen_value *left,
                        omen_value *right)
 {
@@ -53,6 +68,7 @@ static void check_pair(const struct schema *schema, struct arena *arena, omen_va
     }
     assert_ok(key_encode(schema, left, arena, &keys[0], NULL));
     assert_ok(key_encode(schema, right, arena, &keys[1], NULL));
+    check_decoded(schema, arena, keys[0], left);
     assert_int_equal(sign(key_order(schema->key_kind, &keys[0], &keys[1])),
                      row_order(left, right, schema->key_count));
     if (schema->key_kind == INDEX_WORD && schema->key_count == 1)
