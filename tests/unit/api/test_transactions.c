@@ -1,6 +1,8 @@
 /* test_transactions.c - transactions over several statements through the C API: what schedules of
  * SQL (tests/isolation) do not reach. No engine.
  */
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "os/os.h"
@@ -268,6 +270,84 @@ static void test_failing_allocations(void **state)
     close_scene(&scene);
 }
 
+/* --- many at once --- */
+
+enum { ACCOUNTS = 8, CLIENTS = 4, TRANSFERS = 150 };
+
+struct client {
+    omen_database *database;
+    int number;
+    pthread_t thread;
+    int committed;
+};
+
+/* Runs a statement; false where the transaction has failed, by a deadlock or because it could not be
+ * serialized: nothing else may happen. */
+static bool runs(omen_connection *connection, const char *sql)
+{
+    const char *result = run(connection, sql);
+    if (strncmp(result, "ERROR", 5) != 0)
+        return true;
+    assert_true(strcmp(result, "ERROR 40P01") == 0 || strcmp(result, "ERROR 40001") == 0);
+    return false;
+}
+
+static bool transfer(omen_connection *connection, int from, int to, bool repeatable)
+{
+    char sql[3][100];
+    snprintf(sql[0], sizeof sql[0], "UPDATE t SET v = v - 1 WHERE id = %d", from);
+    snprintf(sql[1], sizeof sql[1], "UPDATE t SET v = v + 2 WHERE id = %d", to);
+    snprintf(sql[2], sizeof sql[2], "UPDATE t SET v = v - 1 WHERE id = %d", to);
+    return runs(connection, repeatable ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "BEGIN") &&
+           runs(connection, sql[0]) && runs(connection, "SAVEPOINT s") && runs(connection, sql[1]) &&
+           runs(connection, "ROLLBACK TO s") && runs(connection, sql[1]) &&
+           runs(connection, sql[2]) && runs(connection, "COMMIT");
+}
+
+static void *transfer_often(void *argument)
+{
+    struct client *client = argument;
+    omen_connection *connection;
+    unsigned random = (unsigned)client->number + 1;
+    assert_int_equal(omen_connect(client->database, &connection, NULL), OMEN_OK);
+    for (int i = 0; i < TRANSFERS; i++) {
+        random = random * 1103515245 + 12345;
+        int from = (int)(random >> 16) % ACCOUNTS, to = (from + 1 + (int)(random >> 8) % 7) % ACCOUNTS;
+        if (transfer(connection, from, to, random >> 30 == 0))
+            client->committed++;
+        else
+            expect(connection, "ROLLBACK", "");
+        if (i % 16 == 0) /* alone, among the others */
+            expect(connection, "UPDATE t SET v = v WHERE id = 3", "1 rows\n");
+    }
+    omen_disconnect(connection);
+    return NULL;
+}
+
+static void test_transfers_keep_the_sum(void **state)
+{
+    struct fixture fixture = fixture_open_without_engine();
+    omen_connection *c = fixture.connection;
+    struct client clients[CLIENTS];
+    expect(c, "CREATE TABLE t (id int PRIMARY KEY, v int)", "");
+    for (int i = 0; i < ACCOUNTS; i++)
+        assert_int_equal(insert(c, i, 100), OMEN_OK);
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = (struct client){.database = fixture.database, .number = i};
+        assert_int_equal(pthread_create(&clients[i].thread, NULL, transfer_often, &clients[i]), 0);
+    }
+    int sum = 0, committed = 0;
+    for (int i = 0; i < CLIENTS; i++) {
+        pthread_join(clients[i].thread, NULL);
+        committed += clients[i].committed;
+    }
+    for (int i = 0; i < ACCOUNTS; i++)
+        sum += get(c, i);
+    assert_int_equal(sum, 100 * ACCOUNTS);
+    assert_true(committed > CLIENTS * TRANSFERS / 4);
+    fixture_close(&fixture);
+}
+
 /* --- in a directory --- */
 
 static void test_committed_together_and_reopened(void **state)
@@ -306,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_disconnecting_rolls_back),
         cmocka_unit_test(test_tags),
         cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_transfers_keep_the_sum),
         cmocka_unit_test_setup_teardown(test_committed_together_and_reopened, make_folder,
                                         remove_folder),
     };
