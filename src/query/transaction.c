@@ -23,7 +23,8 @@ void transaction_note_reads(struct session *session)
         transaction->state == TRANSACTION_FAILED ||
         (transaction->state == TRANSACTION_OPEN &&
          (transaction->write_count > 0 || transaction->tables != NULL ||
-          transaction_keeps_snapshot(session) || transaction->rests_on.lsn != 0));
+          session->settings.idle_timeout_ms != 0 || transaction_keeps_snapshot(session) ||
+          transaction->rests_on.lsn != 0));
 }
 
 /* --- what others see of it: activity.h says in which order --- */
@@ -47,10 +48,13 @@ static void show_snapshot(struct session *session)
                           memory_order_relaxed);
 }
 
-static void show_rest(struct session *session)
+/* The transaction waits for its next statement from now on. */
+static void begin_rest(struct session *session)
 {
-    const struct transaction *transaction = &session->transaction;
+    struct transaction *transaction = &session->transaction;
+    const struct os *os = session->database->os;
     uint64_t rows = 0;
+    transaction->idle_since_ns = session->settings.idle_timeout_ms != 0 ? os->monotonic_ns(os) : 0;
     for (size_t i = 0; i < transaction->write_count; i++)
         rows += own_writes_row_count(transaction->writes[i]);
     atomic_store_explicit(&session->activity.rows_written, rows, memory_order_relaxed);
@@ -137,8 +141,23 @@ void transaction_destroy(struct session *session)
 
 /* --- statements --- */
 
-omen_status transaction_check(const struct session *session, bool ends, omen_error *error)
+/* Whether the transaction has waited longer for this statement than it may. */
+static bool is_late(const struct session *session)
 {
+    const struct transaction *transaction = &session->transaction;
+    const struct os *os = session->database->os;
+    return transaction->state != TRANSACTION_NONE && transaction->idle_since_ns != 0 &&
+           (os->monotonic_ns(os) - transaction->idle_since_ns) / 1000000 >=
+               session->settings.idle_timeout_ms;
+}
+
+omen_status transaction_check(struct session *session, bool ends, omen_error *error)
+{
+    if (is_late(session)) {
+        transaction_rollback(session);
+        return error_set(error, OMEN_IDLE_IN_TRANSACTION_TIMEOUT,
+                         "transaction rolled back due to idle-in-transaction timeout");
+    }
     if (session->transaction.state != TRANSACTION_FAILED || ends)
         return OMEN_OK;
     return error_set(error, OMEN_IN_FAILED_TRANSACTION,
@@ -160,6 +179,7 @@ omen_status transaction_begin_statement(struct session *session, bool ends, cons
         return error_set(error, OMEN_LIMIT_EXCEEDED,
                          "cannot have more than 2^32-2 commands in a transaction");
     show_state(session, ACTIVITY_ACTIVE);
+    transaction->idle_since_ns = 0;
     transaction->command += !ends;
     return OMEN_OK;
 }
@@ -167,7 +187,7 @@ omen_status transaction_begin_statement(struct session *session, bool ends, cons
 void transaction_note_idle(struct session *session)
 {
     if (session->transaction.state != TRANSACTION_NONE)
-        show_rest(session);
+        begin_rest(session);
 }
 
 omen_status transaction_end_statement(struct session *session, omen_status status)
@@ -185,7 +205,7 @@ omen_status transaction_end_statement(struct session *session, omen_status statu
         transaction->state = TRANSACTION_FAILED;
         transaction_note_reads(session);
     }
-    show_rest(session);
+    begin_rest(session);
     return status;
 }
 
@@ -276,6 +296,7 @@ omen_status transaction_begin(struct session *session, const struct transaction_
     transaction->command = 1;
     transaction->began_us = session->database->os->wall_clock_us(session->database->os);
     transaction->has_run = false;
+    transaction->idle_since_ns = 0;
     transaction->settings_before = transaction->session_settings = session->settings;
     atomic_store_explicit(&session->activity.began_us, transaction->began_us, memory_order_relaxed);
     atomic_store_explicit(&session->activity.rows_written, 0, memory_order_relaxed);

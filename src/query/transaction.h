@@ -65,6 +65,7 @@ struct transaction {
     struct catalog_changes *tables;   /* created and dropped; NULL: none */
     uint64_t tables_version;          /* by which plans notice that those are others */
     int64_t began_us;                 /* wall clock: what now() says in it */
+    uint64_t idle_since_ns;           /* monotonic; 0: a statement runs, or may take its time */
     struct savepoint *savepoint;      /* the innermost */
     struct settings settings_before;  /* what ROLLBACK gives back */
     struct settings session_settings; /* what COMMIT keeps: without those of SET LOCAL */
@@ -79,8 +80,9 @@ void transaction_note_reads(struct session *session);
 
 /* --- statements --- */
 
-/* Whether a statement is accepted. Errors: FAILED_TRANSACTION unless it may end one (`ends`). */
-OMEN_MUST_CHECK omen_status transaction_check(const struct session *session, bool ends,
+/* Whether a statement is accepted. Errors: FAILED_TRANSACTION unless it may end one (`ends`);
+ * IDLE_IN_TRANSACTION_TIMEOUT where it comes too late: the transaction is then rolled back. */
+OMEN_MUST_CHECK omen_status transaction_check(struct session *session, bool ends,
                                               omen_error *error);
 
 /* A statement begins. Errors: as above; READ_ONLY_TRANSACTION where it writes, naming it by `tag`
