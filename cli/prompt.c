@@ -43,8 +43,8 @@ struct prompt *prompt_open(const struct prompt_questions *questions)
     return prompt;
 }
 
-#define PROMPT      "omendb> "
-#define PROMPT_MORE "   ...> "
+#define PROMPT      "omendb%s> "
+#define PROMPT_MORE "   %s...> "
 
 static enum prompt_event read_plain(struct prompt *prompt, const char *text, const char **line,
                                     size_t *length)
@@ -64,13 +64,17 @@ static enum prompt_event read_plain(struct prompt *prompt, const char *text, con
     return bytes > 0 ? PROMPT_LINE : PROMPT_END;
 }
 
-enum prompt_event prompt_read(struct prompt *prompt, bool continues, const char **line,
-                              size_t *length)
+enum prompt_event prompt_read(struct prompt *prompt, bool continues, enum prompt_mark mark,
+                              const char **line, size_t *length)
 {
-    const char *text = continues ? PROMPT_MORE : PROMPT;
+    static const char *const marks[] = {"", "*", "!"};
+    char first[16], more[16];
+    snprintf(first, sizeof first, PROMPT, marks[mark]);
+    snprintf(more, sizeof more, PROMPT_MORE, mark == PROMPT_PLAIN ? "" : " ");
+    const char *text = continues ? more : first;
     interrupt_clear();
     if (prompt->editor != NULL)
-        return editor_read(prompt->editor, text, PROMPT_MORE, line, length);
+        return editor_read(prompt->editor, text, more, line, length);
     enum prompt_event event = read_plain(prompt, text, line, length);
     if (event != PROMPT_LINE) {
         putc('\n', prompt->out);

@@ -15,6 +15,13 @@ enum prompt_event {
     PROMPT_END,     /* Ctrl-D, or the terminal went away */
 };
 
+/* What stands before the prompt's sign, as psql shows it: where a transaction is. */
+enum prompt_mark {
+    PROMPT_PLAIN,
+    PROMPT_OPEN,   /* "*": one is open */
+    PROMPT_FAILED, /* "!": one has failed */
+};
+
 /* What the prompt asks about the text. Borrowed as long as the prompt is open. */
 struct prompt_questions {
     void *context;
@@ -31,8 +38,8 @@ struct prompt *prompt_open(const struct prompt_questions *questions);
 /* Reads a line, or, where lines are edited, all lines of what is then complete. `continues` says
  * that what was read before was not. `*line`, with its end, is not zero-terminated and holds until
  * the next call. */
-enum prompt_event prompt_read(struct prompt *prompt, bool continues, const char **line,
-                              size_t *length);
+enum prompt_event prompt_read(struct prompt *prompt, bool continues, enum prompt_mark mark,
+                              const char **line, size_t *length);
 
 /* Adds a text, of one or more lines, to the history and to its file. */
 void prompt_remember(struct prompt *prompt, const char *text, size_t length);

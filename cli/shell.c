@@ -323,6 +323,14 @@ static void complete_word(void *context, const char *text, size_t length, size_t
     complete(shell->connection, text, length, cursor, out);
 }
 
+static enum prompt_mark mark_of(const struct shell *shell)
+{
+    omen_transaction_state state = omen_transaction_state_of(shell->connection);
+    return state == OMEN_TRANSACTION_OPEN     ? PROMPT_OPEN
+           : state == OMEN_TRANSACTION_FAILED ? PROMPT_FAILED
+                                              : PROMPT_PLAIN;
+}
+
 bool shell_run_prompt(struct shell *shell)
 {
     const struct prompt_questions questions = {
@@ -333,7 +341,8 @@ bool shell_run_prompt(struct shell *shell)
     while (memory && !shell->quit && !output_failed()) {
         const char *line;
         size_t length;
-        enum prompt_event event = prompt_read(prompt, text.length > 0, &line, &length);
+        enum prompt_event event =
+            prompt_read(prompt, text.length > 0, mark_of(shell), &line, &length);
         if (event == PROMPT_END)
             break;
         if (event == PROMPT_CLEARED) {

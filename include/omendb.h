@@ -293,6 +293,15 @@ typedef struct omen_counters {
 } omen_counters;
 OMEN_EXPORT void omen_counters_of(const omen_connection *connection, omen_counters *out);
 
+typedef enum omen_transaction_state {
+    OMEN_TRANSACTION_NONE,   /* each statement commits by itself */
+    OMEN_TRANSACTION_OPEN,   /* BEGIN has been run, and not yet its end */
+    OMEN_TRANSACTION_FAILED, /* the same, but a statement has failed: only ROLLBACK is accepted */
+} omen_transaction_state;
+
+/* Where the connection is after its last statement. The connection's thread. NULL: NONE. */
+OMEN_EXPORT omen_transaction_state omen_transaction_state_of(const omen_connection *connection);
+
 /* How far a connection's running statement is: rows of tables and files, or bytes of the file that
  * COPY reads. The total grows while a query opens more scans, and all steps may be done long before
  * the answer is there, as a sort or a join goes on. */

@@ -206,6 +206,21 @@ void omen_counters_of(const omen_connection *connection, omen_counters *out)
     copy_known(out, out->struct_bytes, &counters, sizeof counters);
 }
 
+omen_transaction_state omen_transaction_state_of(const omen_connection *connection)
+{
+    if (connection == NULL)
+        return OMEN_TRANSACTION_NONE;
+    switch (((const struct session *)connection)->transaction.state) {
+    case TRANSACTION_OPEN:
+        return OMEN_TRANSACTION_OPEN;
+    case TRANSACTION_FAILED:
+        return OMEN_TRANSACTION_FAILED;
+    case TRANSACTION_NONE:
+        break;
+    }
+    return OMEN_TRANSACTION_NONE;
+}
+
 void omen_progress_of(const omen_connection *connection, omen_progress *out)
 {
     if (connection == NULL || out == NULL)

@@ -67,6 +67,19 @@ class Prompt(Case):
         terminal = self.start("--csv")
         self.assertIn("CREATE TABLE\n", terminal.type(USERS))
 
+    def test_the_prompt_shows_transactions(self):
+        for term in ("xterm", "dumb"):
+            terminal = self.start(env=environment(TERM=term))
+            terminal.type(USERS)
+            terminal.type("BEGIN;", prompt="omendb*> ")
+            terminal.type("SELECT (", prompt="    ...> ")
+            terminal.type("1);", prompt="omendb*> ")
+            terminal.type("SAVEPOINT s;", prompt="omendb*> ")
+            terminal.type("SELECT nonsense;", prompt="omendb!> ")
+            terminal.type("ROLLBACK TO s;", prompt="omendb*> ")
+            terminal.type("SELECT nonsense;", prompt="omendb!> ")
+            terminal.type("COMMIT;", prompt="omendb> ")
+
     def test_control_c_clears_the_line(self):
         for term in ("xterm", "dumb"):
             terminal = self.start(env=environment(TERM=term))

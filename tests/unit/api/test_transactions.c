@@ -235,6 +235,21 @@ static void test_disconnecting_rolls_back(void **state)
     close_scene(&scene);
 }
 
+static void test_state_of_a_connection(void **state)
+{
+    struct scene scene = open_scene();
+    assert_int_equal(omen_transaction_state_of(NULL), OMEN_TRANSACTION_NONE);
+    assert_int_equal(omen_transaction_state_of(scene.a), OMEN_TRANSACTION_NONE);
+    expect(scene.a, "BEGIN", "");
+    assert_int_equal(omen_transaction_state_of(scene.a), OMEN_TRANSACTION_OPEN);
+    assert_int_equal(omen_transaction_state_of(scene.b), OMEN_TRANSACTION_NONE);
+    expect(scene.a, "nonsense", "ERROR 42601");
+    assert_int_equal(omen_transaction_state_of(scene.a), OMEN_TRANSACTION_FAILED);
+    expect(scene.a, "ROLLBACK", "");
+    assert_int_equal(omen_transaction_state_of(scene.a), OMEN_TRANSACTION_NONE);
+    close_scene(&scene);
+}
+
 static void test_tags(void **state)
 {
     struct scene scene = open_scene();
@@ -448,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_plans_of_own_tables),
         cmocka_unit_test(test_own_tables_through_calls),
         cmocka_unit_test(test_disconnecting_rolls_back),
+        cmocka_unit_test(test_state_of_a_connection),
         cmocka_unit_test(test_tags),
         cmocka_unit_test_setup_teardown(test_idle_timeout, make_folder, remove_folder),
         cmocka_unit_test(test_failing_allocations),
