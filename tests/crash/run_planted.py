@@ -33,8 +33,8 @@ def read_patch(path):
     }
 
 
-def build_planted(build, patch, folder):
-    """The patched program's path."""
+def build_planted(build, patch, folder, tests="tests/crash"):
+    """The path of the patched program; `tests`: where the build has the program."""
     shutil.copytree(os.path.join(TOP, "src"), os.path.join(folder, "src"))
     subprocess.run(["patch", "-p1", "--quiet", "-d", folder], input=patch["text"], text=True, check=True)
     objects = []
@@ -43,7 +43,7 @@ def build_planted(build, patch, folder):
         subprocess.run(["cc", "-std=gnu11", "-O2", "-fno-strict-aliasing", "-DOMEN_PLANTED",
                         f"-I{folder}/src", f"-I{TOP}/include", "-c", os.path.join(folder, name),
                         "-o", objects[-1]], check=True)
-    target = f"tests/crash/{patch['program']}"
+    target = f"{tests}/{patch['program']}"
     commands = subprocess.run(["ninja", "-C", build, "-t", "commands", target], capture_output=True,
                               text=True, check=True).stdout
     link = shlex.split(commands.strip().split("\n")[-1])

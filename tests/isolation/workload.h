@@ -1,6 +1,7 @@
 /* workload.h - clients that append to lists and write registers through SQL, and log what they saw.
  *
  *   lists(id, v)               v is ',17,18': UPDATE lists SET v = v || ',19' WHERE id = 5
+ *   events(id)                 rows that are only inserted, to be counted
  *   registers(id, v, version)  UPDATE registers SET v = 20, version = version + 1 WHERE id = 5
  *
  * All clients work on a window of keys that moves on, so that lists stay short. A key's row is made by
@@ -63,7 +64,7 @@ enum form {
     REGISTERS_BETWEEN, REGISTERS_ALL, JOINED, REGISTERS_SUMMED, LISTS_COUNTED, LISTS_COUNTED_BY_SCAN,
     LIST_APPEND, LIST_APPEND_BY_ENGINE, LISTS_APPEND_BETWEEN, LIST_INSERT, LISTS_INSERT_TWO,
     REGISTER_SET, REGISTER_SET_BY_ENGINE, REGISTER_INSERT, REGISTER_DELETE, LISTS_DIVIDE,
-    LIST_LOCK, BEGIN_RC, BEGIN_RR, COMMIT, ROLLBACK, SAVEPOINT, ROLLBACK_TO, RELEASE, FORMS
+    LIST_LOCK, EVENT_INSERT, EVENTS_COUNTED, EVENTS_COUNTED_BY_SCAN, BEGIN_RC, BEGIN_RR, COMMIT, ROLLBACK, SAVEPOINT, ROLLBACK_TO, RELEASE, FORMS
 };
 
 struct workload_client {
@@ -76,6 +77,7 @@ struct workload_client {
     omen_statement *prepared[FORMS], *passing; /* the newest that was prepared for one run */
     omen_error error;
     uint32_t statement, began_us; /* of the transaction; when the statement began */
+    uint32_t touched;             /* the list that was written to last */
     uint32_t ready;               /* shared.ready when the transaction began */
     enum history_level level;
     bool in_transaction;

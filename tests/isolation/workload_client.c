@@ -254,20 +254,21 @@ static enum step sum(struct workload_client *client)
     return WRONG;
 }
 
-/* What statistics may answer agrees with what a scan counts. */
+/* What statistics may answer agrees with what a scan counts, own rows among it. */
 static enum step count(struct workload_client *client)
 {
     int64_t quick[3], scanned[3];
-    enum step step = numbers(client, LISTS_COUNTED, 0, 0, quick);
+    bool events = below(client, 4) != 0;
+    enum step step = numbers(client, events ? EVENTS_COUNTED : LISTS_COUNTED, 0, 0, quick);
     if (step == GO_ON)
-        step = numbers(client, LISTS_COUNTED_BY_SCAN, 0, 0, scanned);
+        step = numbers(client, events ? EVENTS_COUNTED_BY_SCAN : LISTS_COUNTED_BY_SCAN, 0, 0, scanned);
     if (step != GO_ON || client->level != HISTORY_RR)
         return step;
     if (memcmp(quick, scanned, sizeof quick) == 0)
         return GO_ON;
-    workload_violation(client, "lists: count %" PRId64 ", min %" PRId64 ", max %" PRId64 "; a scan says %"
-                       PRId64 ", %" PRId64 ", %" PRId64, quick[0], quick[1], quick[2], scanned[0],
-                       scanned[1], scanned[2]);
+    workload_violation(client, "%s: count %" PRId64 ", min %" PRId64 ", max %" PRId64 "; a scan says %"
+                       PRId64 ", %" PRId64 ", %" PRId64, events ? "events" : "lists", quick[0], quick[1],
+                       quick[2], scanned[0], scanned[1], scanned[2]);
     return WRONG;
 }
 
@@ -305,11 +306,19 @@ static enum step insert_list(struct workload_client *client, uint32_t key)
     uint32_t value = new_value(client, 1), op = plan_write(client, HISTORY_APPEND, key, value);
     const int64_t arguments[] = {key};
     bool wrote;
+    client->touched = key;
     snprintf(text, sizeof text, ",%" PRIu32, value);
     enum step step = write_rows(client, LIST_INSERT, arguments, text, "23505", op, 1, &wrote);
     if (wrote)
         made(client, true, key, op);
     return step;
+}
+
+static enum step insert_event(struct workload_client *client)
+{
+    const int64_t arguments[] = {new_value(client, 1)};
+    omen_statement *statement;
+    return run(client, EVENT_INSERT, arguments, NULL, NULL, &statement);
 }
 
 /* Whether the row is sure to be found: there before the transaction began, or before the statement. */
@@ -329,6 +338,7 @@ static enum step append(struct workload_client *client)
     bool engine = client->shared->options.engine && below(client, 5) == 0;
     const int64_t arguments[] = {key};
     uint32_t op = plan_write(client, HISTORY_APPEND, key, value);
+    client->touched = key;
     snprintf(text, sizeof text, ",%" PRIu32, value);
     enum step step = write_rows(client, engine ? LIST_APPEND_BY_ENGINE : LIST_APPEND, arguments, text, NULL, op,
                                 must ? 1 : NEVER, &wrote);
@@ -445,6 +455,7 @@ static enum step fail(struct workload_client *client)
         high = client->ready - 1;
     const int64_t arguments[] = {low < high ? low : high, high};
     const int64_t keys[] = {some_key(client), high};
+    client->touched = high;
     bool divide = client->shared->options.engine && below(client, 2) == 0;
     enum step step = divide ? run(client, LISTS_DIVIDE, arguments, NULL, "22012", &statement)
                             : run(client, LISTS_INSERT_TWO, keys, NULL, "23505", &statement);
@@ -456,6 +467,19 @@ static enum step fail(struct workload_client *client)
 
 /* --- transactions --- */
 
+/* Rolls back to the newest savepoint, and looks at what was written to last. */
+static enum step go_back(struct workload_client *client)
+{
+    omen_statement *statement;
+    struct found found;
+    atomic_fetch_add(&client->shared->savepoints, 1);
+    enum step step = run(client, ROLLBACK_TO, NULL, NULL, NULL, &statement);
+    take_back(client, client->savepoints[client->savepoint_count - 1]);
+    if (step != GO_ON || below(client, 4) == 0)
+        return step;
+    return look(client, LIST_BY_KEY, client->touched, client->touched, true, &found);
+}
+
 static enum step savepoint(struct workload_client *client)
 {
     omen_statement *statement;
@@ -464,14 +488,11 @@ static enum step savepoint(struct workload_client *client)
         client->savepoints[client->savepoint_count++] = current(client)->count;
         return run(client, SAVEPOINT, NULL, NULL, NULL, &statement);
     }
+    if (what != 1)
+        return go_back(client);
     atomic_fetch_add(&client->shared->savepoints, 1);
-    if (what == 1) {
-        client->savepoint_count--;
-        return run(client, RELEASE, NULL, NULL, NULL, &statement);
-    }
-    enum step step = run(client, ROLLBACK_TO, NULL, NULL, NULL, &statement);
-    take_back(client, client->savepoints[count - 1]);
-    return step;
+    client->savepoint_count--;
+    return run(client, RELEASE, NULL, NULL, NULL, &statement);
 }
 
 static enum step some_step(struct workload_client *client)
@@ -489,7 +510,10 @@ static enum step some_step(struct workload_client *client)
     case 14: case 15: return replace(client);
     case 16: return lock_and_append(client);
     case 17: return engine ? sum(client) : read_one(client);
-    case 18: return engine && below(client, 4) == 0 ? count(client) : read_one(client);
+    case 18: {
+        enum step step = insert_event(client);
+        return engine && step == GO_ON && below(client, 2) == 0 ? count(client) : step;
+    }
     case 19: return fail(client);
     default: return savepoint(client);
     }
@@ -497,7 +521,7 @@ static enum step some_step(struct workload_client *client)
 
 static void start(struct workload_client *client, bool in_transaction, enum history_level level)
 {
-    client->statement = client->savepoint_count = client->made_count = 0;
+    client->statement = client->savepoint_count = client->made_count = client->touched = 0;
     client->in_transaction = in_transaction;
     client->level = level;
     uint32_t ready = atomic_load(&client->shared->ready);
@@ -555,14 +579,8 @@ static bool alone(struct workload_client *client)
 
 static enum step give_up(struct workload_client *client)
 {
-    omen_statement *statement;
     atomic_fetch_add(&client->shared->failures, 1);
-    if (client->savepoint_count == 0 || below(client, 4) == 0)
-        return GIVE_UP;
-    atomic_fetch_add(&client->shared->savepoints, 1);
-    enum step step = run(client, ROLLBACK_TO, NULL, NULL, NULL, &statement);
-    take_back(client, client->savepoints[client->savepoint_count - 1]);
-    return step;
+    return client->savepoint_count == 0 || below(client, 4) == 0 ? GIVE_UP : go_back(client);
 }
 
 static bool transaction(struct workload_client *client, bool analyst)

@@ -1,0 +1,81 @@
+"""Plants isolation bugs one at a time and shows that the workload finds each of them.
+
+Usage: run_planted.py BUILD_DIR [--seeds N] [NAME...]
+
+Each tests/isolation/planted/*.patch says what it breaks and what the workload is to be run with
+(`Arguments:`). It is built as tests/crash/run_planted.py says. Then the workload must fail with one of N
+seeds (3), counted from 1, and pass with that seed without the bug. Closes with
+`planted: bugs=N found=N`.
+"""
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "crash"))
+import run_planted as planted
+
+RUN_SECONDS = 120
+
+
+def run(build, program, arguments, seed):
+    """The exit status and what was printed; who hangs or dies has failed too."""
+    engine = os.environ.get("OMENDB_ENGINE", os.path.join(build, "libomendb_engine.so"))
+    try:
+        done = subprocess.run([program, "--seed", str(seed), *arguments], capture_output=True, text=True,
+                              timeout=RUN_SECONDS, env={**os.environ, "OMENDB_ENGINE": engine})
+    except subprocess.TimeoutExpired:
+        return -1, "hangs"
+    return done.returncode, done.stdout + done.stderr
+
+
+def told(text):
+    """The line that says what is wrong."""
+    counts = re.findall(r"^  \d+ x .*$", text, re.M)
+    wrong = re.findall(r"^(?:client \d+: |background: |.*[Aa]ssert|.*died).*$", text, re.M)
+    return "; ".join(line.strip()[:150] for line in counts[:2] + wrong[:1]) or text.strip()[-200:]
+
+
+def find(build, patch, seeds):
+    """One line about the patch, and whether it was found."""
+    arguments = (re.search(r"^Arguments: *(.*)$", patch["text"], re.M) or [None, ""])[1].split()
+    own = os.path.join(build, "tests/isolation", patch["program"])
+    with tempfile.TemporaryDirectory(prefix="omendb-planted-") as folder:
+        program = planted.build_planted(build, patch, folder, "tests/isolation")
+        for seed in range(1, seeds + 1):
+            status, text = run(build, program, arguments, seed)
+            if status != 0:
+                break
+        else:
+            return f"{patch['name']}: NOT FOUND", False
+    status, without = run(build, own, arguments, seed)
+    if status != 0:
+        return f"{patch['name']}: seed {seed} fails without the bug too: {told(without)}", False
+    return f"{patch['name']}: seed {seed}: {told(text)}", True
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    build = os.path.abspath(options.build)
+    folder = os.path.join(HERE, "planted")
+    patches = [planted.read_patch(os.path.join(folder, name)) for name in sorted(os.listdir(folder))
+               if name.endswith(".patch")]
+    chosen = [patch for patch in patches if not options.names or any(name in patch["name"] for name in options.names)]
+    found = 0
+    for patch in chosen:
+        line, right = find(build, patch, options.seeds)
+        print(line, flush=True)
+        found += right
+    print(f"planted: bugs={len(chosen)} found={found}")
+    return 0 if found == len(chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
