@@ -18,7 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "crash"))
 import run_planted as planted
 
-RUN_SECONDS = 120
+RUN_SECONDS = 60
 
 
 def run(build, program, arguments, seed):

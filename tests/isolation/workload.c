@@ -106,6 +106,7 @@ static int make_tables(struct workload_shared *shared, omen_database *database)
     } else if ((alone || execute(connection, "COMMIT", &error)) &&
                execute(connection, "CREATE TABLE IF NOT EXISTS lists (id BIGINT PRIMARY KEY, v TEXT)", &error) &&
                execute(connection, "CREATE TABLE IF NOT EXISTS events (id BIGINT PRIMARY KEY)", &error) &&
+               (execute(connection, "INSERT INTO events VALUES (0)", &error) || strcmp(error.sqlstate, "23505") == 0) &&
                execute(connection, "CREATE TABLE IF NOT EXISTS registers "
                                    "(id BIGINT PRIMARY KEY, v BIGINT, version BIGINT)", &error)) {
         status = 0;

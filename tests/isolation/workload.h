@@ -1,7 +1,7 @@
 /* workload.h - clients that append to lists and write registers through SQL, and log what they saw.
  *
  *   lists(id, v)               v is ',17,18': UPDATE lists SET v = v || ',19' WHERE id = 5
- *   events(id)                 rows that are only inserted, to be counted
+ *   events(id)                 one row, beside which own ones are counted and taken back
  *   registers(id, v, version)  UPDATE registers SET v = 20, version = version + 1 WHERE id = 5
  *
  * All clients work on a window of keys that moves on, so that lists stay short. A key's row is made by

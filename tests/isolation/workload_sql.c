@@ -45,9 +45,8 @@ static const struct form_text forms[FORMS] = {
                       false, true},
     [LIST_LOCK] = {"SELECT id, v FROM lists WHERE id = $1 FOR UPDATE", 1, false, false},
     [EVENT_INSERT] = {"INSERT INTO events VALUES ($1)", 1, false, false},
-    [EVENTS_COUNTED] = {"SELECT count(*), coalesce(min(id), 0), coalesce(max(id), 0) FROM events", 0, false, true},
-    [EVENTS_COUNTED_BY_SCAN] = {"SELECT count(*), coalesce(min(id), 0), coalesce(max(id), 0) FROM events "
-                                "WHERE id + 0 >= 0", 0, false, true},
+    [EVENTS_COUNTED] = {"SELECT count(*) FROM events", 0, false, true}, /* alone: known without reading */
+    [EVENTS_COUNTED_BY_SCAN] = {"SELECT count(*) FROM events WHERE id + 0 >= 0", 0, false, true},
     [BEGIN_RC] = {"BEGIN ISOLATION LEVEL READ COMMITTED", 0, false, false},
     [BEGIN_RR] = {"BEGIN ISOLATION LEVEL REPEATABLE READ", 0, false, false},
     [COMMIT] = {"COMMIT", 0, false, false},
