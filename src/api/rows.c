@@ -87,13 +87,42 @@ static omen_status insert_rows(struct table *table, const omen_value *values, si
     return status;
 }
 
+/* The table of this name, in a transaction locked for writing: when that has been waited for it may
+ * be another. */
+static omen_status find_to_write(struct session *session, const char *name, struct table **table,
+                                 omen_error *error)
+{
+    struct table *again = NULL;
+    OMEN_TRY(api_table(session, name, table, error));
+    while (transaction_is_open(&session->transaction) && again != *table) {
+        table_release(again);
+        omen_status status =
+            transaction_lock_table(session, *table, TABLE_LOCK_ROW_EXCLUSIVE, LOCK_WAIT, 0, error);
+        if (status == OMEN_OK)
+            status = api_table(session, name, &again, error);
+        if (status != OMEN_OK) {
+            table_release(*table);
+            *table = NULL;
+            return status;
+        }
+        if (again != *table) {
+            struct table *former = *table;
+            *table = again;
+            again = former;
+        }
+    }
+    table_release(again);
+    return OMEN_OK;
+}
+
 /* A writing call begins: finds the table. Where it fails nothing is to be ended. */
 static omen_status begin_write(struct session *session, const char *name, const char *tag,
                                struct table **table, omen_error *error)
 {
     session_begin(session);
-    OMEN_TRY(transaction_begin_statement(session, false, tag, error));
-    omen_status status = api_table(session, name, table, error);
+    omen_status status = transaction_begin_statement(session, false, tag, error);
+    if (status == OMEN_OK)
+        status = find_to_write(session, name, table, error);
     return status == OMEN_OK ? OMEN_OK : transaction_end_statement(session, status);
 }
 

@@ -46,10 +46,9 @@ omen_status omen_table_create(omen_connection *connection, const char *name,
     session_begin(session);
     omen_status status = transaction_begin_statement(session, false, "CREATE TABLE", error);
     if (status == OMEN_OK)
-        status = transaction_end_statement(
-            session, transaction_create_table(session, name, columns, 0, error));
+        status = transaction_create_table(session, name, columns, 0, error);
     schema_release(columns);
-    return status;
+    return transaction_end_statement(session, status);
 }
 
 omen_status omen_table_drop(omen_connection *connection, const char *name, omen_error *error)
@@ -58,9 +57,10 @@ omen_status omen_table_drop(omen_connection *connection, const char *name, omen_
         return api_invalid(error, "omen_table_drop needs connection and name");
     struct session *session = session_of(connection);
     session_begin(session);
-    OMEN_TRY(transaction_begin_statement(session, false, "DROP TABLE", error));
-    return transaction_end_statement(session,
-                                     transaction_drop_tables(session, &name, 1, false, 0, error));
+    omen_status status = transaction_begin_statement(session, false, "DROP TABLE", error);
+    if (status == OMEN_OK)
+        status = transaction_drop_tables(session, &name, 1, false, 0, error);
+    return transaction_end_statement(session, status);
 }
 
 omen_status omen_table_schema(omen_connection *connection, const char *name,

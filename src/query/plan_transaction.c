@@ -117,7 +117,8 @@ omen_status lock_run(struct plan *plan, struct run *run, omen_error *error)
         OMEN_TRY(transaction_lock_table(run->session, plan->lock.tables[i], plan->lock.mode,
                                         plan->lock.nowait ? LOCK_NOWAIT : LOCK_WAIT,
                                         run->deadline_ns, error));
-    return OMEN_OK;
+    transaction_keep_locks(run->session);
+    return transaction_settle_newest(run->session, run->deadline_ns, error);
 }
 
 /* --- running --- */

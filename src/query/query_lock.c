@@ -53,6 +53,7 @@ omen_status query_lock_row(struct query_plan *plan, struct run *run, struct eval
     *row = (struct row_ref){0};
     OMEN_TRY(lookup_find_key(lookup, evaluation, &key, &found, error));
     OMEN_ASSERT(found);
+    transaction_keep_locks(session);
     OMEN_TRY(transaction_lock_key(session, lookup->table, key, locking->mode, locking->wait,
                                   run->deadline_ns, &taken, error));
     if (!taken)
@@ -92,9 +93,14 @@ static omen_status lock_one(struct locking_rows *rows, uint32_t number, uint64_t
     struct index_key *keys;
     struct arena arena;
     size_t count = 0;
+    bool covered;
     *taken = true;
     if (is_own(row_id))
         return OMEN_OK; /* its key is locked already */
+    transaction_keep_locks(session);
+    OMEN_TRY(transaction_cover_keys(session, table, 1, rows->run->deadline_ns, &covered, error));
+    if (covered)
+        return write_set_delete_row(rows->locked[number], row_id, error);
     OMEN_TRY(transaction_create_set(session, table, &set, error));
     arena_init(&arena, session->database->allocator);
     omen_status status = write_set_delete_row(set, row_id, error);

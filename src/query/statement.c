@@ -37,6 +37,7 @@ struct statement {
     struct decoder *decoder;
     const char *route;
     uint64_t rows_affected;
+    uint64_t serial; /* of the transaction that the last run was in */
 };
 
 static omen_status check_open(const struct session *session, omen_error *error)
@@ -389,6 +390,7 @@ static omen_status begin_run(struct statement *statement, const omen_value *para
                                          : given->writes   ? given->tag
                                                            : NULL,
                                          error));
+    statement->serial = session->transaction.serial;
     *run = (struct run){
         .session = session, .parameter_count = (uint32_t)count, .scratch = &statement->scratch};
     const struct os *os = session->database->os;
@@ -582,7 +584,8 @@ omen_status statement_step_elsewhere(struct statement *statement, omen_error *er
     case RESULT_ROWS: {
         omen_status status = decoder_step(statement->decoder, error);
         statement->on_row = status == OMEN_OK;
-        if (status != OMEN_OK && status != OMEN_END_OF_DATA)
+        if (status != OMEN_OK && status != OMEN_END_OF_DATA &&
+            statement->serial == statement->session->transaction.serial)
             transaction_end_statement(statement->session, status);
         return status;
     }

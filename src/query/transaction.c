@@ -1,8 +1,10 @@
 /* transaction.c - see transaction.h: statements, what they see, commit, rollback, savepoints.
  *
- * Locks are given up when the commit has been applied, before it is durable: whoever comes next
- * finds what it did as the newest version, and its own commit lies behind it in the log. What such
- * a transaction reads it may not answer before that is published (`rests_on`).
+ * Locks on rows that were written are given up when the commit has been applied, before it is
+ * durable: whoever comes next finds what it did as the newest version, and its own commit lies
+ * behind it in the log. What such a transaction reads it may not answer before that is published
+ * (`rests_on`). Other locks leave nothing behind that tells the next holder to wait: with one of
+ * those all are kept until then.
  */
 #include "query/transaction.h"
 
@@ -22,7 +24,7 @@ void transaction_note_reads(struct session *session)
     transaction->shifts_reads =
         transaction->state == TRANSACTION_FAILED ||
         (transaction->state == TRANSACTION_OPEN &&
-         (transaction->write_count > 0 || transaction->tables != NULL ||
+         (!transaction->has_run || transaction->write_count > 0 || transaction->tables != NULL ||
           session->settings.idle_timeout_ms != 0 || transaction_keeps_snapshot(session) ||
           transaction->rests_on.lsn != 0));
 }
@@ -123,6 +125,7 @@ static void leave(struct session *session, const struct settings *settings)
     session->settings.isolation = session->settings.default_isolation;
     session->settings.read_only = session->settings.default_read_only;
     transaction->state = TRANSACTION_NONE;
+    transaction->serial++;
     show_state(session, ACTIVITY_NONE);
     transaction_note_reads(session);
 }
@@ -234,6 +237,11 @@ void transaction_note_tables(struct session *session)
     transaction_note_reads(session);
 }
 
+void transaction_keep_locks(struct session *session)
+{
+    session->transaction.keeps_locks = true;
+}
+
 bool transaction_keeps_snapshot(const struct session *session)
 {
     return session->transaction.state != TRANSACTION_NONE &&
@@ -248,6 +256,7 @@ omen_status transaction_snapshot(struct session *session, struct snapshot *out, 
     *out = (struct snapshot){0};
     OMEN_TRY(settle(session, error));
     transaction->has_run = transaction->state == TRANSACTION_OPEN;
+    transaction_note_reads(session);
     if (!transaction_keeps_snapshot(session)) {
         status = snapshot_acquire(manager, out);
     } else {
@@ -294,6 +303,8 @@ omen_status transaction_begin(struct session *session, const struct transaction_
     OMEN_ASSERT(transaction->state == TRANSACTION_NONE);
     transaction->state = TRANSACTION_OPEN;
     transaction->command = 1;
+    transaction->serial++;
+    transaction->keeps_locks = false;
     transaction->began_us = session->database->os->wall_clock_us(session->database->os);
     transaction->has_run = false;
     transaction->idle_since_ns = 0;
@@ -365,6 +376,8 @@ static omen_status make_sets(struct session *session, struct write_set **sets,
     for (size_t i = 0; i < transaction->write_count; i++) {
         if (catalog_changes_drops(transaction->tables, own_writes_table(transaction->writes[i])))
             continue;
+        if (own_writes_any_died(transaction->writes[i]))
+            transaction_keep_locks(session);
         OMEN_TRY(own_writes_commit_set(transaction->writes[i], &sets[*count], error));
         if (sets[*count] == NULL)
             continue;
@@ -387,13 +400,20 @@ static omen_status commit_sets(struct session *session, struct txn_participant *
     if (!first) /* tables before their rows: whoever does it again finds them */
         participants[0] = catalog_changes_participant(transaction->tables);
     OMEN_TRY(session_writer_lock(session, deadline_ns, error));
-    omen_status status = txn_commit(manager, participants + first, count + !first,
-                                    session_durability(session), &ticket, error);
+    /* Tables are published when this returns, so that their version can be raised. */
+    omen_status status =
+        txn_commit(manager, participants + first, count + !first,
+                   first ? session_durability(session) : TXN_DURABLE, &ticket, error);
     if (status != OMEN_OK)
         ticket = txn_newest(manager);
     txn_writer_unlock(manager);
-    release_locks(transaction);
-    return txn_outcome(manager, status, &ticket, error);
+    if (!transaction->keeps_locks && first)
+        release_locks(transaction);
+    status = txn_outcome(manager, status, &ticket, error);
+    if (!first)
+        (void)catalog_version(
+            session->database->catalog); /* for plans that look at no more than it */
+    return status;
 }
 
 omen_status transaction_commit(struct session *session, uint64_t deadline_ns, bool *committed,

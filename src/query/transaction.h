@@ -53,11 +53,11 @@ struct savepoint {
 struct transaction {
     enum transaction_state state;
     bool shifts_reads; /* a point read is not that of the newest published version */
-    bool read_only;
-    bool has_run;               /* a statement that reads or writes: the isolation is fixed */
+    bool keeps_locks;  /* until its commit is published: some are not on rows that it writes */
+    bool has_run;      /* a statement that reads or writes: the isolation is fixed */
     struct txn_ticket rests_on; /* what it has changed before that was published */
     uint32_t command;
-    uint64_t id;
+    uint64_t serial;            /* of the session's transactions, and of the times between them */
     struct snapshot snapshot;   /* REPEATABLE READ, once needed */
     struct lock_owner *locks;   /* NULL until needed; statements outside use it too */
     struct own_writes **writes; /* of the tables written */
@@ -155,6 +155,10 @@ bool transaction_table_is_locked(const struct session *session, const struct tab
 /* Whether anybody has locked anything: as above. */
 bool transaction_any_locked(const struct session *session);
 
+/* The transaction has taken locks on what it may not write: whoever has one next must see all that
+ * it did, so they are given up when that is published. */
+void transaction_keep_locks(struct session *session);
+
 /* --- writing --- */
 
 /* Whether statements write into a transaction. */
@@ -162,6 +166,12 @@ static inline bool transaction_is_open(const struct transaction *transaction)
 {
     return transaction->state != TRANSACTION_NONE;
 }
+
+/* Locks the whole table against writers instead of `count` keys more, where those that the
+ * transaction holds would be too many; `*covered` tells whether it has. */
+OMEN_MUST_CHECK omen_status transaction_cover_keys(struct session *session, struct table *table,
+                                                   size_t count, uint64_t deadline_ns,
+                                                   bool *covered, omen_error *error);
 
 /* Locks keys, in order: where they are many, the table. */
 OMEN_MUST_CHECK omen_status transaction_lock_keys(struct session *session, struct table *table,

@@ -129,8 +129,11 @@ static omen_status lock_for_drop(struct session *session, const char *name, bool
                 *error = failure;
             return status;
         }
-        if (table_is_view(*out))
-            return OMEN_OK;
+        if (table_is_view(*out)) {
+            table_release(*out);
+            *out = NULL;
+            return error_set(error, OMEN_UNDEFINED_TABLE, "table \"%s\" does not exist", name);
+        }
         bool contended = transaction_any_locked(session);
         status = transaction_lock_table(session, *out, TABLE_LOCK_ACCESS_EXCLUSIVE, LOCK_WAIT,
                                         deadline_ns, error);
@@ -167,8 +170,13 @@ static omen_status drop_table(struct session *session, const char *name, bool mi
 omen_status transaction_drop_tables(struct session *session, const char *const *names, size_t count,
                                     bool missing_ok, uint64_t deadline_ns, omen_error *error)
 {
-    for (size_t i = 0; i < count; i++)
-        OMEN_TRY(drop_table(session, names[i], missing_ok, deadline_ns, error));
+    for (size_t i = 0; i < count; i++) {
+        bool again = false;
+        for (size_t j = 0; j < i; j++)
+            again = again || strcmp(names[i], names[j]) == 0;
+        if (!again)
+            OMEN_TRY(drop_table(session, names[i], missing_ok, deadline_ns, error));
+    }
     if (transaction_is_open(&session->transaction))
         return OMEN_OK;
     return catalog_remove(session->database->catalog, names, count, missing_ok, error);

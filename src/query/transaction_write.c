@@ -6,7 +6,9 @@
 #include "query/session.h"
 
 enum {
-    KEYS_LOCKED_MAX = 65536, /* of one statement: beyond that the table is locked */
+    KEYS_LOCKED_MAX =
+        65536, /* of a transaction: beyond that the table is locked if nobody else writes */
+    KEYS_LOCKED_AT_MOST = 524288, /* beyond that others are waited for */
 };
 
 static struct txn_manager *manager_of(const struct session *session)
@@ -85,8 +87,15 @@ omen_status transaction_lock_key(struct session *session, struct table *table, s
                                  enum lock_mode mode, enum lock_wait wait, uint64_t deadline_ns,
                                  bool *taken, omen_error *error)
 {
-    OMEN_TRY(
-        transaction_lock_table(session, table, table_mode(mode), LOCK_WAIT, deadline_ns, error));
+    struct lock_request request = {.target = lock_target_table(table_identity(table)),
+                                   .mode = table_mode(mode),
+                                   .wait = wait,
+                                   .relation = table_name(table)};
+    bool taken_unasked;
+    taken = taken == NULL ? &taken_unasked : taken;
+    OMEN_TRY(acquire(session, &request, deadline_ns, taken, error));
+    if (!*taken)
+        return OMEN_OK;
     return lock_key(session, table, key, mode, wait, deadline_ns, taken, error);
 }
 
@@ -117,13 +126,32 @@ enum lock_mode transaction_set_mode(const struct write_set *set)
     return write_set_changes_keys(set) ? ROW_LOCK_UPDATE : ROW_LOCK_NO_KEY_UPDATE;
 }
 
+omen_status transaction_cover_keys(struct session *session, struct table *table, size_t count,
+                                   uint64_t deadline_ns, bool *covered, omen_error *error)
+{
+    const struct lock_owner *locks = session->transaction.locks;
+    uint64_t held = (locks == NULL ? 0 : lock_owner_count(locks)) + count;
+    *covered = false;
+    if (held <= KEYS_LOCKED_MAX)
+        return OMEN_OK;
+    struct lock_request request = {.target = lock_target_table(table_identity(table)),
+                                   .mode = TABLE_LOCK_EXCLUSIVE,
+                                   .wait = held <= KEYS_LOCKED_AT_MOST ? LOCK_SKIP : LOCK_WAIT,
+                                   .relation = table_name(table)};
+    transaction_keep_locks(session);
+    return acquire(session, &request, deadline_ns, covered, error);
+}
+
 omen_status transaction_lock_keys(struct session *session, struct table *table,
                                   const struct index_key *keys, size_t count,
                                   enum lock_mode row_mode, uint64_t deadline_ns, omen_error *error)
 {
-    enum lock_mode mode = count > KEYS_LOCKED_MAX ? TABLE_LOCK_EXCLUSIVE : TABLE_LOCK_ROW_EXCLUSIVE;
-    OMEN_TRY(transaction_lock_table(session, table, mode, LOCK_WAIT, deadline_ns, error));
-    for (size_t i = 0; i < count && count <= KEYS_LOCKED_MAX; i++)
+    bool covered;
+    OMEN_TRY(transaction_cover_keys(session, table, count, deadline_ns, &covered, error));
+    if (!covered)
+        OMEN_TRY(transaction_lock_table(session, table, table_mode(row_mode), LOCK_WAIT,
+                                        deadline_ns, error));
+    for (size_t i = 0; i < count && !covered; i++)
         OMEN_TRY(lock_key(session, table, keys[i], row_mode, LOCK_WAIT, deadline_ns, NULL, error));
     return OMEN_OK;
 }
@@ -272,8 +300,6 @@ omen_status transaction_check_targets(struct session *session, struct write_set 
     omen_status status = write_set_check_targets(set, error);
     struct txn_ticket newest = txn_newest(manager);
     txn_writer_unlock(manager);
-    if (status == OMEN_OK)
-        return OMEN_OK;
-    OMEN_TRY(txn_settle(manager, &newest, error));
+    OMEN_TRY(txn_settle(manager, &newest, error)); /* who had the lock may have written elsewhere */
     return status == OMEN_SERIALIZATION_FAILURE ? conflict(error) : status;
 }

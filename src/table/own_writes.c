@@ -99,6 +99,14 @@ uint64_t own_writes_row_count(const struct own_writes *own)
     return atomic_load_explicit(&own->rows, memory_order_relaxed);
 }
 
+bool own_writes_any_died(const struct own_writes *own)
+{
+    bool died = false;
+    for (size_t i = 0; i < own->group_count && !died; i++)
+        died = own->groups[i].begun != own->groups[i].live;
+    return died;
+}
+
 uint64_t own_writes_acted_on(const struct own_writes *own)
 {
     return own->acted_on;

@@ -91,6 +91,9 @@ bool write_set_changes_keys(const struct write_set *set);
 OMEN_MUST_CHECK omen_status own_writes_add(struct own_writes *own, struct write_set *set,
                                            uint32_t command, uint64_t snapshot, omen_error *error);
 
+/* Whether a row was written and has gone again, so that the commit says nothing of its key. */
+bool own_writes_any_died(const struct own_writes *own);
+
 /* The newest commit that ended or began something that was built upon; 0: none. */
 uint64_t own_writes_acted_on(const struct own_writes *own);
 

@@ -374,6 +374,9 @@ omen_status own_writes_add(struct own_writes *own, struct write_set *set, uint32
     OMEN_ASSERT(!set->committed && set->table == own->table && command > 0);
     if (own->table->is_view)
         return error_set(error, OMEN_NOT_READY, "cannot change view \"%s\"", own->table->name);
+    if (own->table->is_dropped)
+        return error_set(error, OMEN_UNDEFINED_TABLE, "relation \"%s\" does not exist",
+                         own->table->name);
     mutex_lock(&own->lock);
     struct own_mark mark = own_writes_mark(own);
     omen_status status = OMEN_OK;

@@ -305,6 +305,79 @@ static void test_a_table_dropped_while_commits_are_in_flight(void **state)
     scene_close(&scene);
 }
 
+/* --- locks that tell nothing of what was written elsewhere --- */
+
+struct locker {
+    omen_connection *connection;
+    const char *lock;
+    char seen[64];
+    atomic_bool done;
+};
+
+/* Takes a lock, and then reads another row. */
+static void *lock_and_read(void *argument)
+{
+    struct locker *locker = argument;
+    expect(locker->connection, "BEGIN", "");
+    (void)run(locker->connection, locker->lock);
+    strncpy(locker->seen, run(locker->connection, "SELECT n FROM t WHERE id = 1"),
+            sizeof locker->seen - 1);
+    locker->done = true;
+    return NULL;
+}
+
+/* Until somebody waits: for a lock, or for the log. */
+static void await_waiting(struct scene *scene, const struct locker *locker, unsigned before)
+{
+    struct txn_manager *manager = ((struct session *)locker->connection)->database->manager;
+    for (bool waits = false; !waits && !locker->done;) {
+        struct lock_list list;
+        assert_int_equal(
+            lock_list_take(txn_locks(manager), ((struct session *)locker->connection)->database->allocator, &list),
+            OMEN_OK);
+        for (size_t i = 0; i < list.count; i++)
+            waits = waits || !list.locks[i].granted;
+        lock_list_release(&list);
+        mutex_lock(&scene->log.lock);
+        waits = waits || scene->log.joined > before;
+        mutex_unlock(&scene->log.lock);
+    }
+}
+
+/* Whoever has the lock next sees what its last holder did, elsewhere too. */
+static void test_the_next_holder_of_a_lock_sees_all(void **state)
+{
+    static const char *const locks[] = {"LOCK TABLE u IN EXCLUSIVE MODE",
+                                        "SELECT n FROM u WHERE id = 1 FOR UPDATE",
+                                        "UPDATE u SET n = n WHERE id = 1"};
+    for (size_t i = 0; i < 9; i++) {
+        struct scene scene;
+        pthread_t thread;
+        scene_open(&scene);
+        scene.log.held = false;
+        expect(scene.reader, "CREATE TABLE u (id int PRIMARY KEY, n int)", "");
+        expect(scene.reader, "INSERT INTO u VALUES (1, 0)", "1 rows\n");
+        scene.log.held = true;
+        struct locker locker = {.connection = scene.clients[1].connection, .lock = locks[i % 3]};
+        omen_connection *first = scene.clients[0].connection;
+        expect(first, "BEGIN", "");
+        (void)run(first, locks[i / 3]);
+        expect(first, "UPDATE t SET n = 7 WHERE id = 1", "1 rows\n");
+        unsigned joined = scene.log.joined;
+        scene.clients[0].sql = "COMMIT";
+        assert_int_equal(
+            pthread_create(&scene.clients[0].thread, NULL, client_main, &scene.clients[0]), 0);
+        fake_log_await(&scene.log, joined + 1);
+        assert_int_equal(pthread_create(&thread, NULL, lock_and_read, &locker), 0);
+        await_waiting(&scene, &locker, joined + 1);
+        sync_all(&scene);
+        finish(&scene, 0, "");
+        pthread_join(thread, NULL);
+        assert_string_equal(locker.seen, "7\n");
+        scene_close(&scene);
+    }
+}
+
 /* --- many clients, maintenance beside them --- */
 
 static void *increment_main(void *argument)
@@ -370,6 +443,7 @@ int main(void)
         cmocka_unit_test(test_a_full_disk_is_over_when_there_is_room),
         cmocka_unit_test(test_synchronous_commit_off),
         cmocka_unit_test(test_a_table_dropped_while_commits_are_in_flight),
+        cmocka_unit_test(test_the_next_holder_of_a_lock_sees_all),
         cmocka_unit_test(test_no_update_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -213,6 +213,25 @@ static void test_names_come_again(void **state)
     fixture_close(&fixture);
 }
 
+/* Keys of a full row group that go on from its last slot to its first. */
+static void test_a_group_whose_keys_wrap(void **state)
+{
+    enum { ROWS = 65536, FIRST = 30000 };
+    static omen_value values[2 * ROWS];
+    struct fixture fixture = open_directory();
+    expect(fixture.connection, "CREATE TABLE t (id int PRIMARY KEY, n int)", "");
+    for (int i = 0; i < ROWS; i++) {
+        values[2 * i] = value_integer((i + FIRST) % ROWS);
+        values[2 * i + 1] = value_integer(i);
+    }
+    assert_int_equal(omen_insert(fixture.connection, "t", values, ROWS, NULL), OMEN_OK);
+    fixture_close(&fixture);
+    fixture = open_directory();
+    expect(fixture.connection, "SELECT n FROM t WHERE id = 0", "35536\n");
+    expect(fixture.connection, "SELECT n FROM t WHERE id = 30000", "0\n");
+    fixture_close(&fixture);
+}
+
 /* More than a file of the log holds, and a commit larger than its buffer. */
 static void test_long_logs(void **state)
 {
@@ -416,6 +435,7 @@ int main(void)
         TEST(test_changes_on_top_of_changes),
         TEST(test_r5_6_hidden_keys_go_on),
         TEST(test_names_come_again),
+        TEST(test_a_group_whose_keys_wrap),
         TEST(test_long_logs),
         TEST(test_r5_5_close_with_streams_outstanding),
         TEST(test_omen_storage),

@@ -310,7 +310,7 @@ static void test_looking_leaves_no_lock(void **state)
 /* More rows than a row group has. */
 static void test_many_locks(void **state)
 {
-    enum { ROWS = 70000, BATCH = 1000 };
+    enum { ROWS = 60000, BATCH = 1000 };
     struct scene scene = open_scene();
     static char sql[BATCH * 24 + 64];
     expect(scene.a, "BEGIN", "");
@@ -334,7 +334,7 @@ static void test_many_locks(void **state)
     }
     stream.release(&stream);
     assert_int_equal(rows, ROWS + 2); /* of the table in two modes */
-    expect_transactions(&scene, "idle|read committed|f|70000|null|null|70002|f\n");
+    expect_transactions(&scene, "idle|read committed|f|60000|null|null|60002|f\n");
     expect(scene.a, "ROLLBACK", "");
     close_scene(&scene);
 }
