@@ -4,7 +4,7 @@ Usage: run_planted.py BUILD_DIR [--seeds N] [NAME...]
 
 Each tests/isolation/planted/*.patch says what it breaks and what the workload is to be run with
 (`Arguments:`). It is built as tests/crash/run_planted.py says. Then the workload must fail with one of N
-seeds (3), counted from 1, and pass with that seed without the bug. Closes with
+seeds (8), counted from 1, and pass with that seed without the bug. Closes with
 `planted: bugs=N found=N`.
 """
 import argparse
@@ -61,7 +61,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
     parser.add_argument("names", nargs="*")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=8)
     options = parser.parse_args()
     build = os.path.abspath(options.build)
     folder = os.path.join(HERE, "planted")
