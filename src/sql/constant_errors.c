@@ -39,7 +39,8 @@ static bool compute(struct search *search, struct expression *expression, omen_v
     omen_status status = evaluate(expression, &evaluation, value, &failure);
     if (status == OMEN_OK)
         return true;
-    if (status == OMEN_OUT_OF_RANGE || status == OMEN_DIVISION_BY_ZERO)
+    if (status == OMEN_OUT_OF_RANGE || status == OMEN_DIVISION_BY_ZERO ||
+        status == OMEN_INVALID_POWER || status == OMEN_INVALID_LOGARITHM)
         search->status = error_set(search->error, status, "%s", failure.message);
     *value = (omen_value){.type = expression->type, .is_null = true};
     return true;

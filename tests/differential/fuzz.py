@@ -58,6 +58,8 @@ def run_episode(conninfo, seed, statements, at, pipe):
                 findings.append((number, found, shown(ours), shown(theirs)))
         if isinstance(found, tuple) and found[0] in ("state", "accepted", "affected") and statement.kind != "select":
             break  # the two databases are no longer equal
+        if found == "order" and statement.kind != "select":
+            break  # one of them has written, the other not
         if found == "unsupported" and statement.kind == "ddl" or len(findings) >= FINDINGS_PER_EPISODE:
             break
     pair.close()
