@@ -163,17 +163,21 @@ omen_status catalog_list_in(struct catalog *catalog, const struct catalog_change
     if (all == NULL)
         return OMEN_OUT_OF_MEMORY;
     qsort(all, found, sizeof *all, compare_names);
-    /* Given back by its length: so it has just that. */
-    *tables =
-        allocator_resize(allocator, all, (listed_count + made) * sizeof *all, found * sizeof *all);
-    if (*tables == NULL && found > 0) {
-        for (size_t i = 0; i < found; i++)
-            table_release(all[i]);
-        allocator_free(allocator, all, (listed_count + made) * sizeof *all);
-        return OMEN_OUT_OF_MEMORY;
-    }
     *count = found;
-    return OMEN_OK;
+    if (found == 0) {
+        allocator_free(allocator, all, (listed_count + made) * sizeof *all);
+        return OMEN_OK;
+    }
+    /* Given back by its length: so it has just that. */
+    *tables = allocator_resize(allocator, all, (listed_count + made) * sizeof *all,
+                               found * sizeof *all);
+    if (*tables != NULL)
+        return OMEN_OK;
+    for (size_t i = 0; i < found; i++)
+        table_release(all[i]);
+    allocator_free(allocator, all, (listed_count + made) * sizeof *all);
+    *count = 0;
+    return OMEN_OUT_OF_MEMORY;
 }
 
 /* --- as a participant of a commit --- */
