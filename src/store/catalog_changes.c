@@ -169,8 +169,8 @@ omen_status catalog_list_in(struct catalog *catalog, const struct catalog_change
         return OMEN_OK;
     }
     /* Given back by its length: so it has just that. */
-    *tables = allocator_resize(allocator, all, (listed_count + made) * sizeof *all,
-                               found * sizeof *all);
+    *tables =
+        allocator_resize(allocator, all, (listed_count + made) * sizeof *all, found * sizeof *all);
     if (*tables != NULL)
         return OMEN_OK;
     for (size_t i = 0; i < found; i++)
