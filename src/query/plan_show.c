@@ -182,6 +182,7 @@ omen_status set_run(struct plan *plan, omen_error *error)
                                               .isolation = session->settings.isolation,
                                               .read_only = session->settings.read_only};
         transaction->session_settings = session->settings;
+        transaction_note_settings(session);
         return OMEN_OK;
     }
     OMEN_TRY(transaction_check_setting(session, plan->set.name, plan->set.value, error));

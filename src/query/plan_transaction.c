@@ -123,13 +123,6 @@ omen_status lock_run(struct plan *plan, struct run *run, omen_error *error)
 
 /* --- running --- */
 
-/* The next transaction with the modes of the last. */
-static omen_status chain(struct session *session, const struct transaction_modes *modes,
-                         omen_error *error)
-{
-    return transaction_begin(session, modes, error);
-}
-
 static omen_status end(struct plan *plan, struct run *run, omen_error *error)
 {
     struct session *session = run->session;
@@ -148,7 +141,7 @@ static omen_status end(struct plan *plan, struct run *run, omen_error *error)
     } else {
         transaction_rollback(session);
     }
-    return chained ? chain(session, &modes, error) : OMEN_OK;
+    return chained ? transaction_begin(session, &modes, error) : OMEN_OK;
 }
 
 static omen_status savepoint(struct plan *plan, struct session *session, omen_error *error)

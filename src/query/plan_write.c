@@ -325,7 +325,8 @@ static omen_status change_once(struct plan *plan, struct run *run, struct chosen
     struct index_key *keys = NULL;
     size_t count = 0;
     bool open = transaction_is_open(&session->transaction), first = chosen->keys == NULL;
-    if (status == OMEN_OK && open && first) /* the set is used up afterwards */
+    if (status == OMEN_OK && open && first && !transaction_keeps_snapshot(session))
+        /* It may run again, and the set is used up afterwards. */
         status = write_set_target_keys(set, &chosen->arena, &keys, &count, error);
     if (status == OMEN_OK)
         status = session_keep(session, run->deadline_ns, set, error);

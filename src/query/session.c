@@ -68,6 +68,14 @@ struct txn_patience session_patience(const struct session *session, uint64_t dea
     return (struct txn_patience){.ask = ask_waiter, .context = waiter};
 }
 
+omen_status session_writer_enter(const struct session *session, uint64_t deadline_ns,
+                                 omen_error *error)
+{
+    struct session_waiter waiter;
+    const struct txn_patience patience = session_patience(session, deadline_ns, &waiter);
+    return txn_writer_lock_patiently(session->database->manager, &patience, error);
+}
+
 omen_status session_writer_lock(const struct session *session, uint64_t deadline_ns,
                                 omen_error *error)
 {
@@ -76,7 +84,7 @@ omen_status session_writer_lock(const struct session *session, uint64_t deadline
     struct database *database = session->database;
     if (database->storage != NULL)
         OMEN_TRY(storage_admit(database->storage, &patience, error));
-    return txn_writer_lock_patiently(database->manager, &patience, error);
+    return session_writer_enter(session, deadline_ns, error);
 }
 
 omen_status session_writer_unlock(const struct session *session, omen_status status,

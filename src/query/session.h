@@ -63,6 +63,11 @@ struct txn_patience session_patience(const struct session *session, uint64_t dea
 /* What synchronous_commit says. */
 enum txn_durability session_durability(const struct session *session);
 
+/* Waits for the writer lock, to look or to gather: what is committed under it must be admitted to
+ * the log, as session_writer_lock does. Errors: as session_check, and then it is not held. */
+OMEN_MUST_CHECK omen_status session_writer_enter(const struct session *session,
+                                                 uint64_t deadline_ns, omen_error *error);
+
 /* Waits for the writer lock. Errors: as session_check, and then it is not held. */
 OMEN_MUST_CHECK omen_status session_writer_lock(const struct session *session, uint64_t deadline_ns,
                                                 omen_error *error);

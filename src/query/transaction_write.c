@@ -6,9 +6,9 @@
 #include "query/session.h"
 
 enum {
-    KEYS_LOCKED_MAX =
-        65536, /* of a transaction: beyond that the table is locked if nobody else writes */
-    KEYS_LOCKED_AT_MOST = 524288, /* beyond that others are waited for */
+    /* Of a transaction: beyond that the table is locked instead, if nobody else writes to it; */
+    KEYS_LOCKED_MAX = 65536,
+    KEYS_LOCKED_AT_MOST = 524288, /* and beyond that others are waited for */
 };
 
 static struct txn_manager *manager_of(const struct session *session)
@@ -55,15 +55,22 @@ omen_status transaction_lock(struct session *session, struct lock_target target,
     return acquire(session, &request, deadline_ns, NULL, error);
 }
 
-omen_status transaction_lock_table(struct session *session, struct table *table,
-                                   enum lock_mode mode, enum lock_wait wait, uint64_t deadline_ns,
-                                   omen_error *error)
+static omen_status lock_table(struct session *session, struct table *table, enum lock_mode mode,
+                              enum lock_wait wait, uint64_t deadline_ns, bool *taken,
+                              omen_error *error)
 {
     struct lock_request request = {.target = lock_target_table(table_identity(table)),
                                    .mode = mode,
                                    .wait = wait,
                                    .relation = table_name(table)};
-    return acquire(session, &request, deadline_ns, NULL, error);
+    return acquire(session, &request, deadline_ns, taken, error);
+}
+
+omen_status transaction_lock_table(struct session *session, struct table *table,
+                                   enum lock_mode mode, enum lock_wait wait, uint64_t deadline_ns,
+                                   omen_error *error)
+{
+    return lock_table(session, table, mode, wait, deadline_ns, NULL, error);
 }
 
 /* What a table is locked by before a key of it is. */
@@ -87,13 +94,9 @@ omen_status transaction_lock_key(struct session *session, struct table *table, s
                                  enum lock_mode mode, enum lock_wait wait, uint64_t deadline_ns,
                                  bool *taken, omen_error *error)
 {
-    struct lock_request request = {.target = lock_target_table(table_identity(table)),
-                                   .mode = table_mode(mode),
-                                   .wait = wait,
-                                   .relation = table_name(table)};
     bool taken_unasked;
     taken = taken == NULL ? &taken_unasked : taken;
-    OMEN_TRY(acquire(session, &request, deadline_ns, taken, error));
+    OMEN_TRY(lock_table(session, table, table_mode(mode), wait, deadline_ns, taken, error));
     if (!*taken)
         return OMEN_OK;
     return lock_key(session, table, key, mode, wait, deadline_ns, taken, error);
@@ -134,12 +137,10 @@ omen_status transaction_cover_keys(struct session *session, struct table *table,
     *covered = false;
     if (held <= KEYS_LOCKED_MAX)
         return OMEN_OK;
-    struct lock_request request = {.target = lock_target_table(table_identity(table)),
-                                   .mode = TABLE_LOCK_EXCLUSIVE,
-                                   .wait = held <= KEYS_LOCKED_AT_MOST ? LOCK_SKIP : LOCK_WAIT,
-                                   .relation = table_name(table)};
     transaction_keep_locks(session);
-    return acquire(session, &request, deadline_ns, covered, error);
+    return lock_table(session, table, TABLE_LOCK_EXCLUSIVE,
+                      held <= KEYS_LOCKED_AT_MOST ? LOCK_SKIP : LOCK_WAIT, deadline_ns, covered,
+                      error);
 }
 
 omen_status transaction_lock_keys(struct session *session, struct table *table,
@@ -162,6 +163,12 @@ omen_status transaction_lock_set(struct session *session, struct write_set *set,
     struct arena arena;
     struct index_key *keys;
     size_t count;
+    bool covered;
+    /* As many at least: where the table is locked instead nobody need know them. */
+    OMEN_TRY(transaction_cover_keys(session, write_set_table(set), write_set_keys_at_least(set),
+                                    deadline_ns, &covered, error));
+    if (covered)
+        return OMEN_OK;
     arena_init(&arena, session->database->allocator);
     omen_status status = write_set_keys(set, &arena, &keys, &count, error);
     if (status == OMEN_OK)
@@ -232,10 +239,8 @@ omen_status transaction_add(struct session *session, struct write_set *set, uint
                             omen_error *error)
 {
     struct txn_manager *manager = manager_of(session);
-    struct session_waiter waiter;
-    const struct txn_patience patience = session_patience(session, deadline_ns, &waiter);
     OMEN_TRY(transaction_lock_set(session, set, deadline_ns, error));
-    OMEN_TRY(txn_writer_lock_patiently(manager, &patience, error));
+    OMEN_TRY(session_writer_enter(session, deadline_ns, error));
     omen_status status = transaction_add_locked(session, set, error);
     struct txn_ticket newest = txn_newest(manager);
     txn_writer_unlock(manager);
@@ -282,9 +287,7 @@ omen_status transaction_settle_newest(struct session *session, uint64_t deadline
                                       omen_error *error)
 {
     struct txn_manager *manager = manager_of(session);
-    struct session_waiter waiter;
-    const struct txn_patience patience = session_patience(session, deadline_ns, &waiter);
-    OMEN_TRY(txn_writer_lock_patiently(manager, &patience, error));
+    OMEN_TRY(session_writer_enter(session, deadline_ns, error));
     struct txn_ticket newest = txn_newest(manager);
     txn_writer_unlock(manager);
     return txn_settle(manager, &newest, error);
@@ -294,9 +297,7 @@ omen_status transaction_check_targets(struct session *session, struct write_set 
                                       uint64_t deadline_ns, omen_error *error)
 {
     struct txn_manager *manager = manager_of(session);
-    struct session_waiter waiter;
-    const struct txn_patience patience = session_patience(session, deadline_ns, &waiter);
-    OMEN_TRY(txn_writer_lock_patiently(manager, &patience, error));
+    OMEN_TRY(session_writer_enter(session, deadline_ns, error));
     omen_status status = write_set_check_targets(set, error);
     struct txn_ticket newest = txn_newest(manager);
     txn_writer_unlock(manager);

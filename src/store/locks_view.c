@@ -21,19 +21,9 @@
     X(waiting_since, TIMESTAMPTZ)                                                                  \
     X(waits_for, TEXT) /* transactions */
 
-enum view_column {
-#define VIEW_ENUM(name, type) VIEW_##name,
-    VIEW_COLUMNS(VIEW_ENUM)
-#undef VIEW_ENUM
-        VIEW_COLUMN_COUNT
-};
+enum view_column { VIEW_COLUMNS(VIEW_ENUM) VIEW_COLUMN_COUNT };
 
-static const struct column_definition view_columns[] = {
-#define VIEW_DEFINITION(name_, type_)                                                              \
-    {.name = #name_, .type.id = OMEN_TYPE_##type_, .nullable = true},
-    VIEW_COLUMNS(VIEW_DEFINITION)
-#undef VIEW_DEFINITION
-};
+static const struct column_definition view_columns[] = {VIEW_COLUMNS(VIEW_DEFINITION)};
 
 /* What rows are made of. */
 struct locks {

@@ -28,6 +28,12 @@ OMEN_MUST_CHECK omen_status view_table_make(struct database *database,
                                             const struct view_rows *rows, struct table **out,
                                             omen_error *error);
 
+/* --- columns: X(name, type) of a list that a view defines --- */
+
+#define VIEW_ENUM(name, type) VIEW_##name,
+#define VIEW_DEFINITION(name_, type_)                                                              \
+    {.name = #name_, .type.id = OMEN_TYPE_##type_, .nullable = true},
+
 /* --- values of a row --- */
 
 static inline void view_put_number(omen_value *value, uint64_t number)

@@ -242,11 +242,23 @@ static omen_status collect_keys(const struct write_set *set, uint64_t rows, stru
     return OMEN_OK;
 }
 
+/* Rows whose keys others can name. */
+static uint64_t keyed_rows(const struct write_set *set)
+{
+    return set->table->schema->key_hidden ? 0 : write_set_private_rows(set);
+}
+
+size_t write_set_keys_at_least(const struct write_set *set)
+{
+    uint64_t rows =
+        keyed_rows(set); /* each key once; those of new versions may be their targets' */
+    return rows > set->target_count ? rows : set->target_count;
+}
+
 omen_status write_set_keys(const struct write_set *set, struct arena *arena,
                            struct index_key **keys, size_t *count, omen_error *error)
 {
-    uint64_t rows = set->table->schema->key_hidden ? 0 : write_set_private_rows(set);
-    return collect_keys(set, rows, arena, keys, count, error);
+    return collect_keys(set, keyed_rows(set), arena, keys, count, error);
 }
 
 omen_status write_set_target_keys(const struct write_set *set, struct arena *arena,

@@ -62,6 +62,9 @@ OMEN_MUST_CHECK omen_status write_set_keys(const struct write_set *set, struct a
                                            struct index_key **keys, size_t *count,
                                            omen_error *error);
 
+/* How many those are, at least: without looking at them. */
+size_t write_set_keys_at_least(const struct write_set *set);
+
 /* The same of its targets alone. */
 OMEN_MUST_CHECK omen_status write_set_target_keys(const struct write_set *set, struct arena *arena,
                                                   struct index_key **keys, size_t *count,

@@ -84,6 +84,21 @@ def find(build, patch, seconds):
     return f"{patch['name']}: {patch['program']} --seed {seed}: {what[0] if what else text.strip()[-200:]}", True
 
 
+def run_all(folder, options, find):
+    """Plants the patches of a folder that options.names asks for, and prints what `find` says of each: a line,
+    and whether it is right. Gives the exit status."""
+    paths = sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".patch"))
+    patches = [patch for patch in map(read_patch, paths)
+               if not options.names or any(name in patch["name"] for name in options.names)]
+    found = 0
+    for patch in patches:
+        line, right = find(patch)
+        print(line, flush=True)
+        found += right
+    print(f"planted: bugs={len(patches)} found={found}")
+    return 0 if found == len(patches) else 1
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
@@ -91,17 +106,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
     build = os.path.abspath(options.build)
-    folder = os.path.join(HERE, "planted")
-    paths = sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".patch"))
-    patches = [patch for patch in map(read_patch, paths)
-               if not options.names or any(name in patch["name"] for name in options.names)]
-    found = 0
-    for patch in patches:
-        line, right = find(build, patch, options.seconds)
-        print(line, flush=True)
-        found += right
-    print(f"planted: bugs={len(patches)} found={found}")
-    return 0 if found == len(patches) else 1
+    return run_all(os.path.join(HERE, "planted"), options, lambda patch: find(build, patch, options.seconds))
 
 
 if __name__ == "__main__":

@@ -64,17 +64,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=8)
     options = parser.parse_args()
     build = os.path.abspath(options.build)
-    folder = os.path.join(HERE, "planted")
-    patches = [planted.read_patch(os.path.join(folder, name)) for name in sorted(os.listdir(folder))
-               if name.endswith(".patch")]
-    chosen = [patch for patch in patches if not options.names or any(name in patch["name"] for name in options.names)]
-    found = 0
-    for patch in chosen:
-        line, right = find(build, patch, options.seeds)
-        print(line, flush=True)
-        found += right
-    print(f"planted: bugs={len(chosen)} found={found}")
-    return 0 if found == len(chosen) else 1
+    return planted.run_all(os.path.join(HERE, "planted"), options, lambda patch: find(build, patch, options.seeds))
 
 
 if __name__ == "__main__":

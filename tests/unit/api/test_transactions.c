@@ -250,6 +250,19 @@ static void test_state_of_a_connection(void **state)
     close_scene(&scene);
 }
 
+static void test_reset_all(void **state)
+{
+    struct scene scene = open_scene();
+    expect(scene.a, "SET default_transaction_isolation = 'repeatable read'", "");
+    expect(scene.a, "SET default_transaction_read_only = on", "");
+    expect(scene.a, "SHOW transaction_isolation", "repeatable read\n");
+    expect(scene.a, "INSERT INTO t VALUES (3, 30)", "ERROR 25006");
+    expect(scene.a, "RESET ALL", "");
+    expect(scene.a, "SHOW transaction_isolation", "read committed\n");
+    expect(scene.a, "INSERT INTO t VALUES (3, 30)", "1 rows\n");
+    close_scene(&scene);
+}
+
 static void test_tags(void **state)
 {
     struct scene scene = open_scene();
@@ -464,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_own_tables_through_calls),
         cmocka_unit_test(test_disconnecting_rolls_back),
         cmocka_unit_test(test_state_of_a_connection),
+        cmocka_unit_test(test_reset_all),
         cmocka_unit_test(test_tags),
         cmocka_unit_test_setup_teardown(test_idle_timeout, make_folder, remove_folder),
         cmocka_unit_test(test_failing_allocations),
