@@ -40,7 +40,7 @@ struct os {
 
     /* Opens a file. `*file` gets a handle for the functions below.
      * Errors: FILE_NOT_FOUND, INSUFFICIENT_PRIVILEGE, DISK_FULL, IO_ERROR; OBJECT_IN_USE where a
-     * new file's name is taken. */
+     * new file's name is taken; WRONG_OBJECT_TYPE for a directory. */
     omen_status (*file_open)(const struct os *os, const char *path, enum os_open how, int64_t *file,
                              omen_error *error);
     /* Reads up to `capacity` bytes on from where the last call ended; `*length` = 0 at the end.

@@ -26,6 +26,8 @@ static omen_status status_of(int number)
     case ENOENT:
     case ENOTDIR:
         return OMEN_FILE_NOT_FOUND;
+    case EISDIR:
+        return OMEN_WRONG_OBJECT_TYPE;
     case EACCES:
     case EPERM:
     case EROFS:

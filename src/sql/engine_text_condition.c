@@ -319,29 +319,55 @@ static void put_case(struct text_writer *writer, const struct expression *expres
     text_put(writer, numbered ? " END) = 1)" : hidden ? " END)" : " END");
 }
 
+/* --- COALESCE --- */
+
+/* Of a COALESCE in a COALESCE the engine's planner makes two, each time again: all are written as
+ * one, which has the same value. */
+static bool is_nested(const struct expression *expression, uint32_t i)
+{
+    return expression->arguments[i]->kind == EXPRESSION_COALESCE;
+}
+
+static void put_arguments(struct text_writer *writer, const struct expression *expression)
+{
+    for (uint32_t i = 0; i < expression->argument_count; i++) {
+        text_put(writer, i == 0 ? "" : ", ");
+        if (is_nested(expression, i))
+            put_arguments(writer, expression->arguments[i]);
+        else
+            text_put_expression(writer, expression->arguments[i]);
+    }
+}
+
+static void put_branches(struct text_writer *writer, const struct expression *expression, bool last)
+{
+    for (uint32_t i = 0; i < expression->argument_count; i++) {
+        const struct expression *argument = expression->arguments[i];
+        bool is_last = last && i + 1 == expression->argument_count;
+        if (is_nested(expression, i)) {
+            put_branches(writer, argument, is_last);
+            continue;
+        }
+        text_put(writer, is_last ? " ELSE " : " WHEN ");
+        if (!is_last) {
+            text_put_expression(writer, argument);
+            text_put(writer, " IS NOT NULL THEN ");
+        }
+        put_result(writer, argument, true);
+    }
+}
+
 /* Of truth values the engine makes an AND, which it then takes for one that may be NULL where it
  * had promised that it isn't. */
 static void put_coalesce(struct text_writer *writer, const struct expression *expression)
 {
-    uint32_t count = expression->argument_count;
-    if (!is_boolean(expression)) {
-        text_put(writer, "coalesce(");
-        text_put_expressions(writer, expression->arguments, count, ", ");
-        text_put(writer, ")");
-        return;
-    }
-    text_put(writer, "(whole(CASE");
-    for (uint32_t i = 0; i < count; i++) {
-        if (i + 1 < count) {
-            text_put(writer, " WHEN ");
-            text_put_expression(writer, expression->arguments[i]);
-            text_put(writer, " IS NOT NULL THEN ");
-        } else {
-            text_put(writer, " ELSE ");
-        }
-        put_result(writer, expression->arguments[i], true);
-    }
-    text_put(writer, " END) = 1)");
+    bool is_truth = is_boolean(expression);
+    text_put(writer, is_truth ? "(whole(CASE" : "coalesce(");
+    if (is_truth)
+        put_branches(writer, expression, true);
+    else
+        put_arguments(writer, expression);
+    text_put(writer, is_truth ? " END) = 1)" : ")");
 }
 
 void text_put_conditional(struct text_writer *writer, const struct expression *expression)

@@ -229,7 +229,7 @@ static void test_copy(void **state)
     assert_string_equal(copy(c, "(FORMAT csv, DELIMITER '\"')", "30,a,1\n"), "ERROR 22023");
     assert_string_equal(copy(c, "(FORMAT csv, HEADER, HEADER)", "30,a,1\n"), "ERROR 42601");
     expect(c, "COPY t FROM '/nonexistent/x.csv' (FORMAT csv)", "ERROR 58P01");
-    expect(c, "COPY t FROM '/tmp' (FORMAT csv)", "ERROR 58030");
+    expect(c, "COPY t FROM '/tmp' (FORMAT csv)", "ERROR 42809");
     expect(c, "COPY t (id, nope) FROM '/tmp/x' (FORMAT csv)", "ERROR 42703");
     char sql[200];
     write_file("7.5,70\n8,80\n");
