@@ -144,7 +144,7 @@ class Scripts(unittest.TestCase):
 
     def test_files_that_cannot_be_read(self):
         with tempfile.TemporaryDirectory() as folder:
-            for name, state in ((folder, "42809"), (folder + "/none.sql", "58P01")):
+            for name, state in ((folder, "58030"), (folder + "/none.sql", "58P01")):
                 for arguments in (["-f", name], ["-c", f".read {name}"]):
                     done = run(*arguments)
                     self.assertEqual((done.returncode, done.stdout), (1, ""))

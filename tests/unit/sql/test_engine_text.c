@@ -177,9 +177,9 @@ static const struct text_case cases[] = {
     {"SELECT s, id, count(*) FROM t GROUP BY GROUPING SETS ((s, id), (s), ())",
      "SELECT r0.\"s.0\" AS o0$0, r0.\"id.0\" AS o0$1, count(*) AS o0$2 FROM \"t.0\" AS r0 "
      "GROUP BY GROUPING SETS ((r0.\"s.0\", r0.\"id.0\"), (r0.\"s.0\"), ())"},
-    {"SELECT coalesce(coalesce(n, 1), coalesce(2, coalesce(id, 3))) FROM t",
-     "SELECT coalesce(r0.\"n.0\", 1, 2, CAST(r0.\"id.0\" AS BIGINT), CAST(3 AS BIGINT)) AS o0$0 "
-     "FROM \"t.0\" AS r0"},
+    {"SELECT coalesce(coalesce(n, 1), coalesce(n, coalesce(id, n))) FROM t",
+     "SELECT coalesce(r0.\"n.0\", 1, r0.\"n.0\", CAST(r0.\"id.0\" AS BIGINT), r0.\"n.0\") AS "
+     "o0$0 FROM \"t.0\" AS r0"},
     {"SELECT coalesce(n, 1), nullif(n, 0), greatest(n, 5), n IS DISTINCT FROM 5 FROM t",
      "SELECT coalesce(r0.\"n.0\", 1) AS o0$0, CASE WHEN (r0.\"n.0\" = 0) THEN NULL ELSE "
      "r0.\"n.0\" END AS o0$1, greatest(r0.\"n.0\", 5) AS o0$2, (r0.\"n.0\" IS DISTINCT FROM "
