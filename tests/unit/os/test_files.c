@@ -72,7 +72,7 @@ static void test_open_says_what_is_wrong(void **state)
     assert_int_equal(os->file_open(os, path, OS_OPEN_CREATE_NEW, &file, &error),
                      OMEN_OBJECT_IN_USE);
     assert_non_null(strstr(error.message, "create"));
-    assert_int_equal(os->file_open(os, folder, OS_OPEN_READ, &file, &error), OMEN_IO_ERROR);
+    assert_int_equal(os->file_open(os, folder, OS_OPEN_READ, &file, &error), OMEN_WRONG_OBJECT_TYPE);
     assert_int_equal(os->file_open(os, other, OS_OPEN_WRITE, &file, &error), OMEN_FILE_NOT_FOUND);
     assert_int_equal(os->directory_create(os, folder, &error), OMEN_OBJECT_IN_USE);
 }
