@@ -75,12 +75,15 @@ struct lock_table *txn_locks(const struct txn_manager *manager)
 
 /* --- snapshots --- */
 
-/* Where this thread starts to look for a free slot, so that threads keep to lines of their own. */
+/* Where this thread starts to look for a free slot, so that threads keep to lines of their own:
+ * those that come one after the other lie far apart. */
 static uint32_t slot_hint(void)
 {
-    static _Thread_local char marker;
-    uint64_t mixed = (uint64_t)(uintptr_t)&marker * UINT64_C(0x9E3779B97F4A7C15);
-    return (uint32_t)(mixed >> 58);
+    static _Atomic uint64_t threads;
+    static _Thread_local uint64_t number; /* of this thread; 0: it has none yet */
+    if (number == 0)
+        number = atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) + 1;
+    return (uint32_t)((number * UINT64_C(0x9E3779B97F4A7C15)) >> 58);
 }
 
 _Static_assert(CHUNK_SLOTS == 1 << (64 - 58), "the hint covers a chunk");
