@@ -9,6 +9,7 @@
 #   make fuzz T=csv SECONDS=60       feed random bytes to one decoder
 #   make crash [SEED=n] [SECONDS=n] [T=wal]  power cuts and failing disks, simulated (T=wal: the log)
 #   make crash-flips [SEED=n] [FLIPS=n]      damaged files; the default is a million flips
+#   make simulate [SEED=n] [TRANSACTIONS=n]  sessions in one thread, as a seed orders them
 #   make soak [SECONDS=1800] [SEED=n]        mixed load in 2 GiB of memory: nothing may grow
 #   make crash-planted [T=name]      shows that planted bugs are found
 #   make differential SECONDS=600 [SEED=N]  random statements, compared with PostgreSQL 15
@@ -26,7 +27,7 @@ BUILD ?= build
 SECONDS ?= 60
 MESON_TEST = meson test --no-rebuild --print-errorlogs $(if $(T),--suite $(T))
 
-.PHONY: all core engine setup demo check test asan ubsan tsan fuzz crash crash-flips crash-planted soak differential slt figures bench install lint clean
+.PHONY: all core engine setup demo check test asan ubsan tsan fuzz crash crash-flips crash-planted simulate soak differential slt figures bench install lint clean
 .DEFAULT_GOAL := all
 
 all: core engine
@@ -71,6 +72,9 @@ crash-flips: core
 
 crash-planted: core
 	@tools/python tests/crash/run_planted.py $(BUILD) $(T)
+
+simulate: core
+	@$(BUILD)/tests/isolation/simulate --transactions "$(or $(TRANSACTIONS),1000000)" $(if $(SEED),--seed "$(SEED)")
 
 soak: all
 	@tools/soak $(BUILD)/tests/soak/soak $(if $(filter file,$(origin SECONDS)),1800,"$(SECONDS)") $(SEED)

@@ -33,15 +33,16 @@ def read_patch(path):
     }
 
 
-def build_planted(build, patch, folder, tests="tests/crash"):
-    """The path of the patched program; `tests`: where the build has the program."""
+def build_planted(build, patch, folder, tests="tests/crash", flags=()):
+    """The path of the patched program; `tests`: where the build has the program; `flags`: what its sources
+    are to be compiled with besides."""
     shutil.copytree(os.path.join(TOP, "src"), os.path.join(folder, "src"))
     subprocess.run(["patch", "-p1", "--quiet", "-d", folder], input=patch["text"], text=True, check=True)
     objects = []
     for number, name in enumerate(name for name in patch["files"] if name.endswith(".c")):
         objects.append(os.path.join(folder, f"planted{number}.o"))
         subprocess.run(["cc", "-std=gnu11", "-O2", "-fno-strict-aliasing", "-DOMEN_PLANTED",
-                        f"-I{folder}/src", f"-I{TOP}/include", "-c", os.path.join(folder, name),
+                        *flags, f"-I{folder}/src", f"-I{TOP}/include", "-c", os.path.join(folder, name),
                         "-o", objects[-1]], check=True)
     target = f"{tests}/{patch['program']}"
     commands = subprocess.run(["ninja", "-C", build, "-t", "commands", target], capture_output=True,

@@ -35,6 +35,7 @@ struct workload_options {
     unsigned clients, kills;
     const char *path, *save;
     bool quiet, engine, alone; /* alone: no transactions of several statements */
+    unsigned engine_one_in;    /* how much of what the engine could do it is asked to; 1: all */
 };
 
 /* What all clients know; shared with killed processes too. */
@@ -75,12 +76,16 @@ struct workload_client {
     omen_database *database;
     omen_connection *connection;
     omen_statement *prepared[FORMS], *passing; /* the newest that was prepared for one run */
+    enum form form;                            /* of the newest statement, and what it was given */
+    int64_t arguments[ARGUMENTS_MAX];
+    const char *text;
     omen_error error;
     uint32_t statement, began_us; /* of the transaction; when the statement began */
     uint32_t touched;             /* the list that was written to last */
     uint32_t ready;               /* shared.ready when the transaction began */
     enum history_level level;
-    bool in_transaction;
+    bool in_transaction, gives_up; /* it has a lock_timeout */
+    uint32_t deadlocks, timeouts, serialization_failures;
     uint32_t savepoints[SAVEPOINTS_MAX], savepoint_count; /* ops of the transaction before each */
     struct workload_made made[MADE_MAX];
     uint32_t made_count;

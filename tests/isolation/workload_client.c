@@ -60,6 +60,13 @@ static uint32_t some_key(struct workload_client *client)
     return key < client->shared->key_count ? key : (uint32_t)client->shared->key_count - 1;
 }
 
+/* Whether one in so many things is to be done by the engine. */
+static bool by_engine(struct workload_client *client, uint32_t one_in)
+{
+    one_in *= client->shared->options.engine_one_in;
+    return client->shared->options.engine && (one_in == 1 || below(client, one_in) == 0);
+}
+
 static uint32_t new_value(struct workload_client *client, uint32_t count)
 {
     atomic_fetch_add_explicit(&client->shared->writes, count, memory_order_relaxed);
@@ -69,12 +76,17 @@ static uint32_t new_value(struct workload_client *client, uint32_t count)
 /* --- statements --- */
 
 /* Whether this failure is one that this transaction may meet. */
-static bool allowed(const struct workload_client *client, const char *also)
+static bool allowed(struct workload_client *client, const char *also)
 {
     const char *state = client->error.sqlstate;
-    if (strcmp(state, "40P01") == 0)
-        return true;
-    if (strcmp(state, "40001") == 0)
+    bool deadlock = strcmp(state, "40P01") == 0, timeout = strcmp(state, "55P03") == 0,
+         serialization = strcmp(state, "40001") == 0;
+    client->deadlocks += deadlock;
+    client->timeouts += timeout;
+    client->serialization_failures += serialization;
+    if (deadlock || timeout)
+        return deadlock || client->gives_up;
+    if (serialization)
         return client->in_transaction && client->level == HISTORY_RR;
     return also != NULL && strcmp(state, also) == 0;
 }
@@ -200,7 +212,7 @@ static enum step look(struct workload_client *client, enum form form, uint32_t l
 
 static enum step read_one(struct workload_client *client)
 {
-    bool list = below(client, 2) == 0, engine = client->shared->options.engine && below(client, 6) == 0;
+    bool list = below(client, 2) == 0, engine = by_engine(client, 6);
     uint32_t key = some_key(client);
     struct found found;
     enum form form = list ? (engine ? LIST_BY_ENGINE : LIST_BY_KEY)
@@ -213,7 +225,7 @@ static enum step read_range(struct workload_client *client, uint32_t span)
     static const enum form range[] = {LISTS_BETWEEN, REGISTERS_BETWEEN, JOINED};
     uint32_t low = some_key(client), which = below(client, 3);
     struct found found;
-    if (!client->shared->options.engine)
+    if (!by_engine(client, 1))
         return read_one(client);
     return look(client, range[which], low, low + below(client, span), which != 2, &found);
 }
@@ -345,7 +357,7 @@ static enum step append(struct workload_client *client)
     char text[VALUE_BYTES];
     uint32_t key = some_key(client), value = new_value(client, 1);
     bool must = must_find(client, true, key), wrote;
-    bool engine = client->shared->options.engine && below(client, 5) == 0;
+    bool engine = by_engine(client, 5);
     const int64_t arguments[] = {key};
     uint32_t op = plan_write(client, HISTORY_APPEND, key, value);
     client->touched = key;
@@ -362,7 +374,7 @@ static enum step append_range(struct workload_client *client)
     uint32_t low = some_key(client), high = low + below(client, SPAN_MAX);
     if (high >= client->ready)
         high = client->ready - 1;
-    if (client->ready == 0 || high < low || !client->shared->options.engine)
+    if (client->ready == 0 || high < low || !by_engine(client, 1))
         return append(client);
     uint32_t rows = high - low + 1, value = new_value(client, rows), op = current(client)->count;
     for (uint32_t i = 0; i < rows; i++)
@@ -387,7 +399,7 @@ static enum step set(struct workload_client *client, uint32_t key, bool *wrote)
 {
     uint32_t value = new_value(client, 1);
     bool must = must_find(client, false, key);
-    bool engine = client->shared->options.engine && below(client, 5) == 0;
+    bool engine = by_engine(client, 5);
     const int64_t arguments[] = {key, value};
     uint32_t op = plan_write(client, HISTORY_WRITE, key, value);
     return write_rows(client, engine ? REGISTER_SET_BY_ENGINE : REGISTER_SET, arguments, NULL, NULL, op,
@@ -466,7 +478,7 @@ static enum step fail(struct workload_client *client)
     const int64_t arguments[] = {low < high ? low : high, high};
     const int64_t keys[] = {some_key(client), high};
     client->touched = high;
-    bool divide = client->shared->options.engine && below(client, 2) == 0;
+    bool divide = by_engine(client, 2);
     enum step step = divide ? run(client, LISTS_DIVIDE, arguments, NULL, "22012", &statement)
                             : run(client, LISTS_INSERT_TWO, keys, NULL, "23505", &statement);
     if (step != GO_ON)
@@ -508,7 +520,6 @@ static enum step savepoint(struct workload_client *client)
 static enum step some_step(struct workload_client *client)
 {
     uint32_t what = below(client, client->in_transaction ? 22 : 14);
-    bool engine = client->shared->options.engine;
     switch (what) {
     case 0: case 1: case 2: return read_one(client);
     case 3: return read_range(client, SPAN_MAX);
@@ -519,8 +530,11 @@ static enum step some_step(struct workload_client *client)
     case 13: return read_one(client);
     case 14: case 15: return replace(client);
     case 16: return lock_and_append(client);
-    case 17: return engine ? sum(client) : read_one(client);
-    case 18: return !engine ? read_one(client) : below(client, 4) == 0 ? count(client, false) : count_own(client);
+    case 17: return by_engine(client, 1) ? sum(client) : read_one(client);
+    case 18:
+        if (!by_engine(client, 1))
+            return read_one(client);
+        return below(client, 4) == 0 ? count(client, false) : count_own(client);
     case 19: return fail(client);
     default: return savepoint(client);
     }

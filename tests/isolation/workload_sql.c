@@ -121,6 +121,10 @@ omen_status workload_run(struct workload_client *client, enum form form, const i
     omen_statement_release(client->passing);
     client->passing = NULL;
     *out = NULL;
+    client->form = form;
+    client->text = text != NULL ? text : "";
+    for (unsigned i = 0; i < forms[form].arguments; i++)
+        client->arguments[i] = arguments[i];
     atomic_fetch_add_explicit(&client->shared->statements, 1, memory_order_relaxed);
     if (forms[form].engine)
         atomic_fetch_add_explicit(&client->shared->engine_statements, 1, memory_order_relaxed);
