@@ -285,20 +285,24 @@ omen_status omen_delete(omen_connection *connection, const char *table, const om
 
 /* --- point reads --- */
 
-/* Takes part in a given snapshot, or begins a statement at its own. */
+/* Takes part in a given snapshot, or begins a statement at its own; either way end_read follows. */
 static omen_status take_snapshot(struct session *session, const omen_snapshot *given,
                                  struct snapshot *out, omen_error *error)
 {
     if (given == NULL) {
         OMEN_TRY(transaction_begin_statement(session, false, NULL, error));
-        omen_status taken = transaction_snapshot(session, out, error);
-        transaction_note_idle(session);
-        return taken;
+        return transaction_snapshot(session, out, error);
     }
     if (given->session->database != session->database)
         return api_invalid(error, "the snapshot is of another database");
     omen_status status = snapshot_share(session->database->manager, &given->snapshot, out);
     return status == OMEN_OK ? status : error_set_default(error, status);
+}
+
+static void end_read(struct session *session, const omen_snapshot *given)
+{
+    if (given == NULL)
+        transaction_note_idle(session);
 }
 
 /* The row with this key: at a given snapshot as it was committed, else as a statement sees it. */
@@ -336,6 +340,7 @@ static omen_status find_row(struct session *session, const omen_snapshot *given,
             status =
                 row_group_ensure_all(row->row.group, error); /* values are read without errors */
     }
+    end_read(session, given);
     arena_release(&scratch);
     return status;
 }
@@ -468,13 +473,16 @@ static omen_status open_scan(struct session *session, struct table *table,
     struct table_view *view;
     OMEN_TRY(take_projection(table, options, arena, &spec, error));
     OMEN_TRY(check_predicates(table_schema(table), options, error));
-    OMEN_TRY(take_snapshot(session, options->snapshot, &snapshot, error));
-    omen_status status = options->snapshot != NULL
-                             ? table_view_open(table, &snapshot, &view)
-                             : transaction_view(session, table, &snapshot, &view);
-    snapshot_release(&snapshot); /* the view has a registration of its own */
-    if (status != OMEN_OK)
-        return error_set_default(error, status);
+    omen_status status = take_snapshot(session, options->snapshot, &snapshot, error);
+    if (status == OMEN_OK) {
+        status = options->snapshot != NULL ? table_view_open(table, &snapshot, &view)
+                                           : transaction_view(session, table, &snapshot, &view);
+        snapshot_release(&snapshot); /* the view has a registration of its own */
+        if (status != OMEN_OK)
+            error_set_default(error, status);
+    }
+    end_read(session, options->snapshot);
+    OMEN_TRY(status);
     status = table_scan_stream(view, &spec, out, error);
     table_view_release(view);
     return status == OMEN_OK ? result_keep_session(session, out, error) : status;

@@ -6,7 +6,11 @@
 omen_status api_table(struct session *session, const char *name, struct table **out,
                       omen_error *error)
 {
-    return transaction_find_table(session, name, strlen(name), out, error);
+    bool rested = transaction_resume(session);
+    omen_status status = transaction_find_table(session, name, strlen(name), out, error);
+    if (rested)
+        transaction_note_idle(session);
+    return status;
 }
 
 /* The position of the Arrow child of this name. */

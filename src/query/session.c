@@ -17,6 +17,7 @@ omen_status session_create(struct database *database, struct session **out, omen
     session->reader = reader_slot_claim();
     session->id = atomic_fetch_add_explicit(&sessions_made, 1, memory_order_relaxed) + 1;
     session->activity.transaction = session->id;
+    session->activity.end = transaction_end_resting;
     activity_add(&database->sessions, &session->activity);
     *out = session;
     return OMEN_OK;

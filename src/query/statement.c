@@ -64,11 +64,13 @@ omen_status statement_create(struct session *session, const char *sql, size_t le
     arena_init(&statement->scratch, allocator);
     statement->text = allocator_alloc(allocator, length + 1);
     omen_status status = OMEN_OK;
+    bool rested = false;
     if (statement->text == NULL) {
         status = error_set_default(error, OMEN_OUT_OF_MEMORY);
     } else {
         memcpy(statement->text, sql, length);
         statement->text[length] = '\0';
+        rested = transaction_resume(session);
         status =
             plan_create(session, statement->text, length, NULL, 0, &statement->plans[0], error);
     }
@@ -76,6 +78,8 @@ omen_status statement_create(struct session *session, const char *sql, size_t le
         statement_destroy(statement);
         return transaction_end_statement(session, status);
     }
+    if (rested)
+        transaction_note_idle(session);
     *out = statement;
     return OMEN_OK;
 }

@@ -8,6 +8,7 @@
  */
 #include "query/transaction.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -56,11 +57,17 @@ static void begin_rest(struct session *session)
     struct transaction *transaction = &session->transaction;
     const struct os *os = session->database->os;
     uint64_t rows = 0;
-    transaction->idle_since_ns = session->settings.idle_timeout_ms != 0 ? os->monotonic_ns(os) : 0;
+    uint64_t timeout_ms = session->settings.idle_timeout_ms;
+    if (transaction->ended)
+        return;
     for (size_t i = 0; i < transaction->write_count; i++)
         rows += own_writes_row_count(transaction->writes[i]);
     atomic_store_explicit(&session->activity.rows_written, rows, memory_order_relaxed);
     show_state(session, transaction->state == TRANSACTION_OPEN ? ACTIVITY_IDLE : ACTIVITY_FAILED);
+    transaction->rests = timeout_ms != 0;
+    if (transaction->rests) /* the last that is done to it */
+        activity_rest(&session->database->sessions, &session->activity,
+                      os->monotonic_ns(os) + timeout_ms * 1000000);
 }
 
 /* --- letting go --- */
@@ -125,6 +132,7 @@ static void leave(struct session *session, const struct settings *settings)
     session->settings.isolation = session->settings.default_isolation;
     session->settings.read_only = session->settings.default_read_only;
     transaction->state = TRANSACTION_NONE;
+    transaction->ended = false;
     transaction->serial++;
     show_state(session, ACTIVITY_NONE);
     transaction_note_reads(session);
@@ -133,6 +141,7 @@ static void leave(struct session *session, const struct settings *settings)
 void transaction_destroy(struct session *session)
 {
     struct transaction *transaction = &session->transaction;
+    transaction_resume(session);
     undo_all(session);
     lock_owner_destroy(transaction->locks);
     allocator_free(session->database->allocator, transaction->writes,
@@ -144,19 +153,37 @@ void transaction_destroy(struct session *session)
 
 /* --- statements --- */
 
-/* Whether the transaction has waited longer for this statement than it may. */
-static bool is_late(const struct session *session)
+/* Nothing is held and nobody sees it any more, but for its own connection. */
+static void end_early(struct session *session)
 {
-    const struct transaction *transaction = &session->transaction;
+    undo_all(session);
+    show_state(session, ACTIVITY_NONE);
+}
+
+void transaction_end_resting(struct activity *activity)
+{
+    char *place = (char *)activity - offsetof(struct session, activity);
+    end_early((struct session *)(void *)place);
+}
+
+bool transaction_resume(struct session *session)
+{
+    struct transaction *transaction = &session->transaction;
     const struct os *os = session->database->os;
-    return transaction->state != TRANSACTION_NONE && transaction->idle_since_ns != 0 &&
-           (os->monotonic_ns(os) - transaction->idle_since_ns) / 1000000 >=
-               session->settings.idle_timeout_ms;
+    if (!transaction->rests)
+        return false;
+    transaction->rests = false;
+    uint64_t until = activity_take_back(&session->database->sessions, &session->activity);
+    transaction->ended = until == 0 || os->monotonic_ns(os) >= until;
+    if (until != 0 && transaction->ended)
+        end_early(session);
+    return true;
 }
 
 omen_status transaction_check(struct session *session, bool ends, omen_error *error)
 {
-    if (is_late(session)) {
+    transaction_resume(session);
+    if (session->transaction.ended) {
         transaction_rollback(session);
         return error_set(error, OMEN_IDLE_IN_TRANSACTION_TIMEOUT,
                          "transaction rolled back due to idle-in-transaction timeout");
@@ -173,6 +200,7 @@ omen_status transaction_begin_statement(struct session *session, bool ends, cons
 {
     struct transaction *transaction = &session->transaction;
     OMEN_TRY(transaction_check(session, ends, error));
+    database_end_overdue(session->database); /* rather than meet their locks */
     if (tag != NULL && session->settings.read_only)
         return error_set(error, OMEN_READ_ONLY_TRANSACTION,
                          "cannot execute %s in a read-only transaction", tag);
@@ -182,13 +210,13 @@ omen_status transaction_begin_statement(struct session *session, bool ends, cons
         return error_set(error, OMEN_LIMIT_EXCEEDED,
                          "cannot have more than 2^32-2 commands in a transaction");
     show_state(session, ACTIVITY_ACTIVE);
-    transaction->idle_since_ns = 0;
     transaction->command += !ends;
     return OMEN_OK;
 }
 
 void transaction_note_idle(struct session *session)
 {
+    transaction_resume(session);
     if (session->transaction.state != TRANSACTION_NONE)
         begin_rest(session);
 }
@@ -200,7 +228,8 @@ omen_status transaction_end_statement(struct session *session, omen_status statu
         release_locks(transaction);
         return status;
     }
-    if (status != OMEN_OK && transaction->state == TRANSACTION_OPEN) {
+    transaction_resume(session); /* a result that is read between statements may fail */
+    if (status != OMEN_OK && transaction->state == TRANSACTION_OPEN && !transaction->ended) {
         if (transaction->savepoint != NULL)
             undo_to(session, transaction->savepoint);
         else
@@ -307,7 +336,6 @@ omen_status transaction_begin(struct session *session, const struct transaction_
     transaction->keeps_locks = false;
     transaction->began_us = session->database->os->wall_clock_us(session->database->os);
     transaction->has_run = false;
-    transaction->idle_since_ns = 0;
     transaction->settings_before = transaction->session_settings = session->settings;
     atomic_store_explicit(&session->activity.began_us, transaction->began_us, memory_order_relaxed);
     atomic_store_explicit(&session->activity.rows_written, 0, memory_order_relaxed);
@@ -445,6 +473,7 @@ omen_status transaction_commit(struct session *session, uint64_t deadline_ns, bo
 
 void transaction_rollback(struct session *session)
 {
+    transaction_resume(session);
     leave(session, &session->transaction.settings_before);
 }
 

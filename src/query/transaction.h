@@ -13,12 +13,16 @@
  * lock of somebody else: then it waits by taking the locks that it needs, and gives them up at its
  * end.
  *
- * Concurrency: the connection's thread, but for what a view was opened from, and the locks.
+ * Concurrency: the connection's thread, but for what a view was opened from, and the locks. While
+ * it waits for the next statement, and idle_in_transaction_session_timeout says how long, the
+ * transaction rests (store/activity.h): once its time is over any thread may end it. So whatever
+ * looks at it between statements takes it back first, by transaction_resume.
  */
 #ifndef OMEN_QUERY_TRANSACTION_H
 #define OMEN_QUERY_TRANSACTION_H
 
 #include "query/settings.h"
+#include "store/activity.h"
 #include "store/catalog.h"
 #include "table/own_writes.h"
 #include "table/table.h"
@@ -62,10 +66,11 @@ struct transaction {
     struct lock_owner *locks;   /* NULL until needed; statements outside use it too */
     struct own_writes **writes; /* of the tables written */
     size_t write_count, write_capacity;
-    struct catalog_changes *tables;   /* created and dropped; NULL: none */
-    uint64_t tables_version;          /* by which plans notice that those are others */
-    int64_t began_us;                 /* wall clock: what now() says in it */
-    uint64_t idle_since_ns;           /* monotonic; 0: a statement runs, or may take its time */
+    struct catalog_changes *tables; /* created and dropped; NULL: none */
+    uint64_t tables_version;        /* by which plans notice that those are others */
+    int64_t began_us;               /* wall clock: what now() says in it */
+    bool rests; /* until its thread takes it back; all but the state and settings may be ended */
+    bool ended; /* it was: nothing is left but to say so */
     struct savepoint *savepoint;      /* the innermost */
     struct settings settings_before;  /* what ROLLBACK gives back */
     struct settings session_settings; /* what COMMIT keeps: without those of SET LOCAL */
@@ -93,8 +98,15 @@ OMEN_MUST_CHECK omen_status transaction_begin_statement(struct session *session,
 /* It is over, or could not even be prepared: a failure fails the transaction. Gives `status`. */
 omen_status transaction_end_statement(struct session *session, omen_status status);
 
-/* A statement that reads, and that nobody tells the end of, has come as far as others shall see. */
+/* The connection's thread looks at the transaction, without a statement that begins. Gives whether
+ * it rested: then transaction_note_idle follows. */
+bool transaction_resume(struct session *session);
+
+/* It waits for its next statement: nothing that follows looks at it. */
 void transaction_note_idle(struct session *session);
+
+/* Ends a transaction that rests too long; activity->end. */
+void transaction_end_resting(struct activity *activity);
 
 /* What now() says: when the transaction began, or just now. */
 int64_t transaction_now(struct session *session);

@@ -18,12 +18,20 @@ static struct txn_manager *manager_of(const struct session *session)
 
 /* --- locks --- */
 
+/* Who waits for a lock sees to it that nobody keeps it longer than allowed. */
+static omen_status ask_lock_waiter(void *context, omen_error *error)
+{
+    const struct session_waiter *waiter = context;
+    database_end_overdue(waiter->session->database);
+    return session_check(waiter->session, waiter->deadline_ns, error);
+}
+
 static omen_status acquire(struct session *session, struct lock_request *request,
                            uint64_t deadline_ns, bool *taken, omen_error *error)
 {
     struct transaction *transaction = &session->transaction;
-    struct session_waiter waiter;
-    const struct txn_patience patience = session_patience(session, deadline_ns, &waiter);
+    struct session_waiter waiter = {session, deadline_ns};
+    const struct txn_patience patience = {.ask = ask_lock_waiter, .context = &waiter};
     if (transaction->locks == NULL) {
         omen_status status =
             lock_owner_create(txn_locks(manager_of(session)), session->id, &transaction->locks);

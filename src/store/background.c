@@ -1,6 +1,7 @@
 /* background.c - what is done beside the statements: one thread, bounded steps, a bounded rate.
  *
  *   each turn   the log synced, where commits did not wait for it (every 200 ms)
+ *               transactions ended that have waited too long for their next statement
  *               a step of maintenance: freezing, compacting, dropping, repointing
  *               columns let go, where those that lie in segments take more than their share
  *               a step of a checkpoint, where one is due: by the log's length, or by time
@@ -171,6 +172,7 @@ static bool turn(struct storage *storage)
     omen_error reason = {.message = ""};
     sync_log(storage, now);
     help_writers(storage);
+    database_end_overdue(storage->database);
     if (!storage_log_is_long(storage))
         (void)!database_maintain(storage->database, STEP_ROWS, &more); /* tried again next time */
     more |= storage_trim_cache(storage);

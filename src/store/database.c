@@ -139,6 +139,11 @@ omen_status database_checkpoint(struct database *database, omen_error *error)
     return database->storage == NULL ? OMEN_OK : storage_checkpoint(database->storage, error);
 }
 
+void database_end_overdue(struct database *database)
+{
+    activity_list_end_overdue(&database->sessions, database->os);
+}
+
 omen_status database_maintain(struct database *database, uint64_t rows_max, bool *more)
 {
     struct table **tables;
@@ -147,6 +152,7 @@ omen_status database_maintain(struct database *database, uint64_t rows_max, bool
     OMEN_TRY(catalog_list(database->catalog, &tables, &count));
     struct maintain_report report = {0};
     omen_status status = OMEN_OK;
+    database_end_overdue(database); /* what they could see is kept for them */
     uint64_t share = rows_max == 0 ? MAINTAIN_ROWS_DEFAULT : rows_max;
     for (size_t i = 0; i < count; i++) {
         report.more = false;

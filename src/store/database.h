@@ -102,8 +102,12 @@ OMEN_MUST_CHECK omen_status database_add_filled(struct database *database, struc
  * In memory: nothing. Errors: as storage_checkpoint. */
 OMEN_MUST_CHECK omen_status database_checkpoint(struct database *database, omen_error *error);
 
-/* A bounded step of maintenance over all tables, `rows_max` rows of each at most. Errors: the first
- * that a table has (table_maintain); the others are maintained all the same. */
+/* Ends the transactions that have waited longer for their next statement than they may
+ * (activity.h). Thread-safe; the caller holds no lock but the turn lock. */
+void database_end_overdue(struct database *database);
+
+/* A bounded step of maintenance over all tables, and the above; `rows_max` rows of each at most.
+ * Errors: the first that a table has (table_maintain); the others are maintained all the same. */
 OMEN_MUST_CHECK omen_status database_maintain(struct database *database, uint64_t rows_max,
                                               bool *more);
 

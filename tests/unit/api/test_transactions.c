@@ -280,65 +280,6 @@ static void test_tags(void **state)
 }
 
 /* Memory that cannot be had fails a statement, and never leaves half of one. */
-/* A clock that can be set forward. */
-static uint64_t forward_ns;
-
-static uint64_t forward_clock(const struct os *os)
-{
-    return os_real.monotonic_ns(&os_real) + forward_ns;
-}
-
-static void pause_minutes(uint64_t minutes)
-{
-    forward_ns += minutes * 60 * 1000000000;
-}
-
-static void test_idle_timeout(void **state)
-{
-    static const char *const statements[] = {"COMMIT", "ROLLBACK", "SELECT v FROM t WHERE id = 1",
-                                             "UPDATE t SET v = 1 WHERE id = 2", "SAVEPOINT s"};
-    struct os os = os_real;
-    os.monotonic_ns = forward_clock;
-    struct scene scene = open_scene_at(open_plain(&os));
-    omen_statement *prepared;
-    const omen_value key = value_integer(1);
-    assert_int_equal(
-        omen_prepare(scene.a, "SELECT v FROM t WHERE id = $1", SIZE_MAX, &prepared, NULL),
-        OMEN_OK);
-    expect(scene.a, "SET idle_in_transaction_session_timeout = '5min'", "");
-    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
-        expect(scene.a, "BEGIN", "");
-        pause_minutes(4);
-        expect(scene.a, "UPDATE t SET v = 11 WHERE id = 1", "1 rows\n");
-        pause_minutes(6);
-        expect(scene.a, statements[i], "ERROR 25P03");
-        expect(scene.b, "UPDATE t SET v = 10 WHERE id = 1", "1 rows\n"); /* nobody holds it */
-        expect(scene.a, "SELECT v FROM t WHERE id = 1", "10\n");
-    }
-    expect(scene.a, "BEGIN", ""); /* one that has only read, by the short way */
-    assert_string_equal(run_prepared(prepared, &key, 1), "10\n");
-    pause_minutes(6);
-    assert_string_equal(run_prepared(prepared, &key, 1), "ERROR 25P03");
-    expect(scene.a, "BEGIN", ""); /* a failed one */
-    expect(scene.a, "nonsense", "ERROR 42601");
-    pause_minutes(6);
-    expect(scene.a, "SELECT v FROM t WHERE id = 1", "ERROR 25P03");
-    expect(scene.a, "BEGIN", ""); /* calls */
-    assert_int_equal(insert(scene.a, 7, 70), OMEN_OK);
-    pause_minutes(6);
-    assert_int_equal(insert(scene.a, 8, 80), OMEN_IDLE_IN_TRANSACTION_TIMEOUT);
-    pause_minutes(6); /* outside a transaction any pause is right */
-    assert_int_equal(scan(scene.b), 2);
-    expect(scene.a, "SET idle_in_transaction_session_timeout = 0", "");
-    expect(scene.a, "BEGIN", "");
-    pause_minutes(6);
-    expect(scene.a, "SET LOCAL idle_in_transaction_session_timeout = '10min'", "");
-    pause_minutes(6);
-    expect(scene.a, "COMMIT", "");
-    omen_statement_release(prepared);
-    close_scene(&scene);
-}
-
 static void test_failing_allocations(void **state)
 {
     struct scene scene = open_scene();
@@ -479,7 +420,6 @@ int main(void)
         cmocka_unit_test(test_state_of_a_connection),
         cmocka_unit_test(test_reset_all),
         cmocka_unit_test(test_tags),
-        cmocka_unit_test_setup_teardown(test_idle_timeout, make_folder, remove_folder),
         cmocka_unit_test(test_failing_allocations),
         cmocka_unit_test(test_transfers_keep_the_sum),
         cmocka_unit_test_setup_teardown(test_committed_together_and_reopened, make_folder,
