@@ -43,12 +43,12 @@ static omen_status take_key(const struct table *table, const omen_value *key, si
     if (schema->key_hidden)
         return error_set(error, OMEN_NOT_SUPPORTED, "table \"%s\" has no declared key",
                          table_name(table));
-    if (key_count != schema->key_count)
+    if (key_count != schema->key.count)
         return error_set(error, OMEN_INVALID_ARGUMENT,
                          "the key of table \"%s\" has %u columns, %zu values were given",
-                         table_name(table), schema->key_count, key_count);
+                         table_name(table), schema->key.count, key_count);
     for (size_t i = 0; i < key_count; i++) {
-        uint32_t column = schema->key_columns[i];
+        uint32_t column = schema->key.columns[i];
         omen_status status = take_value(&schema->columns[column], &key[i], arena, &out[i], error);
         if (status == OMEN_OK && !out[i].is_null)
             status = schema_check_value(schema, column, &out[i], error);

@@ -1,4 +1,4 @@
-/* key.c - primary keys in their order-preserving encoding.
+/* key.c - keys in their order-preserving encoding.
  *
  * Words. Each part becomes an unsigned number of its width whose order is the value's, and the
  * parts are packed from the most significant bit of the word's used width down:
@@ -50,11 +50,11 @@ uint64_t key_word(const omen_value *value)
     return flip_sign(ordered_number(value), value->type.id, number_bits(value->type.id));
 }
 
-static uint64_t pack_word(const struct schema *schema, const omen_value *values)
+static uint64_t pack_word(const struct schema_key *key, const omen_value *values)
 {
     uint64_t word = 0;
-    for (uint32_t i = 0; i < schema->key_count; i++) {
-        uint32_t bits = schema->key_bits[i];
+    for (uint32_t i = 0; i < key->count; i++) {
+        uint32_t bits = key->bits[i];
         uint64_t part = flip_sign(ordered_number(&values[i]), values[i].type.id, bits);
         word = bits == 64 ? part : word << bits | part;
     }
@@ -69,9 +69,10 @@ static size_t escaped_bytes(omen_bytes bytes)
     return bytes.length + zeros + 2;
 }
 
-static size_t part_bytes(const struct schema *schema, uint32_t part, const omen_value *value)
+static size_t part_bytes(const struct schema *schema, const struct schema_key *key, uint32_t part,
+                         const omen_value *value)
 {
-    const omen_type *type = &schema->columns[schema->key_columns[part]].type;
+    const omen_type *type = &schema->columns[key->columns[part]].type;
     if (type_is_view(type->id))
         return escaped_bytes(value->as.bytes);
     if (type->id == OMEN_TYPE_DECIMAL && type->precision <= DECIMAL_WORD_PRECISION_MAX)
@@ -115,17 +116,18 @@ static uint8_t *put_part(uint8_t *at, const omen_value *value, size_t width)
     return put_big_endian(at, flip_sign(ordered_number(value), type, bits), width);
 }
 
-omen_status key_encode(const struct schema *schema, const omen_value *values, struct arena *arena,
-                       struct index_key *out, omen_error *error)
+omen_status key_encode_of(const struct schema *schema, const struct schema_key *key,
+                          const omen_value *values, struct arena *arena, struct index_key *out,
+                          omen_error *error)
 {
     *out = (struct index_key){0};
-    if (schema->key_kind == INDEX_WORD) {
-        out->word = pack_word(schema, values);
+    if (key->kind == INDEX_WORD) {
+        out->word = pack_word(key, values);
         return OMEN_OK;
     }
     size_t bytes = 0;
-    for (uint32_t i = 0; i < schema->key_count; i++) {
-        bytes += part_bytes(schema, i, &values[i]);
+    for (uint32_t i = 0; i < key->count; i++) {
+        bytes += part_bytes(schema, key, i, &values[i]);
         if (bytes > KEY_BYTES_MAX)
             return error_set(error, OMEN_LIMIT_EXCEEDED, "the key is longer than %d bytes",
                              KEY_BYTES_MAX);
@@ -134,10 +136,16 @@ omen_status key_encode(const struct schema *schema, const omen_value *values, st
     if (data == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     uint8_t *at = data;
-    for (uint32_t i = 0; i < schema->key_count; i++)
-        at = put_part(at, &values[i], part_bytes(schema, i, &values[i]));
+    for (uint32_t i = 0; i < key->count; i++)
+        at = put_part(at, &values[i], part_bytes(schema, key, i, &values[i]));
     OMEN_DCHECK((size_t)(at - data) == bytes);
     out->bytes = data;
     out->length = bytes;
     return OMEN_OK;
+}
+
+omen_status key_encode(const struct schema *schema, const omen_value *values, struct arena *arena,
+                       struct index_key *out, omen_error *error)
+{
+    return key_encode_of(schema, &schema->key, values, arena, out, error);
 }

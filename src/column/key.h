@@ -1,4 +1,4 @@
-/* key.h - primary keys in their order-preserving encoding.
+/* key.h - keys in their order-preserving encoding.
  *
  * Comparing two encodings (as words, or as bytes with memcmp) gives the same order as comparing
  * the values column by column. A key whose parts have fixed widths of 64 bits in all becomes one
@@ -11,18 +11,25 @@
 #include "column/schema.h"
 #include "index/index.h"
 
-/* Encodes the key values (key_count of them, in key order, checked by schema_check_value).
+/* Encodes the primary key's values (key.count of them, in key order, checked by
+ * schema_check_value).
  * Byte keys are placed in `arena` (untouched for word keys) and live as long as it does.
  * Errors: OUT_OF_MEMORY; LIMIT_EXCEEDED for an encoding over KEY_BYTES_MAX. */
 OMEN_MUST_CHECK omen_status key_encode(const struct schema *schema, const omen_value *values,
                                        struct arena *arena, struct index_key *out,
                                        omen_error *error);
 
-/* The values that an encoding was made of (key_count of them, never NULL, of the key columns'
- * types): text and bytes in `arena`. Errors: CORRUPTED where it is no key of this schema;
- * OUT_OF_MEMORY. */
-OMEN_MUST_CHECK omen_status key_decode(const struct schema *schema, struct index_key key,
-                                       struct arena *arena, omen_value *values);
+/* The same for any key of the schema; no value is NULL. */
+OMEN_MUST_CHECK omen_status key_encode_of(const struct schema *schema, const struct schema_key *key,
+                                          const omen_value *values, struct arena *arena,
+                                          struct index_key *out, omen_error *error);
+
+/* The values that an encoding of this key of the schema was made of (key->count of them, never
+ * NULL, of the key columns' types): text and bytes in `arena`. Errors: CORRUPTED where it is no
+ * such key; OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status key_decode(const struct schema *schema, const struct schema_key *key,
+                                       struct index_key encoded, struct arena *arena,
+                                       omen_value *values);
 
 enum { KEY_BYTES_MAX = 1 << 20 };
 

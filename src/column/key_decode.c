@@ -48,10 +48,10 @@ static void set_number(omen_value *value, int64_t number)
     }
 }
 
-static void unpack_word(const struct schema *schema, uint64_t word, omen_value *values)
+static void unpack_word(const struct schema_key *key, uint64_t word, omen_value *values)
 {
-    for (uint32_t i = schema->key_count; i-- > 0;) {
-        uint32_t bits = schema->key_bits[i];
+    for (uint32_t i = key->count; i-- > 0;) {
+        uint32_t bits = key->bits[i];
         uint64_t part = bits == 64 ? word : word & ((UINT64_C(1) << bits) - 1);
         set_number(&values[i], unflip(part, values[i].type.id, bits));
         word = bits == 64 ? 0 : word >> bits;
@@ -109,19 +109,19 @@ static omen_status take_part(struct place *place, struct arena *arena, omen_valu
     return OMEN_OK;
 }
 
-omen_status key_decode(const struct schema *schema, struct index_key key, struct arena *arena,
-                       omen_value *values)
+omen_status key_decode(const struct schema *schema, const struct schema_key *key,
+                       struct index_key encoded, struct arena *arena, omen_value *values)
 {
-    for (uint32_t i = 0; i < schema->key_count; i++)
-        values[i] = (omen_value){.type = schema->columns[schema->key_columns[i]].type};
-    if ((schema->key_kind == INDEX_WORD) != (key.bytes == NULL))
+    for (uint32_t i = 0; i < key->count; i++)
+        values[i] = (omen_value){.type = schema->columns[key->columns[i]].type};
+    if ((key->kind == INDEX_WORD) != (encoded.bytes == NULL))
         return OMEN_CORRUPTED;
-    if (schema->key_kind == INDEX_WORD) {
-        unpack_word(schema, key.word, values);
+    if (key->kind == INDEX_WORD) {
+        unpack_word(key, encoded.word, values);
         return OMEN_OK;
     }
-    struct place place = {key.bytes, key.bytes + key.length};
-    for (uint32_t i = 0; i < schema->key_count; i++)
+    struct place place = {encoded.bytes, encoded.bytes + encoded.length};
+    for (uint32_t i = 0; i < key->count; i++)
         OMEN_TRY(take_part(&place, arena, &values[i]));
     return place.at == place.end ? OMEN_OK : OMEN_CORRUPTED;
 }

@@ -473,7 +473,25 @@ omen_status row_group_key(const struct row_group *group, uint32_t slot, struct a
     const struct schema *schema = group->schema;
     omen_value values[SCHEMA_KEY_COLUMNS_MAX];
     OMEN_TRY(row_group_ensure_key(group, NULL));
-    for (uint32_t i = 0; i < schema->key_count; i++)
-        row_group_read(group, slot, schema->key_columns[i], &values[i]);
+    for (uint32_t i = 0; i < schema->key.count; i++)
+        row_group_read(group, slot, schema->key.columns[i], &values[i]);
     return key_encode(schema, values, arena, out, NULL);
+}
+
+omen_status row_group_key_of(const struct row_group *group, uint32_t number, uint32_t slot,
+                             struct arena *arena, struct index_key *out, bool *whole)
+{
+    const struct schema *schema = group->schema;
+    const struct schema_key *key = schema_key_of(schema, number);
+    omen_value values[SCHEMA_KEY_COLUMNS_MAX];
+    *whole = false;
+    *out = (struct index_key){0};
+    OMEN_TRY(row_group_ensure(group, key->columns, key->count, NULL));
+    for (uint32_t i = 0; i < key->count; i++) {
+        row_group_read(group, slot, key->columns[i], &values[i]);
+        if (values[i].is_null)
+            return OMEN_OK;
+    }
+    *whole = true;
+    return key_encode_of(schema, key, values, arena, out, NULL);
 }

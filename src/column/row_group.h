@@ -162,9 +162,11 @@ static inline bool row_group_wants_ensure(const struct row_group *group)
     return atomic_load_explicit(&head->absent, memory_order_acquire) != 0;
 }
 
-/* The same for all stored columns, and for those of the key. */
+/* The same for all stored columns, for those of the primary key, and for those of unique keys. */
 OMEN_MUST_CHECK omen_status row_group_ensure_all(const struct row_group *group, omen_error *error);
 OMEN_MUST_CHECK omen_status row_group_ensure_key(const struct row_group *group, omen_error *error);
+OMEN_MUST_CHECK omen_status row_group_ensure_uniques(const struct row_group *group,
+                                                     omen_error *error);
 
 /* How many columns are not loaded. */
 static inline uint32_t row_group_absent_count(const struct row_group *group)
@@ -317,6 +319,12 @@ void row_group_prefetch(const struct row_group *group, uint32_t slot, const uint
 struct arena;
 OMEN_MUST_CHECK omen_status row_group_key(const struct row_group *group, uint32_t slot,
                                           struct arena *arena, struct index_key *out);
+
+/* The same for the key of any number (schema.h). `*whole` is false, and `out` nothing, where a
+ * column of it is NULL. Errors: those of row_group_ensure; LIMIT_EXCEEDED, too. */
+OMEN_MUST_CHECK omen_status row_group_key_of(const struct row_group *group, uint32_t number,
+                                             uint32_t slot, struct arena *arena,
+                                             struct index_key *out, bool *whole);
 
 /* --- zone maps --- */
 

@@ -418,5 +418,14 @@ omen_status row_group_ensure_all(const struct row_group *group, omen_error *erro
 
 omen_status row_group_ensure_key(const struct row_group *group, omen_error *error)
 {
-    return row_group_ensure(group, group->schema->key_columns, group->schema->key_count, error);
+    return row_group_ensure(group, group->schema->key.columns, group->schema->key.count, error);
+}
+
+omen_status row_group_ensure_uniques(const struct row_group *group, omen_error *error)
+{
+    const struct schema *schema = group->schema;
+    for (uint32_t i = 0; i < schema->unique_count; i++)
+        OMEN_TRY(
+            row_group_ensure(group, schema->uniques[i].columns, schema->uniques[i].count, error));
+    return OMEN_OK;
 }

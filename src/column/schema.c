@@ -2,14 +2,16 @@
  *
  * One block holds it all, so that it has one owner and one size:
  *
- *   | struct schema | columns[stored_count] | per column: its name, its default's text |
+ *   | struct schema | columns[stored_count] | uniques[unique_count] |
+ *   | per column: its name, its default's text | per unique key: its name |
  *
- * each zero-terminated.
+ * texts zero-terminated.
  *
  * Immutable but for the reference count.
  */
 #include "column/schema.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -21,6 +23,9 @@
 #include "column/utf8.h"
 
 #define HIDDEN_KEY_NAME "omen_row_key"
+
+/* Unique keys follow the columns in one block. */
+static_assert(sizeof(struct column_definition) % _Alignof(struct schema_key) == 0, "no padding");
 
 uint32_t type_width(omen_type_id type)
 {
@@ -118,21 +123,53 @@ static omen_status check_columns(const struct column_definition *columns, uint32
     return OMEN_OK;
 }
 
-static omen_status check_key(const struct column_definition *columns, uint32_t column_count,
-                             const uint32_t *key_columns, uint32_t key_count, omen_error *error)
+/* `what` names the key in messages. */
+static omen_status check_key(const struct schema_definition *definition, const uint32_t *columns,
+                             uint32_t count, const char *what, omen_error *error)
 {
-    if (key_count > SCHEMA_KEY_COLUMNS_MAX)
+    if (count > SCHEMA_KEY_COLUMNS_MAX)
         return error_set(error, OMEN_INVALID_TABLE, "a key can have at most %d columns",
                          SCHEMA_KEY_COLUMNS_MAX);
-    for (uint32_t i = 0; i < key_count; i++) {
-        if (key_columns[i] >= column_count)
-            return error_set(error, OMEN_INVALID_TABLE, "key column %u does not exist",
-                             key_columns[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        if (columns[i] >= definition->column_count)
+            return error_set(error, OMEN_INVALID_TABLE, "key column %u does not exist", columns[i]);
         for (uint32_t j = 0; j < i; j++)
-            if (key_columns[i] == key_columns[j])
-                return error_set(error, OMEN_INVALID_TABLE,
-                                 "column \"%s\" appears twice in primary key",
-                                 columns[key_columns[i]].name);
+            if (columns[i] == columns[j])
+                return error_set(error, OMEN_INVALID_TABLE, "column \"%s\" appears twice in %s",
+                                 definition->columns[columns[i]].name, what);
+    }
+    return OMEN_OK;
+}
+
+static omen_status check_unique_name(const char *name, omen_error *error)
+{
+    size_t length = name == NULL ? 0 : strlen(name);
+    if (length == 0 || !utf8_is_valid((const uint8_t *)name, length))
+        return error_set(error, OMEN_INVALID_TABLE, "a unique constraint has no name");
+    if (length > SCHEMA_NAME_BYTES_MAX)
+        return error_set(error, OMEN_NAME_TOO_LONG,
+                         "constraint name \"%s\" is longer than %d bytes", name,
+                         SCHEMA_NAME_BYTES_MAX);
+    return OMEN_OK;
+}
+
+static omen_status check_uniques(const struct schema_definition *definition, omen_error *error)
+{
+    if (definition->unique_count > SCHEMA_UNIQUES_MAX)
+        return error_set(error, OMEN_LIMIT_EXCEEDED,
+                         "a table can have at most %d unique constraints", SCHEMA_UNIQUES_MAX);
+    for (uint32_t i = 0; i < definition->unique_count; i++) {
+        const struct unique_definition *unique = &definition->uniques[i];
+        OMEN_TRY(check_unique_name(unique->name, error));
+        if (unique->column_count == 0)
+            return error_set(error, OMEN_INVALID_TABLE, "unique constraint \"%s\" has no columns",
+                             unique->name);
+        OMEN_TRY(check_key(definition, unique->columns, unique->column_count, "unique constraint",
+                           error));
+        for (uint32_t j = 0; j < i; j++)
+            if (strcmp(unique->name, definition->uniques[j].name) == 0)
+                return error_set(error, OMEN_DUPLICATE_TABLE, "relation \"%s\" already exists",
+                                 unique->name);
     }
     return OMEN_OK;
 }
@@ -164,20 +201,19 @@ static uint32_t part_bits(const omen_type *type, bool alone)
     }
 }
 
-static void choose_key_kind(struct schema *schema)
+static void choose_key_kind(const struct schema *schema, struct schema_key *key)
 {
     uint32_t total = 0;
     bool fits = true;
-    for (uint32_t i = 0; i < schema->key_count; i++) {
-        const omen_type *type = &schema->columns[schema->key_columns[i]].type;
-        uint32_t bits = part_bits(type, schema->key_count == 1);
-        schema->key_bits[i] = bits;
+    for (uint32_t i = 0; i < key->count; i++) {
+        uint32_t bits = part_bits(&schema->columns[key->columns[i]].type, key->count == 1);
+        key->bits[i] = bits;
         fits = fits && bits > 0;
         total += bits;
     }
-    schema->key_kind = fits && total <= 64 ? INDEX_WORD : INDEX_BYTES;
-    if (schema->key_kind == INDEX_BYTES)
-        memset(schema->key_bits, 0, sizeof schema->key_bits);
+    key->kind = fits && total <= 64 ? INDEX_WORD : INDEX_BYTES;
+    if (key->kind == INDEX_BYTES)
+        memset(key->bits, 0, sizeof key->bits);
 }
 
 /* Type attributes that do not apply are cleared, so that types compare field by field. */
@@ -203,9 +239,10 @@ static const char *place_text(char **room, const char *text)
     return copy;
 }
 
-static void fill_columns(struct schema *schema, const struct column_definition *columns)
+/* Copies the columns; gives the room that is left. */
+static char *fill_columns(struct schema *schema, const struct column_definition *columns,
+                          char *room)
 {
-    char *room = (char *)&schema->columns[schema->stored_count];
     for (uint32_t i = 0; i < schema->stored_count; i++) {
         bool hidden = i == schema->column_count;
         struct column_definition *column = &schema->columns[i];
@@ -215,8 +252,20 @@ static void fill_columns(struct schema *schema, const struct column_definition *
         if (!hidden && columns[i].default_text != NULL)
             column->default_text = place_text(&room, columns[i].default_text);
     }
-    for (uint32_t i = 0; i < schema->key_count; i++)
-        schema->columns[schema->key_columns[i]].nullable = false;
+    for (uint32_t i = 0; i < schema->key.count; i++)
+        schema->columns[schema->key.columns[i]].nullable = false;
+    return room;
+}
+
+static void fill_uniques(struct schema *schema, struct schema_key *keys,
+                         const struct unique_definition *uniques, char *room)
+{
+    for (uint32_t i = 0; i < schema->unique_count; i++) {
+        keys[i].name = place_text(&room, uniques[i].name);
+        keys[i].count = uniques[i].column_count;
+        memcpy(keys[i].columns, uniques[i].columns, keys[i].count * sizeof keys[i].columns[0]);
+        choose_key_kind(schema, &keys[i]);
+    }
 }
 
 static size_t text_bytes(const struct column_definition *columns, uint32_t count)
@@ -229,39 +278,63 @@ static size_t text_bytes(const struct column_definition *columns, uint32_t count
     return bytes;
 }
 
-omen_status schema_create(struct allocator *allocator, const struct column_definition *columns,
-                          uint32_t column_count, const uint32_t *key_columns, uint32_t key_count,
+omen_status schema_define(struct allocator *allocator, const struct schema_definition *definition,
                           struct schema **out, omen_error *error)
 {
     *out = NULL;
-    OMEN_TRY(check_columns(columns, column_count, error));
-    OMEN_TRY(check_key(columns, column_count, key_columns, key_count, error));
-    bool hidden = key_count == 0;
-    uint32_t stored_count = column_count + hidden;
-    size_t bytes = sizeof(struct schema) + stored_count * sizeof(struct column_definition) +
-                   text_bytes(columns, column_count) + (hidden ? sizeof HIDDEN_KEY_NAME : 0);
+    OMEN_TRY(check_columns(definition->columns, definition->column_count, error));
+    OMEN_TRY(check_key(definition, definition->key_columns, definition->key_count, "primary key",
+                       error));
+    OMEN_TRY(check_uniques(definition, error));
+    bool hidden = definition->key_count == 0;
+    uint32_t stored_count = definition->column_count + hidden;
+    size_t fixed_bytes = sizeof(struct schema) + stored_count * sizeof(struct column_definition) +
+                         definition->unique_count * sizeof(struct schema_key);
+    size_t bytes = fixed_bytes + text_bytes(definition->columns, definition->column_count) +
+                   (hidden ? sizeof HIDDEN_KEY_NAME : 0);
+    for (uint32_t i = 0; i < definition->unique_count; i++)
+        bytes += strlen(definition->uniques[i].name) + 1;
     struct schema *schema = allocator_alloc_zeroed(allocator, bytes);
     if (schema == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    struct schema_key *uniques = (struct schema_key *)(void *)&schema->columns[stored_count];
     schema->allocator = allocator;
     atomic_init(&schema->references, 1);
-    schema->column_count = column_count;
+    schema->column_count = definition->column_count;
     schema->stored_count = stored_count;
+    schema->unique_count = definition->unique_count;
+    schema->uniques = uniques;
     schema->key_hidden = hidden;
-    schema->key_count = hidden ? 1 : key_count;
-    schema->key_columns[0] = column_count;
-    for (uint32_t i = 0; i < key_count; i++)
-        schema->key_columns[i] = key_columns[i];
-    fill_columns(schema, columns);
-    choose_key_kind(schema);
+    schema->key.count = hidden ? 1 : definition->key_count;
+    schema->key.columns[0] = definition->column_count;
+    for (uint32_t i = 0; i < definition->key_count; i++)
+        schema->key.columns[i] = definition->key_columns[i];
+    char *room = fill_columns(schema, definition->columns, (char *)schema + fixed_bytes);
+    choose_key_kind(schema, &schema->key);
+    fill_uniques(schema, uniques, definition->uniques, room);
     *out = schema;
     return OMEN_OK;
 }
 
+omen_status schema_create(struct allocator *allocator, const struct column_definition *columns,
+                          uint32_t column_count, const uint32_t *key_columns, uint32_t key_count,
+                          struct schema **out, omen_error *error)
+{
+    struct schema_definition definition = {.columns = columns,
+                                           .column_count = column_count,
+                                           .key_columns = key_columns,
+                                           .key_count = key_count};
+    return schema_define(allocator, &definition, out, error);
+}
+
 static size_t schema_bytes(const struct schema *schema)
 {
-    return sizeof *schema + schema->stored_count * sizeof *schema->columns +
-           text_bytes(schema->columns, schema->stored_count);
+    size_t bytes = sizeof *schema + schema->stored_count * sizeof *schema->columns +
+                   schema->unique_count * sizeof *schema->uniques +
+                   text_bytes(schema->columns, schema->stored_count);
+    for (uint32_t i = 0; i < schema->unique_count; i++)
+        bytes += strlen(schema->uniques[i].name) + 1;
+    return bytes;
 }
 
 struct schema *schema_retain(struct schema *schema)

@@ -1,8 +1,11 @@
-/* schema.h - the columns of a table, their key, and their Arrow description.
+/* schema.h - the columns of a table, their keys, and their Arrow description.
  *
  * A schema never changes once made and is shared by reference count. Columns 0 to
  * column_count - 1 are the table's own. A table without a declared key has a hidden key: one
  * BIGINT column more, at position column_count, stored like any other but never shown.
+ *
+ * Keys have numbers: 0 is the primary key, n is unique key n - 1. Columns of a unique key may be
+ * NULL; a row with a NULL among them has no such key, and is in nobody's way.
  */
 #ifndef OMEN_COLUMN_SCHEMA_H
 #define OMEN_COLUMN_SCHEMA_H
@@ -20,6 +23,7 @@
 enum {
     SCHEMA_COLUMNS_MAX = 1600, /* PostgreSQL's limit */
     SCHEMA_KEY_COLUMNS_MAX = 32,
+    SCHEMA_UNIQUES_MAX = 64,
     SCHEMA_NAME_BYTES_MAX = 63,
 };
 
@@ -35,23 +39,59 @@ struct column_definition {
     const char *default_text; /* the SQL of its DEFAULT; NULL: none. Means nothing in this layer */
 };
 
+/* Columns whose values together no two rows share, and how they are encoded (key.h). */
+struct schema_key {
+    const char *name;     /* of the constraint; NULL: the primary key, whose name is its table's */
+    uint32_t count;       /* of columns, at least 1 */
+    enum index_kind kind; /* INDEX_WORD where the whole key fits an order-preserving word */
+    uint32_t columns[SCHEMA_KEY_COLUMNS_MAX]; /* in key order */
+    uint32_t bits[SCHEMA_KEY_COLUMNS_MAX];    /* INDEX_WORD: width of each part in the word */
+};
+
 struct schema {
     struct allocator *allocator;
     atomic_uint references;
     uint32_t column_count; /* shown */
     uint32_t stored_count; /* column_count, or one more with a hidden key */
-    uint32_t key_count;    /* at least 1 */
     bool key_hidden;
-    enum index_kind key_kind; /* INDEX_WORD where the whole key fits an order-preserving word */
-    uint32_t key_columns[SCHEMA_KEY_COLUMNS_MAX]; /* in key order */
-    uint32_t key_bits[SCHEMA_KEY_COLUMNS_MAX];    /* INDEX_WORD: width of each part in the word */
-    struct column_definition columns[];           /* stored_count of them */
+    uint32_t unique_count;
+    struct schema_key key;              /* the primary one */
+    const struct schema_key *uniques;   /* unique_count of them */
+    struct column_definition columns[]; /* stored_count of them */
 };
 
-/* A schema of `column_count` columns (copied, names too) whose primary key is `key_columns`
- * (key_count = 0: hidden key).
- * Errors: OUT_OF_MEMORY; TOO_MANY_COLUMNS; DUPLICATE_COLUMN; NAME_TOO_LONG; INVALID_TABLE for a
- * bad key or type. The caller holds the one reference. */
+/* The key of this number. */
+static inline const struct schema_key *schema_key_of(const struct schema *schema, uint32_t number)
+{
+    return number == 0 ? &schema->key : &schema->uniques[number - 1];
+}
+
+/* A unique constraint as it is asked for; all borrowed. */
+struct unique_definition {
+    const char *name;
+    const uint32_t *columns;
+    uint32_t column_count;
+};
+
+/* A schema as it is asked for; all borrowed, and copied by schema_define. */
+struct schema_definition {
+    const struct column_definition *columns;
+    uint32_t column_count;
+    const uint32_t *key_columns; /* the primary key, key_count of them; 0: a hidden key */
+    uint32_t key_count;
+    const struct unique_definition *uniques;
+    uint32_t unique_count;
+};
+
+/* Errors: OUT_OF_MEMORY; TOO_MANY_COLUMNS; DUPLICATE_COLUMN; NAME_TOO_LONG; INVALID_TABLE for a
+ * bad key or type; DUPLICATE_TABLE for a constraint's name that comes twice; LIMIT_EXCEEDED beyond
+ * SCHEMA_UNIQUES_MAX of them. The caller holds the one reference. */
+OMEN_MUST_CHECK omen_status schema_define(struct allocator *allocator,
+                                          const struct schema_definition *definition,
+                                          struct schema **out, omen_error *error);
+
+/* The same without unique constraints: `column_count` columns whose primary key is `key_columns`
+ * (key_count = 0: hidden key). */
 OMEN_MUST_CHECK omen_status schema_create(struct allocator *allocator,
                                           const struct column_definition *columns,
                                           uint32_t column_count, const uint32_t *key_columns,

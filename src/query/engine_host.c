@@ -152,8 +152,8 @@ static omen_status capture_table(omen_engine_statement *statement,
     captured->by_key = !schema->key_hidden && !statement->session->settings.no_index_scans;
     captured->info = (omen_engine_table_info){
         .name = captured->name,
-        .key_columns = captured->by_key ? schema->key_columns : NULL,
-        .key_column_count = captured->by_key ? schema->key_count : 0,
+        .key_columns = captured->by_key ? schema->key.columns : NULL,
+        .key_column_count = captured->by_key ? schema->key.count : 0,
         .identity = table_identity(relation->table),
     };
     *out = captured;

@@ -249,8 +249,8 @@ static int32_t key_position(const struct builder *builder, const struct expressi
     for (; expression != inner; expression = expression->arguments[0])
         if (!is_widening(expression->arguments[0]->type, expression->type))
             return -1;
-    for (uint32_t i = 0; i < builder->schema->key_count; i++)
-        if (builder->schema->key_columns[i] == inner->column.column)
+    for (uint32_t i = 0; i < builder->schema->key.count; i++)
+        if (builder->schema->key.columns[i] == inner->column.column)
             return (int32_t)i;
     return -1;
 }
@@ -262,7 +262,7 @@ static omen_status add_conjunct(struct builder *builder, uint32_t position,
     struct key_conjunct *conjunct = &lookup->conjuncts[lookup->conjunct_count++];
     *conjunct = (struct key_conjunct){
         .key_position = position,
-        .type = builder->schema->columns[builder->schema->key_columns[position]].type,
+        .type = builder->schema->columns[builder->schema->key.columns[position]].type,
     };
     conjunct->value = value;
     conjunct->direct = value->kind == EXPRESSION_PARAMETER &&
@@ -285,7 +285,7 @@ static bool is_narrow_enough(const struct builder *builder, uint32_t position,
                              const struct expression *value)
 {
     static const double limit = 9007199254740992.0; /* 2^53 */
-    omen_type type = builder->schema->columns[builder->schema->key_columns[position]].type;
+    omen_type type = builder->schema->columns[builder->schema->key.columns[position]].type;
     if (type.id != OMEN_TYPE_BIGINT || value->type.id != OMEN_TYPE_DOUBLE)
         return true;
     return value->kind == EXPRESSION_CONSTANT &&
@@ -320,7 +320,7 @@ static omen_status add_conjuncts(struct builder *builder, struct expression *exp
 static bool covers_key(const struct builder *builder)
 {
     const struct lookup *lookup = builder->lookup;
-    for (uint32_t key = 0; key < builder->schema->key_count; key++) {
+    for (uint32_t key = 0; key < builder->schema->key.count; key++) {
         bool covered = false;
         for (uint32_t i = 0; i < lookup->conjunct_count; i++)
             covered = covered || lookup->conjuncts[i].key_position == key;
@@ -351,8 +351,8 @@ omen_status lookup_create(struct arena *arena, const struct relation *relation,
         .table = relation->table,
         .conjuncts = arena_alloc(arena, count * sizeof *lookup->conjuncts),
         .filters = arena_alloc(arena, count * sizeof *lookup->filters),
-        .key = arena_alloc(arena, builder.schema->key_count * sizeof *lookup->key),
-        .key_set = arena_alloc(arena, builder.schema->key_count * sizeof *lookup->key_set),
+        .key = arena_alloc(arena, builder.schema->key.count * sizeof *lookup->key),
+        .key_set = arena_alloc(arena, builder.schema->key.count * sizeof *lookup->key_set),
     };
     if (lookup->conjuncts == NULL || lookup->filters == NULL || lookup->key == NULL ||
         lookup->key_set == NULL)
@@ -407,7 +407,7 @@ static omen_status gather_key(struct lookup *lookup, struct evaluation *evaluati
                               omen_error *error)
 {
     *found = !lookup->never;
-    memset(lookup->key_set, 0, table_schema(lookup->table)->key_count * sizeof *lookup->key_set);
+    memset(lookup->key_set, 0, table_schema(lookup->table)->key.count * sizeof *lookup->key_set);
     for (uint32_t i = 0; i < lookup->conjunct_count; i++) {
         const struct key_conjunct *conjunct = &lookup->conjuncts[i];
         omen_value value = conjunct->constant;
@@ -460,7 +460,7 @@ omen_status lookup_find_key(struct lookup *lookup, struct evaluation *evaluation
     OMEN_TRY(gather_key(lookup, evaluation, found, error));
     if (!*found)
         return OMEN_OK;
-    if (schema->key_kind == INDEX_WORD && schema->key_count == 1) {
+    if (schema->key.kind == INDEX_WORD && schema->key.count == 1) {
         *key = index_key_word(key_word(lookup->key));
         return OMEN_OK;
     }

@@ -285,8 +285,8 @@ static omen_status show_tables(struct plan *plan, struct arena *scratch, struct 
 
 static bool is_key(const struct schema *schema, uint32_t column)
 {
-    for (uint32_t i = 0; i < schema->key_count; i++)
-        if (schema->key_columns[i] == column)
+    for (uint32_t i = 0; i < schema->key.count; i++)
+        if (schema->key.columns[i] == column)
             return true;
     return false;
 }
@@ -338,9 +338,9 @@ static omen_status show_create(struct plan *plan, struct arena *scratch, struct 
         }
         sql_text_add_string(&text, column->nullable || is_key(schema, i) ? "" : " NOT NULL");
     }
-    for (uint32_t i = 0; i < schema->key_count && !schema->key_hidden; i++) {
+    for (uint32_t i = 0; i < schema->key.count && !schema->key_hidden; i++) {
         sql_text_add_string(&text, i == 0 ? ",\n  PRIMARY KEY (" : ", ");
-        sql_text_add_name(&text, schema->columns[schema->key_columns[i]].name);
+        sql_text_add_name(&text, schema->columns[schema->key.columns[i]].name);
     }
     sql_text_add_string(&text, schema->key_hidden ? "\n);" : ")\n);");
     omen_value *values = make_rows(scratch, rows, names, 2, 1);

@@ -194,8 +194,8 @@ static omen_status change_row(void *context, struct row_ref *row, struct write_s
     if (row->group == NULL)
         return OMEN_OK;
     OMEN_TRY(row_group_ensure_key(row->group, error));
-    for (uint32_t i = 0; i < schema->key_count; i++)
-        row_group_read(row->group, row->slot, schema->key_columns[i], &key[i]);
+    for (uint32_t i = 0; i < schema->key.count; i++)
+        row_group_read(row->group, row->slot, schema->key.columns[i], &key[i]);
     if (plan->kind == PLAN_DELETE)
         return write_set_delete(set, key, error);
     omen_value *values = arena_alloc(changing->run->scratch, change->column_count * sizeof *values);
@@ -217,8 +217,8 @@ static enum lock_mode lock_mode_of(const struct plan *plan)
     if (plan->kind == PLAN_DELETE)
         return ROW_LOCK_UPDATE;
     for (uint32_t i = 0; i < change->column_count; i++)
-        for (uint32_t k = 0; k < schema->key_count; k++)
-            if (change->columns[i] == schema->key_columns[k])
+        for (uint32_t k = 0; k < schema->key.count; k++)
+            if (change->columns[i] == schema->key.columns[k])
                 return ROW_LOCK_UPDATE;
     return ROW_LOCK_NO_KEY_UPDATE;
 }

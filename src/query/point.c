@@ -16,7 +16,7 @@ static bool has_the_shape(const struct query_plan *plan)
         return false;
     const struct schema *schema = table_schema(lookup->table);
     return lookup->conjunct_count == 1 && lookup->filter_count == 0 && !lookup->never &&
-           lookup->conjuncts[0].direct && schema->key_count == 1 &&
+           lookup->conjuncts[0].direct && schema->key.count == 1 &&
            is_integer(lookup->conjuncts[0].type.id);
 }
 

@@ -271,8 +271,8 @@ static bool key_is_grouped(const struct query *query, const struct relation *rel
     if (relation->kind != RELATION_TABLE)
         return false;
     const struct schema *schema = table_schema(relation->table);
-    for (uint32_t i = 0; i < schema->key_count; i++)
-        if (schema->key_hidden || !is_grouped(query, relation, schema->key_columns[i]))
+    for (uint32_t i = 0; i < schema->key.count; i++)
+        if (schema->key_hidden || !is_grouped(query, relation, schema->key.columns[i]))
             return false;
     return true;
 }

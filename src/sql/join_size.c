@@ -445,8 +445,8 @@ uint32_t join_unique_columns(const struct relation *relation, uint32_t *columns,
     if (!is_sampled(relation))
         return 0;
     const struct schema *schema = table_schema(relation->table);
-    if (schema->key_hidden || schema->key_count > capacity)
+    if (schema->key_hidden || schema->key.count > capacity)
         return 0;
-    memcpy(columns, schema->key_columns, schema->key_count * sizeof *columns);
-    return schema->key_count;
+    memcpy(columns, schema->key.columns, schema->key.count * sizeof *columns);
+    return schema->key.count;
 }

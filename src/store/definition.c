@@ -40,12 +40,12 @@ void definition_encode(struct byte_writer *writer, uint64_t id, const char *name
     byte_writer_u64(writer, id);
     byte_writer_text(writer, name, strlen(name));
     byte_writer_u16(writer, (uint16_t)schema->column_count);
-    uint32_t key_count = schema->key_hidden ? 0 : schema->key_count;
+    uint32_t key_count = schema->key_hidden ? 0 : schema->key.count;
     byte_writer_u16(writer, (uint16_t)key_count);
     for (uint32_t i = 0; i < schema->column_count; i++)
         encode_column(writer, i + 1, &schema->columns[i]);
     for (uint32_t i = 0; i < key_count; i++)
-        byte_writer_u16(writer, (uint16_t)schema->key_columns[i]);
+        byte_writer_u16(writer, (uint16_t)schema->key.columns[i]);
 }
 
 /* --- decoding --- */

@@ -198,7 +198,7 @@ static omen_status put_group(struct byte_writer *writer, const struct row_group 
     put_begun(writer, group, rows, begun);
     for (uint32_t column = 0; column < schema->stored_count; column++)
         put_zone(writer, group, column);
-    omen_status status = schema->key_kind == INDEX_WORD ? put_words(writer, group, scratch, begun)
+    omen_status status = schema->key.kind == INDEX_WORD ? put_words(writer, group, scratch, begun)
                                                         : put_bytes(writer, group, scratch, begun);
     return status == OMEN_OK ? OMEN_OK : error_set_default(error, status);
 }
@@ -213,7 +213,7 @@ omen_status sidecar_encode(struct byte_writer *writer, const struct segment_iden
     put_head(writer, keys_magic, identity, group_count);
     byte_writer_u64(writer, identity->data_bytes);
     byte_writer_u32(writer, schema->stored_count);
-    byte_writer_u32(writer, schema->key_kind);
+    byte_writer_u32(writer, schema->key.kind);
     for (uint64_t page = 0; page < segment_page_count(identity->data_bytes); page++)
         byte_writer_u64(writer, page_checksums[page]);
     struct arena scratch;
@@ -354,7 +354,7 @@ static omen_status take_keys(struct decoding *decoding, const struct schema *sch
                              struct sidecar_group *out)
 {
     omen_status status =
-        schema->key_kind == INDEX_WORD
+        schema->key.kind == INDEX_WORD
             ? sidecar_take_words(&decoding->left, count, decoding->arena, &out->keys)
             : sidecar_take_bytes(&decoding->left, count, decoding->arena, &out->keys);
     if (status != OMEN_OK)
@@ -412,7 +412,7 @@ omen_status sidecar_decode(const uint8_t *data, size_t length,
     uint32_t columns = byte_reader_u32(&decoding.left);
     uint32_t kind = byte_reader_u32(&decoding.left);
     if (decoding.left.failed || data_bytes != identity->data_bytes ||
-        columns != schema->stored_count || kind != (uint32_t)schema->key_kind)
+        columns != schema->stored_count || kind != (uint32_t)schema->key.kind)
         return damaged(&decoding, "it is of another table or file");
     OMEN_TRY(take_page_checksums(&decoding, &out->page_checksums));
     for (uint32_t i = 0; i < out->group_count; i++)

@@ -67,7 +67,7 @@ static omen_status check_keys(const struct row_group *group, const struct group_
         omen_status status = row_group_key(group, slot, arena, &key);
         if (status != OMEN_OK)
             return error_set_default(error, status);
-        if (!keys_equal(row_group_schema(group)->key_kind, keys, i, key))
+        if (!keys_equal(row_group_schema(group)->key.kind, keys, i, key))
             return error_set(error, OMEN_CORRUPTED, "the key of slot %u is not the row's", slot);
     }
     for (uint32_t slot = 0; slot < rows; slot++)

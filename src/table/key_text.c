@@ -168,9 +168,9 @@ static void add_value(struct text *text, const omen_value *value)
 static void add_key(const struct schema *schema, const omen_value *values, struct text *names,
                     struct text *shown)
 {
-    for (uint32_t i = 0; i < schema->key_count; i++) {
+    for (uint32_t i = 0; i < schema->key.count; i++) {
         text_add_string(names, i == 0 ? "" : ", ");
-        text_add_string(names, schema->columns[schema->key_columns[i]].name);
+        text_add_string(names, schema->columns[schema->key.columns[i]].name);
         text_add_string(shown, i == 0 ? "" : ", ");
         add_value(shown, &values[i]);
     }
@@ -184,8 +184,8 @@ omen_status duplicate_key_error(const struct table *table, const struct row_grou
     const struct schema *schema = table->schema;
     omen_value values[SCHEMA_KEY_COLUMNS_MAX];
     struct text names = {.length = 0}, shown = {.length = 0};
-    for (uint32_t i = 0; i < schema->key_count; i++)
-        row_group_read(group, slot, schema->key_columns[i], &values[i]);
+    for (uint32_t i = 0; i < schema->key.count; i++)
+        row_group_read(group, slot, schema->key.columns[i], &values[i]);
     add_key(schema, values, &names, &shown);
     return error_set(error, OMEN_DUPLICATE_KEY,
                      "duplicate key value violates unique constraint \"%s_pkey\": "
@@ -199,7 +199,7 @@ omen_status table_key_text(const struct table *table, struct index_key key, stru
     omen_value values[SCHEMA_KEY_COLUMNS_MAX];
     struct text names = {.length = 0}, shown = {.length = 0};
     *out = NULL;
-    OMEN_TRY(key_decode(table->schema, key, arena, values));
+    OMEN_TRY(key_decode(table->schema, &table->schema->key, key, arena, values));
     add_key(table->schema, values, &names, &shown);
     size_t bytes = names.length + shown.length + sizeof "()=()";
     char *text = arena_alloc(arena, bytes);

@@ -13,7 +13,7 @@ omen_status own_writes_create(struct table *table, struct own_writes **out)
     struct own_writes *own = allocator_alloc_zeroed(table->allocator, sizeof *own);
     if (own == NULL)
         return OMEN_OUT_OF_MEMORY;
-    omen_status status = index_create(table->allocator, table->schema->key_kind, &own->index);
+    omen_status status = index_create(table->allocator, table->schema->key.kind, &own->index);
     if (status != OMEN_OK) {
         allocator_free(table->allocator, own, sizeof *own);
         return status;
@@ -201,7 +201,7 @@ static omen_status target_keys(const struct write_set *set, struct arena *arena,
 {
     for (size_t i = 0; i < set->target_count; i++) {
         keys[i] = set->targets[i].key;
-        if (set->table->schema->key_kind != INDEX_BYTES)
+        if (set->table->schema->key.kind != INDEX_BYTES)
             continue;
         uint8_t *bytes = arena_alloc(arena, keys[i].length);
         if (bytes == NULL)
@@ -238,7 +238,7 @@ static omen_status collect_keys(const struct write_set *set, uint64_t rows, stru
     OMEN_TRY(target_keys(set, arena, *keys, error));
     if (rows > 0)
         OMEN_TRY(row_keys(set, arena, *keys + set->target_count, error));
-    *count = keys_make_distinct(set->table->schema->key_kind, *keys, set->target_count + rows);
+    *count = keys_make_distinct(set->table->schema->key.kind, *keys, set->target_count + rows);
     return OMEN_OK;
 }
 

@@ -81,7 +81,7 @@ static omen_status end_private(struct adding *adding, uint64_t row_id)
 static omen_status keep_key(struct own_writes *own, struct index_key key, struct index_key *out)
 {
     *out = key;
-    if (own->table->schema->key_kind != INDEX_BYTES)
+    if (own->table->schema->key.kind != INDEX_BYTES)
         return OMEN_OK;
     uint8_t *bytes = arena_alloc(&own->keys_arena, key.length);
     if (bytes == NULL)
@@ -226,7 +226,7 @@ static omen_status group_ready(struct own_writes *own, uint32_t wanted)
 /* Keeps room for encoding the key again, when it is undone. */
 static omen_status undo_reserve(struct own_writes *own, const struct index_key *key)
 {
-    if (own->table->schema->key_kind != INDEX_BYTES || key->length <= own->undo_room)
+    if (own->table->schema->key.kind != INDEX_BYTES || key->length <= own->undo_room)
         return OMEN_OK;
     struct arena larger;
     arena_init(&larger, own->table->allocator);
@@ -381,7 +381,7 @@ omen_status own_writes_add(struct own_writes *own, struct write_set *set, uint32
     struct own_mark mark = own_writes_mark(own);
     omen_status status = OMEN_OK;
     if (own->index == NULL) /* what was written before has been committed */
-        status = index_create(own->table->allocator, own->table->schema->key_kind, &own->index);
+        status = index_create(own->table->allocator, own->table->schema->key.kind, &own->index);
     if (status == OMEN_OK)
         status = end_targets(&adding);
     else

@@ -24,7 +24,7 @@ omen_status table_create(struct allocator *allocator, struct txn_manager *manage
     struct table *table = allocator_alloc_zeroed(allocator, sizeof *table);
     if (table == NULL)
         return OMEN_OUT_OF_MEMORY;
-    omen_status status = index_create(allocator, schema->key_kind, &table->index);
+    omen_status status = index_create(allocator, schema->key.kind, &table->index);
     if (status != OMEN_OK) {
         allocator_free(allocator, table, sizeof *table);
         return status;
@@ -167,9 +167,9 @@ omen_status table_get(struct table *table, const struct read_view *view, const o
     *out = (struct row_ref){0};
     const struct schema *schema = table->schema;
     omen_value checked[SCHEMA_KEY_COLUMNS_MAX];
-    for (uint32_t i = 0; i < schema->key_count; i++) {
+    for (uint32_t i = 0; i < schema->key.count; i++) {
         checked[i] = key[i];
-        omen_status status = schema_check_value(schema, schema->key_columns[i], &checked[i], NULL);
+        omen_status status = schema_check_value(schema, schema->key.columns[i], &checked[i], NULL);
         if (status == OMEN_TYPE_MISMATCH || status == OMEN_OUT_OF_MEMORY)
             return status;
         if (status != OMEN_OK)
@@ -248,7 +248,7 @@ omen_status table_read(struct table *table, struct reader_slot *slot, uint64_t k
                        struct row_copy *copy, omen_error *error)
 {
     enum row_newest newest;
-    OMEN_DCHECK(table->schema->key_kind == INDEX_WORD && copy->pinned == NULL);
+    OMEN_DCHECK(table->schema->key.kind == INDEX_WORD && copy->pinned == NULL);
     if (__builtin_expect(biased_lock_enter(&table->lock, slot), 1)) {
         newest = copy_newest(table, key_word, copy);
         biased_lock_leave(slot);

@@ -279,7 +279,7 @@ omen_status table_adopt_groups(struct table *table, const struct adopted_group *
     atomic_store_explicit(&table->rows, rows, memory_order_relaxed);
     if (rows == 0)
         return OMEN_OK;
-    return table->schema->key_kind == INDEX_WORD
+    return table->schema->key.kind == INDEX_WORD
                ? adopt_words(table, groups, count, rows, thread_count, error)
                : adopt_bytes(table, groups, count, error);
 }

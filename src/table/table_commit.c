@@ -25,7 +25,7 @@
 struct index_key write_set_key(const struct write_set *set, const struct row_group *group,
                                uint32_t slot, uint64_t ordinal)
 {
-    if (set->table->schema->key_kind == INDEX_BYTES)
+    if (set->table->schema->key.kind == INDEX_BYTES)
         return set->keys[ordinal];
     struct index_key key;
     omen_status status = row_group_key(group, slot, NULL, &key);
@@ -36,7 +36,7 @@ struct index_key write_set_key(const struct write_set *set, const struct row_gro
 omen_status write_set_encode_keys(struct write_set *set)
 {
     arena_release(&set->keys_arena);
-    if (set->table->schema->key_kind != INDEX_BYTES)
+    if (set->table->schema->key.kind != INDEX_BYTES)
         return OMEN_OK;
     uint64_t rows = write_set_private_rows(set);
     if (!array_reserve(set->table->allocator, (void **)&set->keys, &set->keys_capacity, rows,

@@ -33,8 +33,8 @@ static const omen_predicate *fixing_predicate(const omen_predicate *predicates, 
 bool table_predicates_fix_key(const struct schema *schema, const omen_predicate *predicates,
                               size_t count)
 {
-    for (uint32_t i = 0; i < schema->key_count; i++)
-        if (fixing_predicate(predicates, count, schema->key_columns[i]) == NULL)
+    for (uint32_t i = 0; i < schema->key.count; i++)
+        if (fixing_predicate(predicates, count, schema->key.columns[i]) == NULL)
             return false;
     return true;
 }
@@ -73,7 +73,7 @@ size_t keys_make_distinct(enum index_kind kind, struct index_key *keys, size_t c
 bool table_key_among(const struct table *table, const struct index_key *keys, size_t count,
                      struct index_key key)
 {
-    bool words = table->schema->key_kind == INDEX_WORD;
+    bool words = table->schema->key.kind == INDEX_WORD;
     return count > 0 &&
            bsearch(&key, keys, count, sizeof key, words ? compare_words : compare_bytes) != NULL;
 }
@@ -84,10 +84,10 @@ static omen_status collect_key(struct scan *scan, const omen_predicate *const *f
 {
     const struct schema *schema = scan->view->table->schema;
     omen_value values[SCHEMA_KEY_COLUMNS_MAX];
-    for (uint32_t i = 0; i < schema->key_count; i++) {
+    for (uint32_t i = 0; i < schema->key.count; i++) {
         values[i] = fixing[i]->values[ordinal % fixing[i]->value_count];
         ordinal /= fixing[i]->value_count;
-        if (schema_check_value(schema, schema->key_columns[i], &values[i], NULL) != OMEN_OK)
+        if (schema_check_value(schema, schema->key.columns[i], &values[i], NULL) != OMEN_OK)
             return OMEN_OK;
     }
     omen_status status =
@@ -102,9 +102,9 @@ omen_status scan_keys_collect(struct scan *scan, const struct scan_spec *spec)
     const struct schema *schema = scan->view->table->schema;
     const omen_predicate *fixing[SCHEMA_KEY_COLUMNS_MAX];
     size_t combinations = 1;
-    for (uint32_t i = 0; i < schema->key_count; i++) {
+    for (uint32_t i = 0; i < schema->key.count; i++) {
         fixing[i] =
-            fixing_predicate(spec->predicates, spec->predicate_count, schema->key_columns[i]);
+            fixing_predicate(spec->predicates, spec->predicate_count, schema->key.columns[i]);
         if (fixing[i] == NULL)
             return OMEN_OK;
         combinations *= fixing[i]->value_count;
@@ -119,7 +119,7 @@ omen_status scan_keys_collect(struct scan *scan, const struct scan_spec *spec)
         return OMEN_OK; /* the first share answers */
     for (size_t i = 0; i < combinations; i++)
         OMEN_TRY(collect_key(scan, fixing, i));
-    scan->key_count = keys_make_distinct(schema->key_kind, scan->keys, scan->key_count);
+    scan->key_count = keys_make_distinct(schema->key.kind, scan->keys, scan->key_count);
     return OMEN_OK;
 }
 

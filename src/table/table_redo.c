@@ -94,7 +94,7 @@ static void put_rows(const struct table *table, const struct row_group *group,
 omen_status redo_encode_ends(struct write_set *set)
 {
     const struct table *table = set->table;
-    bool bytes = table->schema->key_kind == INDEX_BYTES;
+    bool bytes = table->schema->key.kind == INDEX_BYTES;
     set->ended_count = 0;
     for (size_t i = 0; i < set->target_count; i++)
         set->ended_count += set->targets[i].key_freed;

@@ -45,7 +45,7 @@ static omen_status batch_find(struct replay *replay, uint64_t table_id, struct b
 
 static uint64_t key_hash(const struct batch *batch, const struct index_key *key)
 {
-    if (batch->table->schema->key_kind == INDEX_WORD)
+    if (batch->table->schema->key.kind == INDEX_WORD)
         return key->word * UINT64_C(0x9E3779B97F4A7C15) >> 20;
     uint64_t hash = UINT64_C(0xCBF29CE484222325);
     for (size_t i = 0; i < key->length; i++)
@@ -56,7 +56,7 @@ static uint64_t key_hash(const struct batch *batch, const struct index_key *key)
 static bool key_equal(const struct batch *batch, const struct index_key *a,
                       const struct index_key *b)
 {
-    if (batch->table->schema->key_kind == INDEX_WORD)
+    if (batch->table->schema->key.kind == INDEX_WORD)
         return a->word == b->word;
     return a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0;
 }
@@ -165,7 +165,7 @@ static omen_status key_read(struct batch *batch, const uint8_t **at, const uint8
                             struct index_key *key, omen_error *error)
 {
     *key = (struct index_key){0};
-    if (batch->table->schema->key_kind == INDEX_WORD) {
+    if (batch->table->schema->key.kind == INDEX_WORD) {
         if (end - *at < 8)
             return replay_corrupted(error, "a key is cut off");
         key->word = bytes_get_u64(*at);

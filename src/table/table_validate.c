@@ -29,7 +29,7 @@ struct check {
 
 static bool same_key(const struct table *table, struct index_key a, struct index_key b)
 {
-    if (table->schema->key_kind == INDEX_WORD)
+    if (table->schema->key.kind == INDEX_WORD)
         return a.word == b.word;
     return a.length == b.length && (a.length == 0 || memcmp(a.bytes, b.bytes, a.length) == 0);
 }

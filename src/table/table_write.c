@@ -546,9 +546,9 @@ static omen_status target_find(struct write_set *set, const omen_value *key,
 {
     const struct schema *schema = set->table->schema;
     omen_value checked[SCHEMA_KEY_COLUMNS_MAX];
-    for (uint32_t i = 0; i < schema->key_count; i++) {
+    for (uint32_t i = 0; i < schema->key.count; i++) {
         checked[i] = key[i];
-        omen_status status = schema_check_value(schema, schema->key_columns[i], &checked[i], NULL);
+        omen_status status = schema_check_value(schema, schema->key.columns[i], &checked[i], NULL);
         if (status != OMEN_OK)
             return status == OMEN_TYPE_MISMATCH ? status : OMEN_NOT_FOUND;
     }
@@ -572,8 +572,8 @@ static bool merge_row(const struct table *table, const struct row_group *group, 
         row_group_read(group, slot, column, &row[column]);
     bool moved = false;
     for (uint32_t i = 0; i < column_count; i++) {
-        for (uint32_t k = 0; k < schema->key_count; k++)
-            moved |= schema->key_columns[k] == columns[i] &&
+        for (uint32_t k = 0; k < schema->key.count; k++)
+            moved |= schema->key.columns[k] == columns[i] &&
                      value_compare(&row[columns[i]], &values[i]) != 0;
         row[columns[i]] = values[i];
     }

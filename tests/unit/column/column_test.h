@@ -178,7 +178,7 @@ static inline void random_row(struct random *random, const struct schema *schema
         row[c] = random_value(random, column->type, buffers + c * limit, limit);
         if (column->nullable && random_below(random, 5) == 0)
             row[c] = (omen_value){.type = column->type, .is_null = true};
-        if (c == schema->key_columns[0])
+        if (c == schema->key.columns[0])
             row[c].as.i64 = key;
         assert_ok(schema_check_value(schema, c, &row[c], NULL));
     }

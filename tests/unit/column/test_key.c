@@ -48,13 +48,13 @@ static void check_decoded(const struct schema *schema, struct arena *arena, stru
                           const omen_value *values)
 {
     omen_value decoded[PARTS_MAX];
-    assert_ok(key_decode(schema, key, arena, decoded));
-    for (uint32_t i = 0; i < schema->key_count; i++)
+    assert_ok(key_decode(schema, &schema->key, key, arena, decoded));
+    for (uint32_t i = 0; i < schema->key.count; i++)
         assert_int_equal(decoded[i].type.id, values[i].type.id);
-    assert_int_equal(row_order(decoded, values, schema->key_count), 0);
-    if (schema->key_kind == INDEX_BYTES) {
+    assert_int_equal(row_order(decoded, values, schema->key.count), 0);
+    if (schema->key.kind == INDEX_BYTES) {
         key.length--;
-        assert_int_equal(key_decode(schema, key, arena, decoded), OMEN_CORRUPTED);
+        assert_int_equal(key_decode(schema, &schema->key, key, arena, decoded), OMEN_CORRUPTED);
     }
 }
 
@@ -62,16 +62,16 @@ static void check_pair(const struct schema *schema, struct arena *arena, omen_va
                        omen_value *right)
 {
     struct index_key keys[2];
-    for (uint32_t i = 0; i < schema->key_count; i++) {
+    for (uint32_t i = 0; i < schema->key.count; i++) {
         assert_ok(schema_check_value(schema, i, &left[i], NULL));
         assert_ok(schema_check_value(schema, i, &right[i], NULL));
     }
     assert_ok(key_encode(schema, left, arena, &keys[0], NULL));
     assert_ok(key_encode(schema, right, arena, &keys[1], NULL));
     check_decoded(schema, arena, keys[0], left);
-    assert_int_equal(sign(key_order(schema->key_kind, &keys[0], &keys[1])),
-                     row_order(left, right, schema->key_count));
-    if (schema->key_kind == INDEX_WORD && schema->key_count == 1)
+    assert_int_equal(sign(key_order(schema->key.kind, &keys[0], &keys[1])),
+                     row_order(left, right, schema->key.count));
+    if (schema->key.kind == INDEX_WORD && schema->key.count == 1)
         assert_int_equal(key_word(&left[0]), keys[0].word);
 }
 
@@ -81,7 +81,7 @@ static void check_types(struct random *random, const omen_type *types, uint32_t 
     struct allocator allocator;
     allocator_init(&allocator, 0);
     struct schema *schema = make_schema(&allocator, types, count);
-    assert_int_equal(schema->key_kind, kind);
+    assert_int_equal(schema->key.kind, kind);
     struct arena arena;
     arena_init(&arena, &allocator);
     static uint8_t buffers[2][PARTS_MAX][TEXT_LIMIT];

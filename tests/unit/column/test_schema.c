@@ -62,8 +62,8 @@ static void test_keys(void **state)
     assert_ok(schema_create(&allocator, all_types, ALL_TYPES_COLUMNS, NULL, 0, &schema, NULL));
     assert_true(schema->key_hidden);
     assert_int_equal(schema->stored_count, ALL_TYPES_COLUMNS + 1);
-    assert_int_equal(schema->key_columns[0], ALL_TYPES_COLUMNS);
-    assert_int_equal(schema->key_kind, INDEX_WORD);
+    assert_int_equal(schema->key.columns[0], ALL_TYPES_COLUMNS);
+    assert_int_equal(schema->key.kind, INDEX_WORD);
     assert_int_equal(schema_find(schema, "text", 4), 9);
     assert_int_equal(schema_find(schema, "tex", 3), -1);
     const char *hidden = schema->columns[ALL_TYPES_COLUMNS].name;
@@ -73,8 +73,67 @@ static void test_keys(void **state)
     assert_ok(schema_create(&allocator, all_types, ALL_TYPES_COLUMNS, keys, 2, &schema, NULL));
     assert_false(schema->columns[3].nullable);
     assert_true(schema->columns[4].nullable);
-    assert_int_equal(schema->key_kind, INDEX_WORD);
+    assert_int_equal(schema->key.kind, INDEX_WORD);
     schema_release(schema_retain(schema));
+    schema_release(schema);
+    assert_int_equal(allocator.bytes_used, 0);
+}
+
+/* A schema of three columns with these constraints. */
+static omen_status define(const struct unique_definition *uniques, uint32_t count, struct schema **out,
+                          struct allocator *allocator)
+{
+    const omen_type integer = {.id = OMEN_TYPE_INTEGER}, text = {.id = OMEN_TYPE_TEXT};
+    const struct column_definition columns[] = {
+        {"a", integer, true, NULL}, {"b", text, true, "'x'"}, {"c", integer, true, NULL}};
+    struct schema_definition definition = {.columns = columns,
+                                           .column_count = 3,
+                                           .uniques = uniques,
+                                           .unique_count = count};
+    return schema_define(allocator, &definition, out, NULL);
+}
+
+static void test_unique_keys(void **state)
+{
+    struct allocator allocator;
+    allocator_init(&allocator, 0);
+    struct schema *schema;
+    const uint32_t columns[] = {2, 0, 1, 2, 3};
+    const struct unique_definition good[] = {{"t_c_a_key", columns, 2}, {"t_b_key", columns + 2, 1}};
+    assert_ok(define(good, 2, &schema, &allocator));
+    assert_int_equal(schema->unique_count, 2);
+    assert_true(schema->key_hidden);
+    assert_string_equal(schema->uniques[0].name, "t_c_a_key");
+    assert_string_equal(schema->uniques[1].name, "t_b_key");
+    assert_string_equal(schema->columns[1].default_text, "'x'");
+    assert_int_equal(schema->uniques[0].kind, INDEX_WORD);
+    assert_int_equal(schema->uniques[0].columns[0], 2);
+    assert_int_equal(schema->uniques[0].columns[1], 0);
+    assert_int_equal(schema->uniques[1].kind, INDEX_BYTES);
+    assert_true(schema->columns[0].nullable);
+    assert_ptr_equal(schema_key_of(schema, 0), &schema->key);
+    assert_ptr_equal(schema_key_of(schema, 2), &schema->uniques[1]);
+    schema_release(schema);
+    const char *long_name = "0123456789012345678901234567890123456789012345678901234567890123";
+    const struct {
+        struct unique_definition unique;
+        omen_status status;
+    } bad[] = {{{"k", columns, 0}, OMEN_INVALID_TABLE},     {{"k", columns + 4, 1}, OMEN_INVALID_TABLE},
+               {{"k", columns, 4}, OMEN_INVALID_TABLE},     {{"", columns, 1}, OMEN_INVALID_TABLE},
+               {{NULL, columns, 1}, OMEN_INVALID_TABLE},    {{"\xFF", columns, 1}, OMEN_INVALID_TABLE},
+               {{long_name, columns, 1}, OMEN_NAME_TOO_LONG}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(define(&bad[i].unique, 1, &schema, &allocator), bad[i].status);
+    const struct unique_definition twice[] = {{"k", columns, 1}, {"k", columns + 1, 1}};
+    assert_int_equal(define(twice, 2, &schema, &allocator), OMEN_DUPLICATE_TABLE);
+    static struct unique_definition many[SCHEMA_UNIQUES_MAX + 1];
+    static char names[SCHEMA_UNIQUES_MAX + 1][16];
+    for (int i = 0; i <= SCHEMA_UNIQUES_MAX; i++) {
+        snprintf(names[i], sizeof names[i], "k%d", i);
+        many[i] = (struct unique_definition){names[i], columns, 1};
+    }
+    assert_int_equal(define(many, SCHEMA_UNIQUES_MAX + 1, &schema, &allocator), OMEN_LIMIT_EXCEEDED);
+    assert_ok(define(many, SCHEMA_UNIQUES_MAX, &schema, &allocator));
     schema_release(schema);
     assert_int_equal(allocator.bytes_used, 0);
 }
@@ -245,6 +304,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refuses),      cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_unique_keys),
         cmocka_unit_test(test_value_checks), cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_arrow_round_trip), cmocka_unit_test(test_arrow_formats),
     };

@@ -76,8 +76,8 @@ static void test_round_trip(void **state)
     assert_int_equal(manifest.tables[0].segment_count, 2);
     assert_memory_equal(manifest.tables[0].segments[0].facts, "abc", 3);
     const struct schema *schema = manifest.tables[0].definition.schema;
-    assert_int_equal(schema->key_count, 2);
-    assert_string_equal(schema->columns[schema->key_columns[0]].name, "\xC3\xA9t\xC3\xA9");
+    assert_int_equal(schema->key.count, 2);
+    assert_string_equal(schema->columns[schema->key.columns[0]].name, "\xC3\xA9t\xC3\xA9");
     assert_string_equal(schema->columns[1].default_text, "'x' || 'y'");
     assert_string_equal(schema->columns[4].default_text, "");
     assert_true(manifest.tables[1].definition.schema->key_hidden);

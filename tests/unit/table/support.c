@@ -643,7 +643,7 @@ omen_status check_point(struct model *model, const struct snapshot *snapshot, in
     struct row_ref found;
     omen_status status = table_get(model->table, &view, key, &scratch, &found);
     if (status != OMEN_OUT_OF_MEMORY && snapshot->timestamp == txn_published(model->manager) &&
-        model->schema->key_kind == INDEX_WORD) {
+        model->schema->key.kind == INDEX_WORD) {
         struct index_key encoded;
         assert_int_equal(key_encode(model->schema, key, &scratch, &encoded, NULL), OMEN_OK);
         omen_status read = check_read(model, encoded, kid);
