@@ -53,7 +53,7 @@ static void bench_close(struct bench *bench)
 
 static void lock_key(struct lock_owner *owner, uint64_t key)
 {
-    struct lock_request request = {.target = lock_target_key(TABLE, index_key_word(key)),
+    struct lock_request request = {.target = lock_target_key(TABLE, 0, index_key_word(key)),
                                    .mode = ROW_LOCK_UPDATE,
                                    .relation = "t"};
     must(lock_acquire(owner, &request, NULL, NULL), "a key");
@@ -100,7 +100,7 @@ static void run_text(struct lock_owner *owner, uint64_t seed, uint64_t count)
         memcpy(text, &word, sizeof word);
         struct lock_request request = {.mode = ROW_LOCK_UPDATE, .relation = "t"};
         request.target =
-            lock_target_key(TABLE, (struct index_key){.bytes = text, .length = sizeof text});
+            lock_target_key(TABLE, 0, (struct index_key){.bytes = text, .length = sizeof text});
         must(lock_acquire(owner, &request, NULL, NULL), "a key");
         lock_release_all(owner);
     }
@@ -169,7 +169,7 @@ static double asked(struct bench *bench)
     uint64_t found = 0;
     double begun = figure_seconds();
     for (uint64_t i = 0; i < bench->count; i++) {
-        struct lock_target target = lock_target_key(TABLE, index_key_word(random_next(&random)));
+        struct lock_target target = lock_target_key(TABLE, 0, index_key_word(random_next(&random)));
         found += lock_held_by_others(bench->locks, NULL, &target, ROW_LOCK_UPDATE);
     }
     double seconds = figure_seconds() - begun;

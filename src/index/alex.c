@@ -311,11 +311,16 @@ uint64_t alex_depth_below(const struct alex_entry *entry)
     return deepest + 1;
 }
 
+uint64_t alex_bytes(const struct alex *alex)
+{
+    return alex->heap.bytes + alex->scratch_entries * 2 * sizeof *alex->scratch;
+}
+
 void alex_stats_of(const struct alex *alex, struct index_stats *stats)
 {
     *stats = alex->stats;
     stats->depth_max = alex_depth_below(&alex->root);
-    stats->bytes = alex->heap.bytes + alex->scratch_entries * 2 * sizeof *alex->scratch;
+    stats->bytes = alex_bytes(alex);
 }
 
 bool alex_probe_of(const struct alex *alex, uint64_t key, struct index_probe *probe)

@@ -72,6 +72,7 @@ bool alex_next(struct index_cursor *cursor, struct index_entry *entry);
 bool alex_previous(struct index_cursor *cursor, struct index_entry *entry);
 
 void alex_stats_of(const struct alex *alex, struct index_stats *stats);
+uint64_t alex_bytes(const struct alex *alex);
 
 /* As index_probe_of. */
 bool alex_probe_of(const struct alex *alex, uint64_t key, struct index_probe *probe);

@@ -151,6 +151,11 @@ void index_stats_of(const struct index *index, struct index_stats *stats)
         byte_tree_stats_of(&index->tree, stats);
 }
 
+uint64_t index_bytes(const struct index *index)
+{
+    return index->kind == INDEX_WORD ? alex_bytes(&index->alex) : index->tree.stats.bytes;
+}
+
 bool index_probe_of(const struct index *index, struct index_key key, struct index_probe *probe)
 {
     return index->kind == INDEX_WORD && alex_probe_of(&index->alex, key.word, probe);

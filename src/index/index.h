@@ -150,6 +150,9 @@ bool index_previous(struct index_cursor *cursor, struct index_entry *entry);
 
 void index_stats_of(const struct index *index, struct index_stats *stats);
 
+/* The bytes of that alone, without looking at the structure. */
+uint64_t index_bytes(const struct index *index);
+
 /* Where a lookup of a key ends, for tests and figures. */
 struct index_probe {
     uint32_t depth;          /* nodes from root to leaf, the leaf included */

@@ -345,14 +345,19 @@ static omen_status change_once(struct plan *plan, struct run *run, struct chosen
 
 /* Locks what was chosen, so that the next run finds it unchanged. In a transaction it is locked
  * already. */
-static omen_status lock_chosen(struct plan *plan, struct run *run, const struct chosen_rows *chosen,
+static omen_status lock_chosen(struct plan *plan, struct run *run, struct chosen_rows *chosen,
                                omen_error *error)
 {
     enum lock_mode mode = lock_mode_of(plan);
     if (transaction_is_open(&run->session->transaction) || chosen->count == 0)
         return OMEN_OK;
-    return transaction_lock_keys(run->session, plan->change.table, chosen->keys, chosen->count,
-                                 mode, run->deadline_ns, error);
+    struct numbered_key *keys = arena_alloc(&chosen->arena, chosen->count * sizeof *keys);
+    if (keys == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    for (size_t i = 0; i < chosen->count; i++)
+        keys[i] = primary_key(chosen->keys[i]);
+    return transaction_lock_keys(run->session, plan->change.table, keys, chosen->count, mode,
+                                 run->deadline_ns, error);
 }
 
 /* READ COMMITTED: a conflict is never the user's to see. What it conflicts with has been published

@@ -54,8 +54,8 @@ omen_status query_lock_row(struct query_plan *plan, struct run *run, struct eval
     OMEN_TRY(lookup_find_key(lookup, evaluation, &key, &found, error));
     OMEN_ASSERT(found);
     transaction_keep_locks(session);
-    OMEN_TRY(transaction_lock_key(session, lookup->table, key, locking->mode, locking->wait,
-                                  run->deadline_ns, &taken, error));
+    OMEN_TRY(transaction_lock_key(session, lookup->table, primary_key(key), locking->mode,
+                                  locking->wait, run->deadline_ns, &taken, error));
     if (!taken)
         return OMEN_OK;
     OMEN_TRY(transaction_settle_newest(session, run->deadline_ns, error));
@@ -90,7 +90,7 @@ static omen_status lock_one(struct locking_rows *rows, uint32_t number, uint64_t
     struct session *session = rows->run->session;
     struct table *table = locking->relation->table;
     struct write_set *set;
-    struct index_key *keys;
+    struct numbered_key *keys;
     struct arena arena;
     size_t count = 0;
     bool covered;

@@ -116,7 +116,7 @@ omen_status session_commit_locked(const struct session *session, struct write_se
 /* Keys of a set in the order in which they are waited for. */
 struct key_list {
     struct arena arena;
-    struct index_key *keys;
+    struct numbered_key *keys;
     size_t count;
     bool known;
 };
@@ -202,7 +202,7 @@ struct row_changing {
 static omen_status look_at_keys(struct row_changing *changing, omen_error *error)
 {
     struct session *session = changing->session;
-    struct index_key *keys;
+    struct numbered_key *keys;
     size_t count;
     struct arena arena;
     arena_init(&arena, session->database->allocator);
@@ -263,8 +263,8 @@ static omen_status change_once(struct row_changing *changing, omen_error *error)
     struct session *session = changing->session;
     struct txn_manager *manager = session->database->manager;
     OMEN_TRY(session_writer_lock(session, changing->deadline_ns, error));
-    changing->locked =
-        transaction_key_is_locked(session, changing->table, changing->key, changing->mode);
+    changing->locked = transaction_key_is_locked(session, changing->table,
+                                                 primary_key(changing->key), changing->mode);
     omen_status status = changing->locked ? OMEN_OK : change_found(changing, error);
     bool added = changing->open && write_set_row_count(changing->set) > 0;
     if (status == OMEN_OK && (changing->locked || added)) {
@@ -310,15 +310,16 @@ static omen_status lock_first(struct row_changing *changing, bool *goes_on, omen
     if (!changing->open)
         return OMEN_OK;
     OMEN_TRY(transaction_fix_snapshot(session, error));
-    OMEN_TRY(transaction_lock_key(session, changing->table, changing->key, changing->mode,
-                                  LOCK_SKIP, changing->deadline_ns, goes_on, error));
+    OMEN_TRY(transaction_lock_key(session, changing->table, primary_key(changing->key),
+                                  changing->mode, LOCK_SKIP, changing->deadline_ns, goes_on,
+                                  error));
     if (*goes_on)
         return OMEN_OK;
     OMEN_TRY(look_before(changing, goes_on, error));
     if (!*goes_on)
         return OMEN_OK;
-    return transaction_lock_key(session, changing->table, changing->key, changing->mode, LOCK_WAIT,
-                                changing->deadline_ns, NULL, error);
+    return transaction_lock_key(session, changing->table, primary_key(changing->key),
+                                changing->mode, LOCK_WAIT, changing->deadline_ns, NULL, error);
 }
 
 /* Waits for the keys that the last try was about; `*goes_on` false: there is no row to wait for. */
@@ -336,8 +337,8 @@ static omen_status wait_for_keys(struct row_changing *changing, bool *goes_on, o
     OMEN_TRY(look_before(changing, goes_on, error));
     if (!*goes_on)
         return OMEN_OK;
-    return transaction_lock_key(changing->session, changing->table, changing->key, changing->mode,
-                                LOCK_WAIT, changing->deadline_ns, NULL, error);
+    return transaction_lock_key(changing->session, changing->table, primary_key(changing->key),
+                                changing->mode, LOCK_WAIT, changing->deadline_ns, NULL, error);
 }
 
 omen_status session_change_row(struct session *session, uint64_t deadline_ns, struct table *table,

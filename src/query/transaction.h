@@ -152,14 +152,14 @@ OMEN_MUST_CHECK omen_status transaction_lock_table(struct session *session, stru
 /* Locks a key, present or not, and before it its table as the mode demands. `*taken` (may be NULL
  * unless LOCK_SKIP) as of lock_acquire. */
 OMEN_MUST_CHECK omen_status transaction_lock_key(struct session *session, struct table *table,
-                                                 struct index_key key, enum lock_mode mode,
+                                                 struct numbered_key key, enum lock_mode mode,
                                                  enum lock_wait wait, uint64_t deadline_ns,
                                                  bool *taken, omen_error *error);
 
 /* Whether somebody else has locked the key, so that `mode` of it cannot be had now. The caller
  * holds the writer lock. */
 bool transaction_key_is_locked(const struct session *session, const struct table *table,
-                               struct index_key key, enum lock_mode mode);
+                               struct numbered_key key, enum lock_mode mode);
 
 /* The same for the whole table. */
 bool transaction_table_is_locked(const struct session *session, const struct table *table);
@@ -187,7 +187,7 @@ OMEN_MUST_CHECK omen_status transaction_cover_keys(struct session *session, stru
 
 /* Locks keys, in order: where they are many, the table. */
 OMEN_MUST_CHECK omen_status transaction_lock_keys(struct session *session, struct table *table,
-                                                  const struct index_key *keys, size_t count,
+                                                  const struct numbered_key *keys, size_t count,
                                                   enum lock_mode row_mode, uint64_t deadline_ns,
                                                   omen_error *error);
 

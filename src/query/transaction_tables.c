@@ -33,7 +33,7 @@ static omen_status lock_name(struct session *session, const char *name, uint64_t
                              omen_error *error)
 {
     const struct index_key key = {.bytes = (const uint8_t *)name, .length = (uint32_t)strlen(name)};
-    OMEN_TRY(transaction_lock(session, lock_target_key(NAMES_TABLE, key), ROW_LOCK_UPDATE, name,
+    OMEN_TRY(transaction_lock(session, lock_target_key(NAMES_TABLE, 0, key), ROW_LOCK_UPDATE, name,
                               deadline_ns, error));
     /* Who had the lock may have given it up before his commit was published. A commit finds that by
      * itself. */

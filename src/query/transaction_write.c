@@ -87,20 +87,21 @@ static enum lock_mode table_mode(enum lock_mode row_mode)
     return row_mode >= ROW_LOCK_NO_KEY_UPDATE ? TABLE_LOCK_ROW_EXCLUSIVE : TABLE_LOCK_ROW_SHARE;
 }
 
-static omen_status lock_key(struct session *session, struct table *table, struct index_key key,
+static omen_status lock_key(struct session *session, struct table *table, struct numbered_key key,
                             enum lock_mode mode, enum lock_wait wait, uint64_t deadline_ns,
                             bool *taken, omen_error *error)
 {
-    struct lock_request request = {.target = lock_target_key(table_identity(table), key),
+    struct lock_request request = {.target =
+                                       lock_target_key(table_identity(table), key.number, key.key),
                                    .mode = mode,
                                    .wait = wait,
                                    .relation = table_name(table)};
     return acquire(session, &request, deadline_ns, taken, error);
 }
 
-omen_status transaction_lock_key(struct session *session, struct table *table, struct index_key key,
-                                 enum lock_mode mode, enum lock_wait wait, uint64_t deadline_ns,
-                                 bool *taken, omen_error *error)
+omen_status transaction_lock_key(struct session *session, struct table *table,
+                                 struct numbered_key key, enum lock_mode mode, enum lock_wait wait,
+                                 uint64_t deadline_ns, bool *taken, omen_error *error)
 {
     bool taken_unasked;
     taken = taken == NULL ? &taken_unasked : taken;
@@ -116,10 +117,10 @@ bool transaction_any_locked(const struct session *session)
 }
 
 bool transaction_key_is_locked(const struct session *session, const struct table *table,
-                               struct index_key key, enum lock_mode mode)
+                               struct numbered_key key, enum lock_mode mode)
 {
     struct lock_table *locks = txn_locks(manager_of(session));
-    const struct lock_target target = lock_target_key(table_identity(table), key);
+    const struct lock_target target = lock_target_key(table_identity(table), key.number, key.key);
     return lock_any_held(locks) &&
            lock_held_by_others(locks, session->transaction.locks, &target, mode);
 }
@@ -152,7 +153,7 @@ omen_status transaction_cover_keys(struct session *session, struct table *table,
 }
 
 omen_status transaction_lock_keys(struct session *session, struct table *table,
-                                  const struct index_key *keys, size_t count,
+                                  const struct numbered_key *keys, size_t count,
                                   enum lock_mode row_mode, uint64_t deadline_ns, omen_error *error)
 {
     bool covered;
@@ -169,7 +170,7 @@ omen_status transaction_lock_set(struct session *session, struct write_set *set,
                                  uint64_t deadline_ns, omen_error *error)
 {
     struct arena arena;
-    struct index_key *keys;
+    struct numbered_key *keys;
     size_t count;
     bool covered;
     /* As many at least: where the table is locked instead nobody need know them. */

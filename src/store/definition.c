@@ -1,6 +1,6 @@
 /* definition.c - encoding and decoding table definitions.
  *
- * Decoding leaves judging a definition to schema_create, which judges those of users: whatever
+ * Decoding leaves judging a definition to schema_define, which judges those of users: whatever
  * it refuses is damage here. Column ids are there for the day when columns are added and dropped;
  * until then a column's id is its position, counted from 1, and anything else is damage.
  */
@@ -14,6 +14,7 @@
 enum {
     COLUMN_NULLABLE = 1,
     COLUMN_DEFAULT = 2,
+    KEY_UNIQUES = 0x8000,         /* in the number of key columns: unique constraints follow */
     DEFAULT_BYTES_MAX = 16 << 20, /* a statement is no longer */
 };
 
@@ -34,6 +35,18 @@ static void encode_column(struct byte_writer *writer, uint32_t id,
         byte_writer_text(writer, column->default_text, strlen(column->default_text));
 }
 
+static void encode_uniques(struct byte_writer *writer, const struct schema *schema)
+{
+    byte_writer_u16(writer, (uint16_t)schema->unique_count);
+    for (uint32_t i = 0; i < schema->unique_count; i++) {
+        const struct schema_key *unique = &schema->uniques[i];
+        byte_writer_text(writer, unique->name, strlen(unique->name));
+        byte_writer_u16(writer, (uint16_t)unique->count);
+        for (uint32_t j = 0; j < unique->count; j++)
+            byte_writer_u16(writer, (uint16_t)unique->columns[j]);
+    }
+}
+
 void definition_encode(struct byte_writer *writer, uint64_t id, const char *name,
                        const struct schema *schema)
 {
@@ -41,11 +54,18 @@ void definition_encode(struct byte_writer *writer, uint64_t id, const char *name
     byte_writer_text(writer, name, strlen(name));
     byte_writer_u16(writer, (uint16_t)schema->column_count);
     uint32_t key_count = schema->key_hidden ? 0 : schema->key.count;
-    byte_writer_u16(writer, (uint16_t)key_count);
+    byte_writer_u16(writer, (uint16_t)(key_count | (schema->unique_count > 0 ? KEY_UNIQUES : 0)));
     for (uint32_t i = 0; i < schema->column_count; i++)
         encode_column(writer, i + 1, &schema->columns[i]);
     for (uint32_t i = 0; i < key_count; i++)
         byte_writer_u16(writer, (uint16_t)schema->key.columns[i]);
+    if (schema->unique_count > 0)
+        encode_uniques(writer, schema);
+}
+
+uint32_t definition_format(const struct schema *schema)
+{
+    return schema->unique_count > 0 ? DEFINITION_UNIQUES : DEFINITION_FIRST;
 }
 
 /* --- decoding --- */
@@ -93,26 +113,62 @@ static omen_status decode_column(struct byte_reader *reader, struct arena *arena
     return OMEN_OK;
 }
 
+/* The columns of a key; NULL where they are none, and the reader has failed, or memory is out. */
+static uint32_t *decode_key(struct byte_reader *reader, struct arena *arena, uint32_t count)
+{
+    if (count > SCHEMA_KEY_COLUMNS_MAX)
+        reader->failed = true;
+    uint32_t *columns = reader->failed ? NULL : arena_alloc(arena, count * sizeof *columns);
+    for (uint32_t i = 0; columns != NULL && i < count; i++)
+        columns[i] = byte_reader_u16(reader);
+    return columns;
+}
+
+static omen_status decode_uniques(struct byte_reader *reader, struct arena *arena,
+                                  struct schema_definition *out, omen_error *error)
+{
+    out->unique_count = byte_reader_u16(reader);
+    if (reader->failed || out->unique_count == 0 || out->unique_count > SCHEMA_UNIQUES_MAX)
+        return damaged(error);
+    struct unique_definition *uniques = arena_alloc(arena, out->unique_count * sizeof *uniques);
+    bool room = uniques != NULL;
+    for (uint32_t i = 0; room && i < out->unique_count; i++) {
+        uniques[i].name = take_text(reader, arena, SCHEMA_NAME_BYTES_MAX);
+        uniques[i].column_count = byte_reader_u16(reader);
+        uniques[i].columns = decode_key(reader, arena, uniques[i].column_count);
+        room = uniques[i].name != NULL && uniques[i].columns != NULL;
+    }
+    if (reader->failed)
+        return damaged(error);
+    out->uniques = uniques;
+    return room ? OMEN_OK : error_set_default(error, OMEN_OUT_OF_MEMORY);
+}
+
 static omen_status decode_schema(struct byte_reader *reader, struct allocator *allocator,
                                  struct arena *arena, struct schema **out, omen_error *error)
 {
-    uint32_t column_count = byte_reader_u16(reader);
-    uint32_t key_count = byte_reader_u16(reader);
-    uint32_t keys[SCHEMA_KEY_COLUMNS_MAX];
-    if (reader->failed || column_count == 0 || column_count > SCHEMA_COLUMNS_MAX ||
-        key_count > SCHEMA_KEY_COLUMNS_MAX)
+    struct schema_definition definition = {.column_count = byte_reader_u16(reader)};
+    uint32_t keys = byte_reader_u16(reader);
+    definition.key_count = keys & ~(uint32_t)KEY_UNIQUES;
+    if (reader->failed || definition.column_count == 0 ||
+        definition.column_count > SCHEMA_COLUMNS_MAX ||
+        definition.key_count > SCHEMA_KEY_COLUMNS_MAX)
         return damaged(error);
-    struct column_definition *columns = arena_alloc(arena, column_count * sizeof *columns);
+    struct column_definition *columns =
+        arena_alloc(arena, definition.column_count * sizeof *columns);
     if (columns == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    for (uint32_t i = 0; i < column_count; i++)
+    for (uint32_t i = 0; i < definition.column_count; i++)
         OMEN_TRY(decode_column(reader, arena, i + 1, &columns[i], error));
-    for (uint32_t i = 0; i < key_count; i++)
-        keys[i] = byte_reader_u16(reader);
+    definition.columns = columns;
+    definition.key_columns = decode_key(reader, arena, definition.key_count);
     if (reader->failed)
         return damaged(error);
-    omen_status status =
-        schema_create(allocator, columns, column_count, keys, key_count, out, NULL);
+    if (definition.key_columns == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    if ((keys & KEY_UNIQUES) != 0)
+        OMEN_TRY(decode_uniques(reader, arena, &definition, error));
+    omen_status status = schema_define(allocator, &definition, out, NULL);
     if (status == OMEN_OUT_OF_MEMORY)
         return error_set_default(error, status);
     return status == OMEN_OK ? OMEN_OK : damaged(error);

@@ -27,6 +27,16 @@ OMEN_MUST_CHECK omen_status definition_decode(struct byte_reader *reader,
                                               struct allocator *allocator,
                                               struct table_definition *out, omen_error *error);
 
+/* The first format of the manifest that has definitions with */
+enum {
+    DEFINITION_FIRST = 1,   /* columns and a primary key */
+    DEFINITION_UNIQUES = 2, /* unique constraints */
+    DEFINITION_NEWEST = DEFINITION_UNIQUES,
+};
+
+/* That which this schema's definition needs. */
+uint32_t definition_format(const struct schema *schema);
+
 void definition_release(struct table_definition *definition);
 
 /* Names of tables: 1 to 63 bytes of UTF-8 without zeros. Errors: INVALID_TABLE, NAME_TOO_LONG,

@@ -71,10 +71,11 @@ static omen_status put_target(struct locks *locks, const struct lock_target *tar
     if (table == NULL)
         return OMEN_OK;
     view_put_text(&values[VIEW_relation], table_name(table));
-    if (!target->has_key || target->index != 0)
+    if (!target->has_key)
         return OMEN_OK;
     const char *text = NULL;
-    OMEN_TRY(table_key_text(table, target->key, &locks->arena, &text));
+    const struct numbered_key key = {target->index, target->key};
+    OMEN_TRY(table_key_text(table, key, &locks->arena, &text));
     view_put_text(&values[VIEW_key], text);
     return OMEN_OK;
 }

@@ -44,6 +44,7 @@ enum {
 };
 
 static_assert(AT_HEADER_SUM + 8 == HEADER_BYTES, "the header has no gaps");
+static_assert((int)DEFINITION_NEWEST == (int)MANIFEST_FORMAT, "definitions are what has changed");
 static_assert(AT_DATABASE_ID + DATABASE_ID_BYTES == AT_LENGTH, "the header has no gaps");
 
 /* --- encoding --- */
@@ -57,6 +58,17 @@ static void encode_table(struct byte_writer *writer, const struct manifest_table
     byte_writer_u32(writer, (uint32_t)table->segment_count);
     for (size_t i = 0; i < table->segment_count; i++)
         byte_writer_text(writer, table->segments[i].facts, table->segments[i].facts_bytes);
+}
+
+/* The oldest that has what the tables need: so an older build opens what it can. */
+static uint32_t format_of(const struct manifest *manifest)
+{
+    uint32_t format = DEFINITION_FIRST;
+    for (size_t i = 0; i < manifest->table_count; i++) {
+        uint32_t needed = definition_format(manifest->tables[i].definition.schema);
+        format = needed > format ? needed : format;
+    }
+    return format;
 }
 
 void manifest_encode(struct byte_writer *writer, const struct manifest *manifest)
@@ -78,7 +90,7 @@ void manifest_encode(struct byte_writer *writer, const struct manifest *manifest
     header = writer->data + start;
     uint64_t length = writer->length - start;
     bytes_put_u64(header + AT_MAGIC, MANIFEST_MAGIC);
-    bytes_put_u32(header + AT_FORMAT, MANIFEST_FORMAT);
+    bytes_put_u32(header + AT_FORMAT, format_of(manifest));
     bytes_put_u32(header + AT_HEADER_BYTES, HEADER_BYTES);
     memcpy(header + AT_DATABASE_ID, manifest->database_id, DATABASE_ID_BYTES);
     bytes_put_u64(header + AT_LENGTH, length);

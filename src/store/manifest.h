@@ -14,7 +14,7 @@
 #include "store/definition.h"
 
 enum {
-    MANIFEST_FORMAT = 1, /* the newest that this build reads, and the one it writes */
+    MANIFEST_FORMAT = 2, /* the newest that this build reads; it writes the oldest that will do */
     DATABASE_ID_BYTES = 16,
 };
 

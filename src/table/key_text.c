@@ -165,42 +165,48 @@ static void add_value(struct text *text, const omen_value *value)
 }
 
 /* The names of the key columns, and the values, as "a, b" and "1, x". */
-static void add_key(const struct schema *schema, const omen_value *values, struct text *names,
-                    struct text *shown)
+static void add_key(const struct schema *schema, const struct schema_key *key,
+                    const omen_value *values, struct text *names, struct text *shown)
 {
-    for (uint32_t i = 0; i < schema->key.count; i++) {
+    for (uint32_t i = 0; i < key->count; i++) {
         text_add_string(names, i == 0 ? "" : ", ");
-        text_add_string(names, schema->columns[schema->key.columns[i]].name);
+        text_add_string(names, schema->columns[key->columns[i]].name);
         text_add_string(shown, i == 0 ? "" : ", ");
         add_value(shown, &values[i]);
     }
 }
 
-omen_status duplicate_key_error(const struct table *table, const struct row_group *group,
-                                uint32_t slot, omen_error *error)
+omen_status duplicate_key_error(const struct table *table, uint32_t number,
+                                const struct row_group *group, uint32_t slot, omen_error *error)
 {
     if (error == NULL)
         return OMEN_DUPLICATE_KEY;
+    const struct schema_key *key = schema_key_of(table->schema, number);
+    omen_value values[SCHEMA_KEY_COLUMNS_MAX];
+    values[0] = (omen_value){.is_null = true}; /* a key has columns, but the compiler cannot know */
+    struct text names = {.length = 0}, shown = {.length = 0};
+    for (uint32_t i = 0; i < key->count; i++)
+        row_group_read(group, slot, key->columns[i], &values[i]);
+    add_key(table->schema, key, values, &names, &shown);
+    return error_set(error, OMEN_DUPLICATE_KEY,
+                     "duplicate key value violates unique constraint \"%s%s\": "
+                     "key (%s)=(%s) already exists",
+                     number == 0 ? table->name : key->name, number == 0 ? "_pkey" : "", names.bytes,
+                     shown.bytes);
+}
+
+omen_status table_key_text(const struct table *table, struct numbered_key key, struct arena *arena,
+                           const char **out)
+{
     const struct schema *schema = table->schema;
     omen_value values[SCHEMA_KEY_COLUMNS_MAX];
     struct text names = {.length = 0}, shown = {.length = 0};
-    for (uint32_t i = 0; i < schema->key.count; i++)
-        row_group_read(group, slot, schema->key.columns[i], &values[i]);
-    add_key(schema, values, &names, &shown);
-    return error_set(error, OMEN_DUPLICATE_KEY,
-                     "duplicate key value violates unique constraint \"%s_pkey\": "
-                     "key (%s)=(%s) already exists",
-                     table->name, names.bytes, shown.bytes);
-}
-
-omen_status table_key_text(const struct table *table, struct index_key key, struct arena *arena,
-                           const char **out)
-{
-    omen_value values[SCHEMA_KEY_COLUMNS_MAX];
-    struct text names = {.length = 0}, shown = {.length = 0};
     *out = NULL;
-    OMEN_TRY(key_decode(table->schema, &table->schema->key, key, arena, values));
-    add_key(table->schema, values, &names, &shown);
+    if (key.number > schema->unique_count)
+        return OMEN_CORRUPTED;
+    const struct schema_key *shape = schema_key_of(schema, key.number);
+    OMEN_TRY(key_decode(schema, shape, key.key, arena, values));
+    add_key(schema, shape, values, &names, &shown);
     size_t bytes = names.length + shown.length + sizeof "()=()";
     char *text = arena_alloc(arena, bytes);
     if (text == NULL)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "table/own_writes_private.h"
+#include "table/table_uniques.h"
 
 /* --- life --- */
 
@@ -13,12 +14,13 @@ omen_status own_writes_create(struct table *table, struct own_writes **out)
     struct own_writes *own = allocator_alloc_zeroed(table->allocator, sizeof *own);
     if (own == NULL)
         return OMEN_OUT_OF_MEMORY;
-    omen_status status = index_create(table->allocator, table->schema->key.kind, &own->index);
+    own->table = table;
+    omen_status status = own_indexes_create(own);
     if (status != OMEN_OK) {
         allocator_free(table->allocator, own, sizeof *own);
         return status;
     }
-    own->table = table_retain(table);
+    table_retain(table);
     atomic_init(&own->references, 1);
     mutex_init(&own->lock);
     own->last = OWN_GROUP_NONE;
@@ -45,16 +47,19 @@ void own_clear(struct own_writes *own)
     array_release(allocator, own->groups, own->group_capacity, sizeof *own->groups, NULL);
     array_release(allocator, own->targets, own->target_capacity, sizeof *own->targets, NULL);
     array_release(allocator, own->steps, own->step_capacity, sizeof *own->steps, NULL);
+    array_release(allocator, own->unique_steps, own->unique_step_capacity,
+                  sizeof *own->unique_steps, NULL);
     arena_release(&own->keys_arena);
     arena_release(&own->scratch);
     arena_release(&own->undo_arena);
-    index_destroy(own->index);
-    own->index = NULL;
+    own_indexes_destroy(own);
     own->groups = NULL;
     own->targets = NULL;
     own->steps = NULL;
+    own->unique_steps = NULL;
     own->group_count = own->group_capacity = own->target_count = own->target_capacity = 0;
     own->step_count = own->step_capacity = own->undo_room = 0;
+    own->unique_step_count = own->unique_step_capacity = 0;
     own->last = OWN_GROUP_NONE;
     own->epoch++;
     atomic_store_explicit(&own->rows, 0, memory_order_relaxed);
@@ -256,9 +261,19 @@ size_t write_set_keys_at_least(const struct write_set *set)
 }
 
 omen_status write_set_keys(const struct write_set *set, struct arena *arena,
-                           struct index_key **keys, size_t *count, omen_error *error)
+                           struct numbered_key **keys, size_t *count, omen_error *error)
 {
-    return collect_keys(set, keyed_rows(set), arena, keys, count, error);
+    struct index_key *primary;
+    size_t primary_count;
+    *count = 0;
+    OMEN_TRY(collect_keys(set, keyed_rows(set), arena, &primary, &primary_count, error));
+    *keys = arena_alloc(arena, (primary_count + uniques_keys_at_most(set)) * sizeof **keys);
+    if (*keys == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    for (; *count < primary_count; ++*count)
+        (*keys)[*count] = (struct numbered_key){.key = primary[*count]};
+    omen_status status = uniques_keys(set, arena, *keys, count);
+    return status == OMEN_OK ? OMEN_OK : error_set_default(error, status);
 }
 
 omen_status write_set_target_keys(const struct write_set *set, struct arena *arena,
@@ -269,7 +284,8 @@ omen_status write_set_target_keys(const struct write_set *set, struct arena *are
 
 bool write_set_changes_keys(const struct write_set *set)
 {
-    bool changes = write_set_private_rows(set) != set->target_count;
+    bool changes = write_set_private_rows(set) != set->target_count || set->freed_count > 0 ||
+                   set->taken_count > 0;
     for (size_t i = 0; i < set->target_count && !changes; i++)
         changes = set->targets[i].key_freed;
     return changes;
@@ -279,7 +295,9 @@ bool write_set_changes_keys(const struct write_set *set)
 
 struct own_mark own_writes_mark(const struct own_writes *own)
 {
-    return (struct own_mark){.steps = own->step_count, .rows = own_writes_row_count(own)};
+    return (struct own_mark){.steps = own->step_count,
+                             .unique_steps = own->unique_step_count,
+                             .rows = own_writes_row_count(own)};
 }
 
 /* Gives the entry of a key, which leads to `node`, back what it was before. */
@@ -336,6 +354,7 @@ void own_undo(struct own_writes *own, struct own_mark mark)
     own->epoch += mark.steps < own->step_count && own->steps[mark.steps].command < own->viewed;
     while (own->step_count > mark.steps)
         undo_step(own, &own->steps[--own->step_count]);
+    own_uniques_undo(own, mark.unique_steps);
     atomic_store_explicit(&own->rows, mark.rows, memory_order_relaxed);
 }
 

@@ -55,26 +55,29 @@ bool own_writes_empty(const struct own_writes *own);
 void write_set_read_own(struct write_set *set, struct own_writes *own, uint32_t command,
                         uint64_t snapshot);
 
-/* The keys that keeping the set would write, to be locked: those of its new rows and those of its
- * targets; encoded, in key order, each once; in the arena. Keys of new rows of a table with a
- * hidden key are left out: nobody else can name them. Errors: OUT_OF_MEMORY. */
+/* The keys that keeping the set would write, to be locked; encoded, by number and in key order,
+ * each once; in the arena. Of the primary key: those of its new rows and those of its targets; of a
+ * table with a hidden key not those of new rows, which nobody else can name. Of unique keys: those
+ * that inserted rows have, that deleted rows had, and that an update takes away or gives; not those
+ * that it leaves as they are. Errors: OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status write_set_keys(const struct write_set *set, struct arena *arena,
-                                           struct index_key **keys, size_t *count,
+                                           struct numbered_key **keys, size_t *count,
                                            omen_error *error);
 
 /* How many those are, at least: without looking at them. */
 size_t write_set_keys_at_least(const struct write_set *set);
 
-/* The same of its targets alone. */
+/* The primary keys of its targets, in key order, each once. */
 OMEN_MUST_CHECK omen_status write_set_target_keys(const struct write_set *set, struct arena *arena,
                                                   struct index_key **keys, size_t *count,
                                                   omen_error *error);
 
-/* Whether a key of the table is among these, which one of the two above gave. */
+/* Whether a primary key of the table is among these, which the above gave. */
 bool table_key_among(const struct table *table, const struct index_key *keys, size_t count,
                      struct index_key key);
 
-/* Whether the set does more than give rows new values: inserts, ends or moves some. */
+/* Whether the set does more than give rows new values: inserts, ends or moves some, or gives them
+ * other unique keys. */
 bool write_set_changes_keys(const struct write_set *set);
 
 /* Adds what a statement has gathered: its targets end, its rows begin, at `command` (above 0, never
@@ -82,8 +85,9 @@ bool write_set_changes_keys(const struct write_set *set);
  * unique at the end, not in between. Targets are shared rows, or private ones that `command` sees.
  * Rows of large sets move over without a copy.
  *
- * `snapshot` of REPEATABLE READ: a target, or what lies behind a key to be inserted, must not have
- * changed since; OWN_SNAPSHOT_NONE: READ COMMITTED.
+ * `snapshot` of REPEATABLE READ: a target, or what lies behind a primary key to be inserted, must
+ * not have changed since; OWN_SNAPSHOT_NONE: READ COMMITTED. A unique key is free whose row has
+ * gone since.
  *
  * The caller holds the locks of the keys, to the end of the transaction, and the writer lock. It
  * acts on the newest versions, published or not: before another statement of the transaction takes
@@ -118,7 +122,7 @@ OMEN_MUST_CHECK omen_status table_get_own(struct table *table, const struct read
 
 /* A point in what was written, to come back to: before a statement, or a savepoint. */
 struct own_mark {
-    size_t steps;
+    size_t steps, unique_steps;
     uint64_t rows;
 };
 struct own_mark own_writes_mark(const struct own_writes *own);

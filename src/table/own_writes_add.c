@@ -14,6 +14,7 @@
 
 #include "base/bits.h"
 #include "table/own_writes_private.h"
+#include "table/table_uniques.h"
 
 /* What is being done. */
 struct adding {
@@ -112,11 +113,12 @@ static omen_status resolve_shared(struct adding *adding, const struct write_targ
     return status == OMEN_OK ? OMEN_OK : fail(adding, status);
 }
 
-static omen_status end_shared(struct adding *adding, const struct write_target *ended)
+static omen_status end_shared(struct adding *adding, struct write_target *ended)
 {
     struct own_writes *own = adding->own;
     struct own_target target;
     OMEN_TRY(resolve_shared(adding, ended, &target));
+    ended->row_id = target.row_id;
     if (own->target_count >= OWN_TARGETS_MAX)
         return fail(adding, OMEN_LIMIT_EXCEEDED);
     omen_status status = step_reserve(own);
@@ -142,13 +144,23 @@ static omen_status end_shared(struct adding *adding, const struct write_target *
 
 static omen_status end_targets(struct adding *adding)
 {
-    for (size_t i = 0; i < adding->set->target_count; i++) {
-        const struct write_target *target = &adding->set->targets[i];
-        OMEN_TRY((row_id_group(target->row_id) & OWN_GROUP_BIT) != 0
-                     ? end_private(adding, target->row_id)
-                     : end_shared(adding, target));
+    struct write_set *set = adding->set;
+    bool moved = false;
+    for (size_t i = 0; i < set->target_count; i++) {
+        struct write_target *target = &set->targets[i];
+        if ((row_id_group(target->row_id) & OWN_GROUP_BIT) != 0) {
+            OMEN_TRY(end_private(adding, target->row_id));
+            continue;
+        }
+        uint64_t read = target->row_id;
+        OMEN_TRY(end_shared(adding, target));
+        moved |= target->row_id != read;
     }
-    return OMEN_OK;
+    if (adding->own->uniques == NULL)
+        return OMEN_OK;
+    if (moved)
+        write_set_rehash(set); /* unique keys ask whose row they belong to */
+    return own_uniques_free(adding->own, set, adding->error);
 }
 
 /* --- private groups --- */
@@ -250,7 +262,7 @@ static omen_status check_shared(const struct adding *adding, const struct row_gr
         return OMEN_OK; /* never there, or ended long ago */
     uint64_t end = row_group_end(entry->group, row_id_slot(newest));
     if (end == TIMESTAMP_INFINITY)
-        return duplicate_key_error(table, group, slot, adding->error);
+        return duplicate_key_error(table, 0, group, slot, adding->error);
     note_commit(adding->own, end);
     /* What the snapshot may still see must not come to stand beside the new row. */
     return end > adding->snapshot ? changed(adding) : OMEN_OK;
@@ -276,7 +288,7 @@ static omen_status begin_row(struct adding *adding, struct own_step *step, struc
     group->live++;
     step->count++; /* from here on it can be undone */
     if (taken)
-        return duplicate_key_error(own->table, group->group, slot, adding->error);
+        return duplicate_key_error(own->table, 0, group->group, slot, adding->error);
     return older == OWN_NODE_NONE ? check_shared(adding, group->group, slot, shared) : OMEN_OK;
 }
 
@@ -307,6 +319,9 @@ static omen_status begin_slots(struct adding *adding, size_t number, uint32_t fi
         index_lookup_batch(own->table->index, keys, batch, shared);
         for (uint32_t i = 0; i < batch; i++)
             OMEN_TRY(begin_row(adding, step, keys[i], shared[i]));
+        if (own->uniques != NULL)
+            OMEN_TRY(
+                own_uniques_take(own, adding->set, number, first + done, batch, adding->error));
     }
     return OMEN_OK;
 }
@@ -377,11 +392,13 @@ omen_status own_writes_add(struct own_writes *own, struct write_set *set, uint32
     if (own->table->is_dropped)
         return error_set(error, OMEN_UNDEFINED_TABLE, "relation \"%s\" does not exist",
                          own->table->name);
+    if (own->table->schema->unique_count > 0)
+        OMEN_TRY(uniques_ready(set, error));
     mutex_lock(&own->lock);
     struct own_mark mark = own_writes_mark(own);
     omen_status status = OMEN_OK;
     if (own->index == NULL) /* what was written before has been committed */
-        status = index_create(own->table->allocator, own->table->schema->key.kind, &own->index);
+        status = own_indexes_create(own);
     if (status == OMEN_OK)
         status = end_targets(&adding);
     else

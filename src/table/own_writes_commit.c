@@ -79,10 +79,11 @@ static omen_status commit_targets(const struct own_writes *own, struct write_set
     return OMEN_OK;
 }
 
-static omen_status fill(const struct own_writes *own, struct write_set *set)
+static omen_status fill(struct own_writes *own, struct write_set *set)
 {
     OMEN_TRY(commit_rows(own, set));
     OMEN_TRY(commit_targets(own, set));
+    OMEN_TRY(own_uniques_commit(own, set));
     set->row_count = own_writes_row_count(own);
     return OMEN_OK;
 }

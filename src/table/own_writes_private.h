@@ -5,6 +5,8 @@
  *   index     key -> newest node: a private row, or the end of a shared one
  *                      └─older──> the node of this key before it
  *   steps     what was done, in order: rows begun | a row ended | a shared row ended
+ *   uniques   of each unique key: key -> the newest private row that has or had it, or
+ *             OWN_NODE_TARGET: a shared row had it and was ended, or has another key now
  *
  * Begin and end of a private row are numbers of commands. They lie beside the row group, whose own
  * lifetimes stay unset: so a group can become the table's as it is, while views still read it. A
@@ -13,6 +15,11 @@
  * Undo. Steps are undone last first: entries go back to the older node, rows of undone steps have
  * begin 0 for ever. Putting an entry back and erasing one allocate nothing; what encoding a byte
  * key needs is kept ready (undo_arena).
+ *
+ * Unique keys have steps of their own, each with the key and what its entry held. A key without an
+ * entry is the table's business still; a key with one is not, since whoever made it had found the
+ * key free, or freed it, and holds its lock; or the row under it, which no other can leave the key,
+ * was replaced.
  *
  * Concurrency: `lock` guards all but `table`, `references` and `rows`. The transaction's thread
  * changes things with it held, and reads without; a scan that is opened on another thread asks the
@@ -69,6 +76,14 @@ struct own_step {
     uint32_t command;
 };
 
+/* An entry of a unique key has been put. */
+struct own_unique_step {
+    const uint8_t *bytes; /* in keys_arena; NULL: a word */
+    uint64_t word;        /* or how many bytes */
+    uint32_t number;      /* of the key */
+    uint32_t older;       /* node that the entry held, or OWN_NODE_NONE */
+};
+
 struct own_writes {
     struct table *table;
     atomic_uint references;
@@ -78,6 +93,7 @@ struct own_writes {
     uint64_t epoch;  /* grows when what a view may have seen is undone, and when all is forgotten */
     uint32_t viewed; /* largest command that a view was opened with */
     struct index *index;
+    struct index **uniques; /* one a unique key; NULL: there are none, or `index` is NULL */
 
     struct own_group *groups;
     size_t group_count, group_capacity;
@@ -85,10 +101,13 @@ struct own_writes {
 
     struct own_target *targets;
     size_t target_count, target_capacity;
-    struct arena keys_arena; /* byte keys of targets */
+    struct arena keys_arena; /* byte keys of targets, and of unique steps */
 
     struct own_step *steps;
     size_t step_count, step_capacity;
+
+    struct own_unique_step *unique_steps;
+    size_t unique_step_count, unique_step_capacity;
 
     struct arena scratch;    /* byte keys in the making */
     struct arena undo_arena; /* has room for any byte key of a private row */
@@ -138,6 +157,29 @@ void own_group_release(struct own_writes *own, struct own_group *group);
 
 /* own_writes_undo with the lock held. */
 void own_undo(struct own_writes *own, struct own_mark mark);
+
+/* The index, and those of unique keys, empty. On failure there are none. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status own_indexes_create(struct own_writes *own);
+void own_indexes_destroy(struct own_writes *own);
+
+/* --- unique keys (own_writes_unique.c): as the parts of adding, undoing and committing --- */
+
+/* The keys that the set frees become the transaction's. After its targets have ended. */
+OMEN_MUST_CHECK omen_status own_uniques_free(struct own_writes *own, const struct write_set *set,
+                                             omen_error *error);
+
+/* Rows of a private group have begun: their keys must be free. As the writer. Errors:
+ * DUPLICATE_KEY, OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status own_uniques_take(struct own_writes *own, const struct write_set *set,
+                                             size_t group, uint32_t first, uint32_t count,
+                                             omen_error *error);
+
+/* Puts the entries back, down to so many steps. Cannot fail. */
+void own_uniques_undo(struct own_writes *own, size_t steps);
+
+/* Tells the set which keys no private row has any more; bytes are in keys_arena. Errors:
+ * OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status own_uniques_commit(struct own_writes *own, struct write_set *set);
 
 /* Makes it empty. The lock is held. */
 void own_clear(struct own_writes *own);

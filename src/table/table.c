@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "column/key.h"
-#include "table/table_private.h"
+#include "table/table_uniques.h"
 
 enum { MERGED_BYTES_MAX = 512 << 20 }; /* well below what the text of one group may be */
 
@@ -67,6 +67,7 @@ void table_release(struct table *table)
     allocator_free(table->allocator, table->chunks, table->chunk_count * sizeof *table->chunks);
     deleted_keys_destroy(&table->deleted, table->allocator);
     index_destroy(table->index);
+    uniques_destroy(table);
     biased_lock_destroy(&table->lock);
     mutex_destroy(&table->maintenance);
     schema_release(table->schema);
@@ -293,8 +294,9 @@ void table_stats_of(struct table *table, struct table_stats *out)
         count_group(entry, out);
     index_stats_of(table->index, &index_stats);
     biased_lock_read_unlock(&table->lock);
-    out->index_bytes = index_stats.bytes;
-    out->bytes += index_stats.bytes + sizeof *table;
+    out->index_bytes =
+        index_stats.bytes + atomic_load_explicit(&table->unique_bytes, memory_order_relaxed);
+    out->bytes += out->index_bytes + sizeof *table;
     out->rows_estimate = table_row_count_estimate(table);
     out->groups_damaged = atomic_load_explicit(&table->groups_damaged, memory_order_relaxed);
     out->point_reads = atomic_load_explicit(&table->point_reads, memory_order_relaxed);

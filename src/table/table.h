@@ -29,6 +29,17 @@
 struct reader_slot; /* os/biased_lock.h */
 struct table;
 
+/* A key of a table and which one: 0 is the primary key, n unique key n - 1 of its schema. */
+struct numbered_key {
+    uint32_t number;
+    struct index_key key;
+};
+
+static inline struct numbered_key primary_key(struct index_key key)
+{
+    return (struct numbered_key){.key = key};
+}
+
 /* --- life --- */
 
 /* An empty table (schema retained, name copied). The manager and the allocator outlive it. */
@@ -46,7 +57,7 @@ uint64_t table_identity(const struct table *table);
 
 /* An encoded key of the table as text: "(a, b)=(1, x)", in the arena; long values are cut. Errors:
  * CORRUPTED where it is no key of this table; OUT_OF_MEMORY. */
-OMEN_MUST_CHECK omen_status table_key_text(const struct table *table, struct index_key key,
+OMEN_MUST_CHECK omen_status table_key_text(const struct table *table, struct numbered_key key,
                                            struct arena *arena, const char **out);
 
 /* Live rows, about: committed inserts less deletes, whatever the snapshot. */
@@ -119,6 +130,13 @@ OMEN_MUST_CHECK omen_status write_set_update_row(struct write_set *set, uint64_t
                                                  uint32_t column_count, omen_error *error);
 OMEN_MUST_CHECK omen_status write_set_delete_row(struct write_set *set, uint64_t row_id,
                                                  omen_error *error);
+
+/* Builds the indexes of the table's unique keys, if there are such keys and this has not been done:
+ * before a statement that inserts into the table, or changes a unique key, takes the writer lock.
+ * A commit that finds none builds them too, but with the lock held. Takes the maintenance lock, and
+ * the writer lock for moments. Errors: OUT_OF_MEMORY; those of row_group_ensure; CORRUPTED where
+ * two live rows have one key. Thread-safe. */
+OMEN_MUST_CHECK omen_status table_prepare_uniques(struct table *table, omen_error *error);
 
 struct table *write_set_table(const struct write_set *set); /* borrowed */
 uint64_t write_set_row_count(const struct write_set *set);  /* rows inserted, updated, deleted */

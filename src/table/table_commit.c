@@ -1,7 +1,7 @@
 /* table_commit.c - a write set as a participant of a commit.
  *
  *   validate   every target is the newest version; every new key is free, or held by a row that
- *              this set ends
+ *              this set ends; so it is with unique keys (table_unique_commit.c)
  *   reserve    rows into slots that have not begun, `previous`, index entries, room for ends
  *   apply      stamps: begin of the new rows, end of the targets
  *   abort      index entries back to what they were, attached groups out again
@@ -19,6 +19,7 @@
  */
 #include "base/bits.h"
 #include "table/own_writes_private.h"
+#include "table/table_uniques.h"
 
 /* --- keys --- */
 
@@ -53,8 +54,7 @@ omen_status write_set_encode_keys(struct write_set *set)
 
 /* --- validate --- */
 
-/* Whether the key whose entry holds `row_id` may be inserted by this set. */
-static bool key_is_free(const struct write_set *set, uint64_t row_id)
+bool write_set_key_is_free(const struct write_set *set, uint64_t row_id)
 {
     if (row_id == ROW_ID_NONE)
         return true;
@@ -77,8 +77,8 @@ static omen_status validate_group(const struct write_set *set, const struct row_
             keys[i] = write_set_key(set, group, first + i, ordinal + first + i);
         index_lookup_batch(set->table->index, keys, count, row_ids);
         for (uint32_t i = 0; i < count; i++)
-            if (!key_is_free(set, row_ids[i]))
-                return duplicate_key_error(set->table, group, first + i, error);
+            if (!write_set_key_is_free(set, row_ids[i]))
+                return duplicate_key_error(set->table, 0, group, first + i, error);
     }
     return OMEN_OK;
 }
@@ -146,7 +146,7 @@ static omen_status write_set_validate(void *self, omen_error *error)
         OMEN_TRY(validate_group(set, set->groups[i], ordinal, error));
         ordinal += row_group_row_count(set->groups[i]);
     }
-    return OMEN_OK;
+    return set->table->schema->unique_count == 0 ? OMEN_OK : uniques_validate(set, error);
 }
 
 /* --- reserve: rows --- */
@@ -336,7 +336,7 @@ bool chain_unlink(const struct table *table, uint64_t watermark, struct index_ke
 /* --- reserve: index entries --- */
 
 /* True where the entry was put by this very set, before. */
-static bool row_is_pending(const struct table *table, uint64_t row_id)
+bool row_is_pending(const struct table *table, uint64_t row_id)
 {
     const struct group_entry *entry = directory_find(table, row_id_group(row_id));
     return entry != NULL && row_group_begin(entry->group, row_id_slot(row_id)) == TIMESTAMP_PENDING;
@@ -356,7 +356,7 @@ static omen_status put_batch(struct write_set *set, const struct version_trim *t
     index_lookup_batch(table->index, keys, count, found);
     for (uint32_t i = 0; i < count; i++) {
         if (found[i] != ROW_ID_NONE && row_is_pending(table, found[i]))
-            return duplicate_key_error(table, entry->group, first + i, error);
+            return duplicate_key_error(table, 0, entry->group, first + i, error);
         uint64_t previous = chain_previous(trim, found[i]);
         if (previous != ROW_ID_NONE)
             row_group_set_previous(entry->group, first + i, previous);
@@ -376,7 +376,7 @@ static omen_status put_batch(struct write_set *set, const struct version_trim *t
     }
     biased_lock_write_unlock(&table->lock);
     if (status == OMEN_DUPLICATE_KEY)
-        return duplicate_key_error(table, entry->group, first + done - 1, error);
+        return duplicate_key_error(table, 0, entry->group, first + done - 1, error);
     return status == OMEN_OK ? OMEN_OK : error_set_default(error, status);
 }
 
@@ -458,6 +458,8 @@ static void write_set_abort(void *self)
 {
     struct write_set *set = self;
     struct table *table = set->table;
+    if (set->uniques != NULL)
+        uniques_undo(set);
     undo_entries(set);
     while (set->placement_count > 0) {
         struct placement *placement = &set->placements[--set->placement_count];
@@ -480,6 +482,8 @@ static omen_status write_set_reserve(void *self, omen_error *error)
         error_set_default(error, status);
     else
         status = put_entries(set, error);
+    if (status == OMEN_OK && set->uniques != NULL)
+        status = uniques_put(set, error);
     if (status != OMEN_OK)
         write_set_abort(set);
     return status;
@@ -519,6 +523,8 @@ static void write_set_apply(void *self, uint64_t timestamp)
     /* Unsigned arithmetic wraps as it must where more rows end than begin. */
     atomic_fetch_add_explicit(&table->rows, begun - set->target_count, memory_order_relaxed);
     set->committed = true;
+    if (uniques_built(table))
+        uniques_apply(set, timestamp);
     write_set_forget_commit(set);
 }
 

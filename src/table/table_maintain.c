@@ -19,6 +19,7 @@
 
 #include "base/bits.h"
 #include "table/table_maintain_private.h"
+#include "table/table_uniques.h"
 
 enum { RETRY_STEPS_MAX = 4096 };
 
@@ -183,6 +184,8 @@ static omen_status repoint_group(struct step *step, struct group_entry *entry)
             status = row_group_key(entry->group, slot, &scratch, &keys[count]);
             count += status == OMEN_OK;
         }
+        if (status == OMEN_OK)
+            status = uniques_repoint(table, entry, slots, count);
         if (status != OMEN_OK)
             break;
         biased_lock_write_lock(&table->lock);

@@ -132,6 +132,11 @@ struct table {
     size_t merged_bytes_max; /* of columns that compaction puts together; tests lower it */
     uint64_t unload_hand;    /* number of the group that was looked at last; maintenance lock */
 
+    struct index **uniques;        /* of unique keys (table_uniques.h); NULL until built */
+    uint64_t unique_freed_at;      /* the newest commit by which a unique key became free */
+    _Atomic bool uniques_built;    /* set with the writer lock held, once */
+    _Atomic uint64_t unique_bytes; /* relaxed */
+
     _Atomic uint64_t group_number_next;
     _Atomic int64_t hidden_key_next;
     _Atomic uint64_t rows;
@@ -215,6 +220,8 @@ struct placement {
     bool attached; /* the private group itself became part of the table */
 };
 
+struct set_unique;
+
 struct write_set {
     struct table *table;
     struct row_group **groups; /* private rows in the order they came */
@@ -228,6 +235,14 @@ struct write_set {
     struct row_group *source; /* of the last row read by its id; retained, or NULL */
     struct arena target_keys; /* byte keys of targets */
 
+    /* Of a table with unique keys: those that targets have and lose, and those that their new
+     * versions get; bytes are in `target_keys`. And which rows are new versions, ascending. */
+    struct numbered_key *freed, *taken;
+    size_t freed_count, freed_capacity, taken_count, taken_capacity;
+    uint64_t *replacing;
+    size_t replacing_count, replacing_capacity;
+    bool commits_own; /* it is what a transaction has written: checked when that was added */
+
     /* Of a statement in a transaction. */
     struct own_writes *own; /* borrowed; NULL: none */
     uint32_t command;
@@ -239,6 +254,7 @@ struct write_set {
     size_t keys_capacity;
     uint64_t *replaced; /* what each index entry held before */
     size_t replaced_capacity;
+    struct set_unique *uniques;   /* one a unique key, in keys_arena; NULL: nothing to be put */
     size_t put_count;             /* entries put so far */
     size_t ended_count;           /* targets whose key is freed: only with a log */
     struct index_key *ended_keys; /* byte keys of those, in keys_arena */
@@ -317,9 +333,16 @@ bool array_reserve(struct allocator *allocator, void **array, size_t *capacity, 
 void array_release(struct allocator *allocator, void *array, size_t capacity, size_t width,
                    const void *small);
 
-/* Fills `error` with the duplicate key of this row and gives DUPLICATE_KEY. */
-omen_status duplicate_key_error(const struct table *table, const struct row_group *group,
-                                uint32_t slot, omen_error *error);
+/* Fills `error` with key `number` of this row, which is there twice, and gives DUPLICATE_KEY. */
+omen_status duplicate_key_error(const struct table *table, uint32_t number,
+                                const struct row_group *group, uint32_t slot, omen_error *error);
+
+/* Whether the key whose entry, in any index of the table, holds `row_id` may be inserted by the
+ * set. As the writer. */
+bool write_set_key_is_free(const struct write_set *set, uint64_t row_id);
+
+/* Whether the row has not begun: one that is being committed now. As the writer. */
+bool row_is_pending(const struct table *table, uint64_t row_id);
 
 /* --- views (table_view.c) and scans --- */
 

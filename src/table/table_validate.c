@@ -7,6 +7,7 @@
  *   - every live row is what the entry of its key leads to; so live rows = live entries = the count
  *   - a copied row and its copy have the same key, and the same end where the copy has one
  *   - erasures counts the queued keys of each group
+ *   - every live row is what the entries of its whole unique keys lead to, and there are no others
  *
  * Columns that are loaded to look at them are let go again, group by group, so that a table of any
  * size can be checked. For the same reason the key of an index entry is compared with its row's
@@ -17,12 +18,13 @@
 #include <string.h>
 
 #include "base/bits.h"
-#include "table/table_private.h"
+#include "table/table_uniques.h"
 
 struct check {
     struct table *table;
     struct arena scratch;
     omen_error *error;
+    uint64_t unique_rows[SCHEMA_UNIQUES_MAX]; /* live rows that have the key */
 };
 
 #define FAIL(check, ...) return error_set((check)->error, OMEN_CORRUPTED, __VA_ARGS__)
@@ -63,6 +65,41 @@ static omen_status check_list(struct check *check)
     return OMEN_OK;
 }
 
+/* The unique keys of a live row. */
+static omen_status check_row_uniques(struct check *check, const struct row_group *group,
+                                     uint32_t slot)
+{
+    struct table *table = check->table;
+    uint64_t own_id = row_id_make(row_group_number(group), slot);
+    for (uint32_t number = 1; number <= table->schema->unique_count; number++) {
+        struct index_key key;
+        bool whole;
+        OMEN_TRY(row_group_key_of(group, number, slot, &check->scratch, &key, &whole));
+        if (!whole)
+            continue;
+        uint64_t row_id = index_lookup(table->uniques[number - 1], key);
+        if (row_id == ROW_ID_NONE || row_id_canonical(table, row_id) != own_id)
+            FAIL(check, "group %" PRIu64 " slot %u is live but not what its key of \"%s\" leads to",
+                 row_group_number(group), slot, table->schema->uniques[number - 1].name);
+        check->unique_rows[number - 1]++;
+    }
+    return OMEN_OK;
+}
+
+static omen_status check_uniques(struct check *check)
+{
+    const struct table *table = check->table;
+    for (uint32_t i = 0; i < table->schema->unique_count; i++) {
+        struct index_stats stats;
+        OMEN_TRY(index_validate(table->uniques[i], check->error));
+        index_stats_of(table->uniques[i], &stats);
+        if (stats.entries != check->unique_rows[i])
+            FAIL(check, "%" PRIu64 " rows have a key of \"%s\", which has %" PRIu64 " entries",
+                 check->unique_rows[i], table->schema->uniques[i].name, stats.entries);
+    }
+    return OMEN_OK;
+}
+
 /* The live rows of one group that views see now. */
 static omen_status check_rows(struct check *check, const struct group_entry *entry, uint64_t *live)
 {
@@ -86,6 +123,7 @@ static omen_status check_rows(struct check *check, const struct group_entry *ent
             row_id_canonical(table, row_id) != row_id_make(entry->number, slot))
             FAIL(check, "group %" PRIu64 " slot %u is live but not what its key leads to",
                  entry->number, slot);
+        OMEN_TRY(check_row_uniques(check, group, slot));
         ++*live;
     }
     arena_release(&check->scratch);
@@ -203,12 +241,15 @@ static omen_status check_all(struct check *check)
     uint64_t live_rows = 0, live_entries = 0, ended_entries = 0, queued;
     OMEN_TRY(check_list(check));
     OMEN_TRY(index_validate(table->index, check->error));
+    if (table->schema->unique_count > 0)
+        OMEN_TRY(uniques_build_locked(table, check->error));
     for (struct group_entry *entry = table->first; entry != NULL; entry = entry->next)
         OMEN_TRY(check_group(check, entry, &live_rows));
     OMEN_TRY(check_entries(check, &live_entries, &ended_entries));
     if (live_rows != live_entries || live_rows != table_row_count_estimate(table))
         FAIL(check, "%" PRIu64 " live rows, %" PRIu64 " live entries, %" PRIu64 " counted",
              live_rows, live_entries, table_row_count_estimate(table));
+    OMEN_TRY(check_uniques(check));
     OMEN_TRY(check_deleted(check, &queued));
     if (ended_entries > queued)
         FAIL(check, "%" PRIu64 " entries of ended rows, but %" PRIu64 " deleted keys queued",

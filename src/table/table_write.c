@@ -15,7 +15,7 @@
 #include "base/bits.h"
 #include "column/key.h"
 #include "table/own_writes_private.h"
-#include "table/table_private.h"
+#include "table/table_uniques.h"
 
 enum {
     PRIVATE_CAPACITY_MIN = 16,
@@ -58,6 +58,7 @@ static void reset_commit(struct write_set *set)
     set->placements = set->small.placements;
     set->placement_capacity = 1;
     set->put_count = set->placement_count = 0;
+    set->uniques = NULL;
     set->ended_count = 0;
     set->ended_keys = NULL;
 }
@@ -111,6 +112,8 @@ void write_set_destroy(struct write_set *set)
                   set->small.targets);
     array_release(allocator, set->buckets, set->bucket_count, sizeof *set->buckets,
                   set->small.buckets);
+    if (table->schema->unique_count > 0)
+        uniques_release(set);
     allocator_free(allocator, set, sizeof *set);
     table_release(table);
 }
@@ -603,26 +606,50 @@ static omen_status update_target(struct write_set *set, struct write_target targ
     if (!row_buffer_init(&row, set->table))
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     omen_status status = target_reserve(set);
+    struct unique_mark mark = uniques_mark(set);
     if (status == OMEN_OK) {
         target.key_freed =
             merge_row(set->table, group, slot, columns, values, column_count, row.values);
-        status = append_row(set, row.values);
+        if (set->table->schema->unique_count > 0)
+            status = uniques_note_change(set, group, slot, row.values);
+        if (status == OMEN_OK)
+            status = append_row(set, row.values);
     }
     row_buffer_release(&row, set->table);
-    if (status != OMEN_OK)
+    if (status != OMEN_OK) {
+        uniques_forget(set, mark);
         return error_set_default(error, status);
+    }
     target_add(set, target);
     return OMEN_OK;
 }
 
+/* Adds the target, which is the row at `slot` of `group`. */
 static omen_status delete_target(struct write_set *set, struct write_target target,
-                                 omen_error *error)
+                                 const struct row_group *group, uint32_t slot, omen_error *error)
 {
     omen_status status = target_reserve(set);
+    if (status == OMEN_OK && set->table->schema->unique_count > 0) {
+        OMEN_TRY(row_group_ensure_uniques(group, error));
+        status = uniques_note_change(set, group, slot, NULL);
+    }
     if (status != OMEN_OK)
         return error_set_default(error, status);
     target.key_freed = true;
     target_add(set, target);
+    return OMEN_OK;
+}
+
+/* The group of a row that was found by its key. */
+static omen_status target_group(struct write_set *set, uint64_t row_id,
+                                const struct row_group **out, omen_error *error)
+{
+    if (set->own != NULL) {
+        OMEN_TRY(write_set_source(set, row_id, error));
+        *out = set->source;
+    } else {
+        *out = directory_find(set->table, row_id_group(row_id))->group;
+    }
     return OMEN_OK;
 }
 
@@ -637,12 +664,7 @@ omen_status write_set_update(struct write_set *set, const omen_value *key, const
     if (write_set_targets(set, target.row_id))
         return OMEN_OK;
     const struct row_group *group;
-    if (set->own != NULL) {
-        OMEN_TRY(write_set_source(set, target.row_id, error));
-        group = set->source;
-    } else {
-        group = directory_find(set->table, row_id_group(target.row_id))->group;
-    }
+    OMEN_TRY(target_group(set, target.row_id, &group, error));
     return update_target(set, target, group, row_id_slot(target.row_id), columns, values,
                          column_count, error);
 }
@@ -654,7 +676,12 @@ omen_status write_set_delete(struct write_set *set, const omen_value *key, omen_
     omen_status status = target_find(set, key, &target);
     if (status != OMEN_OK)
         return error_set_default(error, status);
-    return write_set_targets(set, target.row_id) ? OMEN_OK : delete_target(set, target, error);
+    if (write_set_targets(set, target.row_id))
+        return OMEN_OK;
+    const struct row_group *group = NULL;
+    if (set->table->schema->unique_count > 0)
+        OMEN_TRY(target_group(set, target.row_id, &group, error));
+    return delete_target(set, target, group, row_id_slot(target.row_id), error);
 }
 
 /* --- targets by row id --- */
@@ -712,5 +739,5 @@ omen_status write_set_delete_row(struct write_set *set, uint64_t row_id, omen_er
     if (write_set_targets(set, target.row_id))
         return OMEN_OK;
     OMEN_TRY(source_key(set, &target, error));
-    return delete_target(set, target, error);
+    return delete_target(set, target, set->source, row_id_slot(row_id), error);
 }

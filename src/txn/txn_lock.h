@@ -69,9 +69,10 @@ static inline struct lock_target lock_target_table(uint64_t table)
     return (struct lock_target){.table = table};
 }
 
-static inline struct lock_target lock_target_key(uint64_t table, struct index_key key)
+static inline struct lock_target lock_target_key(uint64_t table, uint32_t index,
+                                                 struct index_key key)
 {
-    return (struct lock_target){.table = table, .has_key = true, .key = key};
+    return (struct lock_target){.table = table, .has_key = true, .index = index, .key = key};
 }
 
 enum lock_wait {

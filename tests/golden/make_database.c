@@ -17,6 +17,8 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "store/manifest.h"
+#include "wal/wal_format.h"
 
 enum { LINE_BYTES = 1 << 16, LOG_FILE_BYTES = 65536, FILE_BYTES_MAX = 1 << 20 };
 
@@ -102,8 +104,9 @@ static int make_newer(const char *path)
         return 1;
     size_t length = fread(bytes, 1, sizeof bytes, file);
     OMEN_ASSERT(length >= 96);
-    bytes_put_u32(bytes + 8, bytes_get_u32(bytes + 8) + 1);
-    if (memcmp(bytes, "OMENLOG", 8) == 0)
+    bool is_log = memcmp(bytes, "OMENLOG", 8) == 0;
+    bytes_put_u32(bytes + 8, is_log ? WAL_FORMAT_VERSION + 1 : MANIFEST_FORMAT + 1);
+    if (is_log)
         bytes_put_u64(bytes + 16, checksum64(bytes + 24, 72, 0));
     else
         bytes_put_u64(bytes + 56, checksum64(bytes, 56, 0));

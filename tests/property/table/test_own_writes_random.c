@@ -200,7 +200,7 @@ static bool key_less(const struct run *run, struct index_key a, struct index_key
 static void check_keys(struct run *run, const struct gathered *gathered)
 {
     struct arena arena;
-    struct index_key *keys;
+    struct numbered_key *keys;
     size_t count, expected = 0;
     bool touched[KEYS] = {false};
     omen_error error;
@@ -226,11 +226,11 @@ static void check_keys(struct run *run, const struct gathered *gathered)
         expected += touched[k];
     assert_int_equal(count, expected);
     for (size_t i = 1; i < count; i++)
-        assert_true(key_less(run, keys[i - 1], keys[i]));
+        assert_true(key_less(run, keys[i - 1].key, keys[i].key));
     for (int32_t k = 0; k < KEYS && run->kind != HIDDEN; k++) {
         bool found = false;
         for (size_t i = 0; i < count && touched[k]; i++)
-            found |= key_equal(run, keys[i], encode(run, k, &arena));
+            found |= key_equal(run, keys[i].key, encode(run, k, &arena));
         assert_true(found == touched[k]);
     }
     arena_release(&arena);

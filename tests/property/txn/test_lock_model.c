@@ -280,7 +280,7 @@ static struct lock_target target_of(int object)
 {
     if (object >= KEYS)
         return lock_target_table((uint64_t)object);
-    return lock_target_key(KEYS, index_key_word((uint64_t)object));
+    return lock_target_key(KEYS, 0, index_key_word((uint64_t)object));
 }
 
 static int object_of(const struct lock_target *target)

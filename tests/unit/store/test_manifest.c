@@ -20,6 +20,23 @@ static int clean(void **state)
 
 static struct manifest_segment segments[] = {{(const uint8_t *)"abc", 3}, {NULL, 0}};
 
+/* A schema with unique constraints, and no primary key. */
+static struct schema *unique_schema(void)
+{
+    const struct column_definition columns[] = {
+        {"a", {.id = OMEN_TYPE_INTEGER}, true, NULL},
+        {"b", {.id = OMEN_TYPE_VARCHAR, .length_max = 9}, true, "'x'"},
+        {"c", {.id = OMEN_TYPE_BIGINT}, false, NULL}};
+    const uint32_t places[] = {2, 0, 1};
+    const struct unique_definition uniques[] = {{"t_c_a_key", places, 2},
+                                                {"\xC3\xA9t\xC3\xA9", places + 1, 2}};
+    const struct schema_definition definition = {
+        .columns = columns, .column_count = 3, .uniques = uniques, .unique_count = 2};
+    struct schema *schema;
+    assert_int_equal(schema_define(&allocator, &definition, &schema, NULL), OMEN_OK);
+    return schema;
+}
+
 /* A manifest of two tables; its schemas are the caller's. */
 static struct manifest sample(struct manifest_table tables[2])
 {
@@ -31,7 +48,7 @@ static struct manifest sample(struct manifest_table tables[2])
         .segment_count = 2,
     };
     tables[1] = (struct manifest_table){
-        .definition = {.id = 3, .name = "a \"b\"", .schema = test_schema(&allocator, 1)},
+        .definition = {.id = 3, .name = "a \"b\"", .schema = unique_schema()},
         .group_number_next = 1,
         .hidden_key_next = INT64_MAX,
     };
@@ -81,12 +98,37 @@ static void test_round_trip(void **state)
     assert_string_equal(schema->columns[1].default_text, "'x' || 'y'");
     assert_string_equal(schema->columns[4].default_text, "");
     assert_true(manifest.tables[1].definition.schema->key_hidden);
+    schema = manifest.tables[1].definition.schema;
+    assert_int_equal(schema->unique_count, 2);
+    assert_string_equal(schema->uniques[0].name, "t_c_a_key");
+    assert_int_equal(schema->uniques[0].count, 2);
+    assert_int_equal(schema->uniques[0].columns[0], 2);
+    assert_int_equal(schema->uniques[0].columns[1], 0);
+    assert_string_equal(schema->uniques[1].name, "\xC3\xA9t\xC3\xA9");
+    assert_int_equal(schema->uniques[1].kind, INDEX_BYTES);
+    assert_true(schema->columns[0].nullable);
     manifest_encode(&again, &manifest);
     assert_int_equal(again.length, writer.length);
     assert_memory_equal(again.data, writer.data, writer.length);
     manifest_release(&manifest);
     byte_writer_release(&again);
     byte_writer_release(&writer);
+}
+
+/* What needs nothing new is written so that an older build opens it. */
+static void test_writes_the_oldest_format_that_will_do(void **state)
+{
+    struct manifest_table tables[2];
+    struct manifest manifest = sample(tables);
+    for (uint32_t count = 1; count <= 2; count++) {
+        struct byte_writer writer = {.allocator = &allocator};
+        manifest.table_count = count;
+        manifest_encode(&writer, &manifest);
+        assert_false(writer.failed);
+        assert_int_equal(bytes_get_u32(writer.data + 8), count); /* the second has constraints */
+        byte_writer_release(&writer);
+    }
+    release(tables);
 }
 
 static omen_status decode(const uint8_t *data, size_t length, omen_error *error)
@@ -128,8 +170,8 @@ static void test_newer_format_is_refused(void **state)
     omen_error error;
     assert_int_equal(decode(writer.data, writer.length, &error), OMEN_NOT_SUPPORTED);
     assert_string_equal(error.sqlstate, "0A000");
-    assert_string_equal(error.message, "\"d/manifest\" has format 2, which a newer OmenDB wrote; "
-                                       "this one reads formats up to 1");
+    assert_string_equal(error.message, "\"d/manifest\" has format 3, which a newer OmenDB wrote; "
+                                       "this one reads formats up to 2");
     byte_writer_release(&writer);
 }
 
@@ -291,6 +333,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_round_trip, make, clean),
+        cmocka_unit_test_setup_teardown(test_writes_the_oldest_format_that_will_do, make, clean),
         cmocka_unit_test_setup_teardown(test_damage_is_told, make, clean),
         cmocka_unit_test_setup_teardown(test_newer_format_is_refused, make, clean),
         cmocka_unit_test_setup_teardown(test_failing_memory, make, clean),

@@ -181,7 +181,7 @@ static void test_what_is_newer(void **state)
     bytes_put_u64(bytes + 56, checksum64(bytes, 56, 0));
     put("/db/manifest", 0, bytes, length);
     expect_refusal("/db", OMEN_NOT_SUPPORTED,
-                   "\"/db/manifest\" has format 2, which a newer OmenDB wrote");
+                   "\"/db/manifest\" has format 3, which a newer OmenDB wrote");
     put("/db/manifest", 0, before, length);
     char path[PATH_BYTES];
     snprintf(path, sizeof path, "%s", find("/log/0"));

@@ -293,7 +293,7 @@ static void test_keys_to_lock_are_all_that_is_written(void **state)
 {
     struct fixture fixture;
     struct arena arena;
-    struct index_key *keys;
+    struct numbered_key *keys;
     size_t count;
     open_fixture(&fixture);
     insert(&fixture, 0, 6);
@@ -310,7 +310,8 @@ static void test_keys_to_lock_are_all_that_is_written(void **state)
     assert_int_equal(count, 5);
     for (size_t i = 0; i < count; i++) {
         omen_value value = bigint(expected[i]);
-        assert_int_equal(keys[i].word, key_word(&value));
+        assert_int_equal(keys[i].number, 0);
+        assert_int_equal(keys[i].key.word, key_word(&value));
     }
     arena_release(&arena);
     assert_int_equal(finish(&fixture, set, NULL), OMEN_OK);

@@ -56,7 +56,7 @@ static void fixture_close(struct fixture *fixture)
 
 static struct lock_request request_key(uint64_t key, enum lock_mode mode, enum lock_wait wait)
 {
-    return (struct lock_request){.target = lock_target_key(TABLE, index_key_word(key)),
+    return (struct lock_request){.target = lock_target_key(TABLE, 0, index_key_word(key)),
                                  .mode = mode,
                                  .wait = wait,
                                  .relation = "t"};
@@ -232,17 +232,17 @@ static void test_targets_are_told_apart(void **state)
     struct lock_target targets[] = {
         lock_target_table(TABLE),
         lock_target_table(TABLE + 1),
-        lock_target_key(TABLE, index_key_word(0)),
-        lock_target_key(TABLE + 1, index_key_word(0)),
-        lock_target_key(TABLE, index_key_word(TABLE)),
+        lock_target_key(TABLE, 0, index_key_word(0)),
+        lock_target_key(TABLE + 1, 0, index_key_word(0)),
+        lock_target_key(TABLE, 0, index_key_word(TABLE)),
         {.table = TABLE, .has_key = true, .index = 1},
-        lock_target_key(TABLE, (struct index_key){.bytes = bytes, .length = 0}),
-        lock_target_key(TABLE, (struct index_key){.bytes = bytes, .length = 8}),
-        lock_target_key(TABLE, (struct index_key){.bytes = bytes, .length = 9}),
-        lock_target_key(TABLE, (struct index_key){.bytes = bytes, .length = 24}),
-        lock_target_key(TABLE, (struct index_key){.bytes = bytes, .length = 25}),
-        lock_target_key(TABLE, (struct index_key){.bytes = bytes, .length = 40}),
-        lock_target_key(TABLE, (struct index_key){.bytes = bytes + 1, .length = 8}),
+        lock_target_key(TABLE, 0, (struct index_key){.bytes = bytes, .length = 0}),
+        lock_target_key(TABLE, 0, (struct index_key){.bytes = bytes, .length = 8}),
+        lock_target_key(TABLE, 0, (struct index_key){.bytes = bytes, .length = 9}),
+        lock_target_key(TABLE, 0, (struct index_key){.bytes = bytes, .length = 24}),
+        lock_target_key(TABLE, 0, (struct index_key){.bytes = bytes, .length = 25}),
+        lock_target_key(TABLE, 0, (struct index_key){.bytes = bytes, .length = 40}),
+        lock_target_key(TABLE, 0, (struct index_key){.bytes = bytes + 1, .length = 8}),
     };
     enum { COUNT = sizeof targets / sizeof targets[0] };
     for (int i = 0; i < COUNT; i++) {
@@ -573,7 +573,7 @@ static void test_any_held(void **state)
 {
     struct fixture fixture;
     fixture_open(&fixture, 0);
-    struct lock_target key = lock_target_key(TABLE, index_key_word(7));
+    struct lock_target key = lock_target_key(TABLE, 0, index_key_word(7));
     struct lock_target table = lock_target_table(TABLE);
     for (int mode = TABLE_LOCK_ACCESS_SHARE; mode <= TABLE_LOCK_SHARE_UPDATE_EXCLUSIVE; mode++)
         take(&fixture, 1, request_table(mode, LOCK_WAIT));

@@ -98,8 +98,8 @@ static struct lock_target target_of(int object)
     if (object >= KEYS)
         return lock_target_table((uint64_t)object);
     if (object % 2 == 0)
-        return lock_target_key(KEYS, index_key_word((uint64_t)object));
-    return lock_target_key(KEYS,
+        return lock_target_key(KEYS, 0, index_key_word((uint64_t)object));
+    return lock_target_key(KEYS, 0,
                            (struct index_key){.bytes = text, .length = 10 * (size_t)object + 1});
 }
 
