@@ -16,6 +16,7 @@ omen_status wal_folder_init(struct wal_folder *folder, const struct wal_options 
                             omen_error *error)
 {
     *folder = (struct wal_folder){.os = options->os, .allocator = options->allocator};
+    folder->again_lsn = WAL_LSN_NONE;
     memcpy(folder->database_id, options->database_id, sizeof folder->database_id);
     size_t length = strlen(options->directory);
     folder->path_bytes = length + NAME_BYTES;
@@ -61,7 +62,9 @@ const char *wal_folder_path(struct wal_folder *folder, const char *name)
 
 const char *wal_folder_file_path(struct wal_folder *folder, uint64_t first_lsn)
 {
-    snprintf(folder->path, folder->path_bytes, "%s/%016" PRIx64, folder->directory, first_lsn);
+    const char *prefix = first_lsn == folder->again_lsn ? "again-" : "";
+    snprintf(folder->path, folder->path_bytes, "%s/%s%016" PRIx64, folder->directory, prefix,
+             first_lsn);
     return folder->path;
 }
 
@@ -187,6 +190,34 @@ omen_status wal_file_finish(struct wal_folder *folder, struct wal_file *file, om
     if (status != OMEN_OK)
         wal_file_free(folder, file);
     return status;
+}
+
+omen_status wal_folder_end_again(struct wal_folder *folder, omen_error *error)
+{
+    uint64_t lsn = folder->again_lsn;
+    if (lsn == WAL_LSN_NONE)
+        return OMEN_OK;
+    snprintf(folder->other_path, folder->path_bytes, "%s", wal_folder_file_path(folder, lsn));
+    folder->again_lsn = WAL_LSN_NONE;
+    omen_status status = folder->os->file_rename(folder->os, folder->other_path,
+                                                 wal_folder_file_path(folder, lsn), error);
+    if (status != OMEN_OK)
+        folder->again_lsn = lsn;
+    return status;
+}
+
+omen_status wal_file_name_again(struct wal_folder *folder, const struct wal_file *file,
+                                omen_error *error)
+{
+    const struct os *os = folder->os;
+    snprintf(folder->other_path, folder->path_bytes, "%s/again-%016" PRIx64, folder->directory,
+             file->first_lsn);
+    OMEN_TRY(os->file_rename(os, wal_folder_file_path(folder, file->first_lsn), folder->other_path,
+                             error));
+    folder->again_lsn = file->first_lsn;
+    OMEN_TRY(os->directory_sync(os, folder->directory, error));
+    OMEN_TRY(wal_folder_end_again(folder, error));
+    return os->directory_sync(os, folder->directory, error);
 }
 
 omen_status wal_file_make(struct wal_folder *folder, uint64_t first_lsn, uint64_t capacity,

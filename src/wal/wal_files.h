@@ -3,6 +3,7 @@
  *     new                     being made: not part of the log
  *     spare-SSSSSSSSSSSSSSSS  once the log file of that sequence, room for another one
  *     NNNNNNNNNNNNNNNN        a log file (wal_format.h)
+ *     again-NNNNNNNNNNNNNNNN  the same while it is given its name anew (wal_file_name_again)
  *
  * A file is made under the name "new", filled, synced, and only then renamed. One thread at a
  * time, except where a function says otherwise.
@@ -24,6 +25,8 @@ struct wal_file {
     struct wal_header header;
 };
 
+#define WAL_LSN_NONE UINT64_MAX
+
 struct wal_folder {
     const struct os *os;
     struct allocator *allocator;
@@ -32,6 +35,7 @@ struct wal_folder {
     size_t path_bytes;
     uint8_t database_id[WAL_ID_BYTES];
     uint64_t sequence;      /* the highest that a file here bears */
+    uint64_t again_lsn;     /* of the log file that lies under "again-"; WAL_LSN_NONE */
     struct wal_file *spare; /* at most one, renamed durably; NULL */
 };
 
@@ -71,6 +75,17 @@ void wal_file_undo(struct wal_folder *folder, struct wal_file *file);
 /* Both. */
 omen_status wal_file_make(struct wal_folder *folder, uint64_t first_lsn, uint64_t capacity,
                           uint64_t proven_lsn, struct wal_file **file, omen_error *error);
+
+/* Makes the name of a log file durable that may not be: after a directory's sync that failed, the
+ * cache may show a name that the disk lacks and that no later sync brings there. So the file gets
+ * another name and then its own again, each durably; a crash in between leaves it under "again-",
+ * where it is part of the log all the same. The file is not open. Needs no room.
+ * Errors: IO_ERROR; the file then has one of its names. */
+omen_status wal_file_name_again(struct wal_folder *folder, const struct wal_file *file,
+                                omen_error *error);
+
+/* Gives the file that was found under "again-" its name, not durably. Errors: IO_ERROR. */
+omen_status wal_folder_end_again(struct wal_folder *folder, omen_error *error);
 
 /* Writes the bytes of the LSNs from `lsn` on. Any thread. Errors: DISK_FULL, IO_ERROR. */
 omen_status wal_file_write(const struct wal_folder *folder, const struct wal_file *file,

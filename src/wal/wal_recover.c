@@ -17,6 +17,9 @@
  * Where the disk has no room for a new file, the tail is written and synced where it lies: the same
  * bytes, so that a crash does no harm, and into room that is there. Nothing is appended behind it,
  * where batches may lie that overtook others: the log goes on in a file made once there is room.
+ * If the tail is all there is of its file, it may have been copied there by a recovery whose sync
+ * of the directory failed: then the disk may lack the file's name, and a sync that succeeds now
+ * brings it no more than one of the file would bring pages. So the file is given its name anew.
  */
 #include "wal/wal_private.h"
 
@@ -263,8 +266,9 @@ static omen_status stay(struct recovery *recovery, omen_error *error)
     wal_files_free(folder, last->next);
     last->next = NULL;
     last->end_lsn = recovery->end_lsn;
-    /* Who was before may have been cut off between the file's rename and this. */
-    OMEN_TRY(folder->os->directory_sync(folder->os, folder->directory, error));
+    /* Something after its beginning is proven only of a file that has a durable name. */
+    if (last->first_lsn >= recovery->proven_lsn)
+        OMEN_TRY(wal_file_name_again(folder, last, error));
     return folder->os->file_open(folder->os, wal_folder_file_path(folder, last->first_lsn),
                                  OS_OPEN_WRITE, &last->handle, error);
 }
@@ -275,6 +279,7 @@ static omen_status copy_tail(struct recovery *recovery, bool keep, omen_error *e
     struct wal_folder *folder = &recovery->folder;
     uint64_t first_lsn = recovery->proven_lsn;
     struct wal_file *file = NULL;
+    OMEN_TRY(wal_folder_end_again(folder, error));
     omen_status status = begin_some_copy(recovery, &file, error);
     if (status == OMEN_DISK_FULL)
         return stay(recovery, error);

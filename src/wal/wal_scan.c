@@ -4,6 +4,10 @@
  * log: a file is part of it unless one of higher sequence begins at or before its first LSN
  * (wal_format.h, invariant 4). Walking the files by rising first LSN, those remain whose sequence
  * is higher than any before; each ends where the next begins.
+ *
+ * A file may lie under "again-" and its name (wal_file_name_again). Where one lies under the name
+ * itself as well, that one came later and counts. Of several the last one counts: the others were
+ * released under their names before it came, and only the disk had kept the others of them.
  */
 #include "wal/wal_files.h"
 
@@ -16,7 +20,8 @@ enum { LSN_DIGITS = LSN_NAME_BYTES - 1 };
 struct scan {
     struct wal_folder *folder;
     struct byte_writer *remains;
-    struct byte_writer lsns; /* u64 of the machine */
+    struct byte_writer lsns;   /* u64 of the machine */
+    struct byte_writer agains; /* likewise, under "again-" */
 };
 
 /* The LSN that a log file's name stands for; false for other names. */
@@ -34,9 +39,11 @@ static omen_status visit_name(void *context, const char *name)
     uint64_t lsn;
     if (parse_name(name, &lsn))
         byte_writer_put(&scan->lsns, &lsn, sizeof lsn);
+    else if (strncmp(name, "again-", 6) == 0 && parse_name(name + 6, &lsn))
+        byte_writer_put(&scan->agains, &lsn, sizeof lsn);
     else if (strcmp(name, "new") == 0 || strncmp(name, "spare-", 6) == 0)
         byte_writer_put(scan->remains, name, strlen(name) + 1);
-    bool failed = scan->lsns.failed || scan->remains->failed;
+    bool failed = scan->lsns.failed || scan->agains.failed || scan->remains->failed;
     return failed ? OMEN_OUT_OF_MEMORY : OMEN_OK;
 }
 
@@ -45,6 +52,45 @@ static int compare_lsns(const void *left, const void *right)
     uint64_t a, b;
     memcpy(&a, left, sizeof a), memcpy(&b, right, sizeof b);
     return (a > b) - (a < b);
+}
+
+static uint64_t lsn_at(const struct byte_writer *lsns, size_t position)
+{
+    uint64_t lsn;
+    memcpy(&lsn, lsns->data + position * sizeof lsn, sizeof lsn);
+    return lsn;
+}
+
+static bool contains(const struct byte_writer *lsns, uint64_t lsn)
+{
+    for (size_t i = 0; i < lsns->length / sizeof lsn; i++)
+        if (lsn_at(lsns, i) == lsn)
+            return true;
+    return false;
+}
+
+/* Chooses the file under "again-" that is part of the log, if one is. */
+static omen_status take_again(struct scan *scan)
+{
+    struct wal_folder *folder = scan->folder;
+    size_t count = scan->agains.length / sizeof(uint64_t);
+    folder->again_lsn = WAL_LSN_NONE;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t lsn = lsn_at(&scan->agains, i);
+        bool later = folder->again_lsn == WAL_LSN_NONE || lsn > folder->again_lsn;
+        if (later && !contains(&scan->lsns, lsn))
+            folder->again_lsn = lsn;
+    }
+    for (size_t i = 0; i < count; i++) {
+        char name[6 + LSN_NAME_BYTES] = "again-";
+        uint64_t lsn = lsn_at(&scan->agains, i);
+        wal_file_name(name + 6, lsn);
+        if (lsn != folder->again_lsn)
+            byte_writer_put(scan->remains, name, sizeof name);
+        else
+            byte_writer_put(&scan->lsns, &lsn, sizeof lsn);
+    }
+    return scan->lsns.failed || scan->remains->failed ? OMEN_OUT_OF_MEMORY : OMEN_OK;
 }
 
 /* Reads the header of the file named by `lsn`. */
@@ -122,9 +168,8 @@ static omen_status walk_files(struct scan *scan, struct walk *walk, omen_error *
 {
     size_t count = scan->lsns.length / sizeof(uint64_t);
     for (size_t i = 0; i < count; i++) {
-        uint64_t lsn;
+        uint64_t lsn = lsn_at(&scan->lsns, i);
         struct wal_header header;
-        memcpy(&lsn, scan->lsns.data + i * sizeof lsn, sizeof lsn);
         omen_error bad = {0};
         omen_status status = read_header(scan->folder, lsn, &header, &bad);
         if (status == OMEN_OK) {
@@ -161,12 +206,16 @@ static omen_status cut_front(struct scan *scan, struct walk *walk, uint64_t star
 omen_status wal_folder_scan(struct wal_folder *folder, uint64_t start_lsn, struct wal_file **files,
                             struct byte_writer *remains, omen_error *error)
 {
-    struct scan scan = {
-        .folder = folder, .remains = remains, .lsns = {.allocator = folder->allocator}};
+    struct scan scan = {.folder = folder,
+                        .remains = remains,
+                        .lsns = {.allocator = folder->allocator},
+                        .agains = {.allocator = folder->allocator}};
     struct walk walk = {0};
     *files = NULL;
     omen_status status =
         folder->os->directory_list(folder->os, folder->directory, visit_name, &scan, error);
+    if (status == OMEN_OK)
+        status = take_again(&scan);
     if (status == OMEN_OUT_OF_MEMORY)
         error_set_default(error, status);
     if (status != OMEN_OK)
@@ -182,5 +231,6 @@ omen_status wal_folder_scan(struct wal_folder *folder, uint64_t start_lsn, struc
         wal_files_free(folder, walk.first);
 out:
     byte_writer_release(&scan.lsns);
+    byte_writer_release(&scan.agains);
     return status;
 }

@@ -59,6 +59,7 @@ static void flip(const char *path, uint64_t offset)
 struct moment {
     enum sim_call call;
     enum sim_kind kind;
+    uint64_t seed; /* of what happens to it */
     struct sim_disk *image; /* what the next process finds */
 };
 
@@ -67,7 +68,7 @@ static void catch_moment(void *context, struct sim_disk *disk, enum sim_call cal
 {
     struct moment *moment = context;
     if (moment->image == NULL && call == moment->call && kind == moment->kind)
-        moment->image = sim_disk_draw(disk, SIM_KILL, 1);
+        moment->image = sim_disk_draw(disk, SIM_KILL, moment->seed);
 }
 
 static void go_on_from(struct moment *moment)
@@ -103,6 +104,77 @@ static void test_a_tail_that_stays_has_a_durable_name(void **state)
     assert_int_equal(log_file_count(&test), files);
     log_crash(&test, SIM_DROP, 1);
     recover_exactly(2);
+}
+
+/* What the next process finds, or what a power cut leaves, before each call. */
+struct moments {
+    struct sim_disk *images[64];
+    size_t count;
+    uint64_t seed;
+};
+
+static void catch_all(void *context, struct sim_disk *disk, enum sim_call call, enum sim_kind kind)
+{
+    struct moments *moments = context;
+    enum sim_mode mode = (moments->seed + moments->count) % SIM_MODE_COUNT;
+    if (moments->count < sizeof moments->images / sizeof moments->images[0])
+        moments->images[moments->count++] = sim_disk_draw(disk, mode, moments->seed);
+}
+
+/* The log is there whatever was cut off: of its `count` commits the first, which was durable. */
+static void recover_moments(struct moments *moments, size_t count)
+{
+    assert_true(moments->count >= 4);
+    for (size_t i = 0; i < moments->count; i++) {
+        test.told_lsn = 0;
+        assert_int_equal(wal_close(test.wal, NULL), OMEN_OK);
+        test.wal = NULL;
+        sim_disk_destroy(test.disk);
+        test.disk = moments->images[i];
+        test.options.os = sim_disk_os(test.disk);
+        test.count = count;
+        assert_int_equal(log_recover(&test, NULL), OMEN_OK);
+        assert_true(test.count >= 1);
+    }
+}
+
+/* The same where the sync of the directory fails and the process lives: the name that the cache
+ * shows, no later sync brings to the disk. Nor may a cut while it is given anew lose the file. */
+static void stay_after_a_failed_sync(uint64_t seed)
+{
+    struct moment written = {.call = SIM_SYNC, .kind = SIM_LOG, .seed = seed};
+    log_init(&test);
+    log_create(&test);
+    log_commit(&test, 100);
+    assert_int_equal(log_append(&test, 100, 0, NULL), OMEN_OK);
+    sim_disk_watch(test.disk, catch_moment, &written);
+    assert_int_equal(wal_sync(test.wal, wal_end(test.wal), NULL), OMEN_OK);
+    go_on_from(&written); /* the second commit is in the cache alone */
+    const struct sim_fault fault = {SIM_DIRECTORY_SYNC, SIM_LOG_FOLDER, 1, false, OMEN_IO_ERROR};
+    sim_disk_fail(test.disk, &fault);
+    assert_int_equal(log_recover(&test, NULL), OMEN_IO_ERROR);
+    uint64_t full = sim_disk_used(test.disk);
+    struct moments moments = {.seed = seed};
+    sim_disk_set_capacity(test.disk, full);
+    sim_disk_watch(test.disk, catch_all, &moments);
+    recover_exactly(2);
+    sim_disk_watch(test.disk, NULL, NULL);
+    log_crash(&test, SIM_DROP, seed);
+    recover_exactly(2);
+    sim_disk_set_capacity(test.disk, 0);
+    log_commit(&test, 100);
+    log_crash(&test, SIM_DROP, seed);
+    recover_exactly(3);
+    recover_moments(&moments, 2);
+    log_end(&test);
+}
+
+static void test_a_tail_that_stays_after_a_failed_sync(void **state)
+{
+    log_end(&test);
+    for (uint64_t seed = 1; seed <= 40; seed++)
+        stay_after_a_failed_sync(seed);
+    log_init(&test);
 }
 
 /* --- the tail --- */
@@ -507,6 +579,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_tail_that_stays_has_a_durable_name, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(test_a_tail_that_stays_after_a_failed_sync, begin, end),
         cmocka_unit_test_setup_teardown(test_unsynced_commits_may_be_lost_but_not_halved, begin,
                                         end),
         cmocka_unit_test_setup_teardown(test_a_torn_last_batch_is_cut, begin, end),
