@@ -1,7 +1,7 @@
 /* Readers by slot, readers without one, and writers of one biased lock. */
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <sched.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +18,7 @@
 
 #include "os/biased_lock.h"
 
-enum { WRITES = 300, READS_BETWEEN = 400, SLOTS_AT_LEAST = 64 };
+enum { WRITES = 1000, READS_BETWEEN = 400, SLOTS_AT_LEAST = 64 };
 
 static bool refusing; /* the system, in a sandbox */
 
@@ -26,24 +26,51 @@ struct shared {
     struct biased_lock lock;
     uint64_t left, right; /* equal but while a writer is in; guarded by `lock` */
     atomic_uint_fast64_t reads, entered;
+    atomic_uint_fast64_t wanted; /* reads that the writer sleeps for; UINT64_MAX: it is awake */
+    sem_t enough;
     atomic_bool stop;
     atomic_int wrong;
 };
 
+static void spin(int rounds)
+{
+    for (volatile int round = 0; round < rounds; round++)
+        continue;
+}
+
+/* Whether both are what they are for a while: so that a writer who does not wait comes between. */
+static bool is_torn(const struct shared *shared)
+{
+    uint64_t left = shared->left;
+    spin(50);
+    return left != *(const volatile uint64_t *)&shared->right;
+}
+
 static void read_once(struct shared *shared, struct reader_slot *slot)
 {
     if (biased_lock_enter(&shared->lock, slot)) {
-        if (shared->left != shared->right)
+        if (is_torn(shared))
             shared->wrong = 1;
         biased_lock_leave(slot);
         shared->entered++;
     } else {
         biased_lock_read_lock(&shared->lock);
-        if (shared->left != shared->right)
+        if (is_torn(shared))
             shared->wrong = 2;
         biased_lock_read_unlock(&shared->lock);
     }
-    shared->reads++;
+    uint64_t reads = atomic_fetch_add(&shared->reads, 1) + 1;
+    if (reads >= shared->wanted && atomic_exchange(&shared->wanted, UINT64_MAX) != UINT64_MAX)
+        sem_post(&shared->enough);
+}
+
+/* Sleeps, so that on a busy machine it is not one of those who wait for their turn of the processor
+ * until it has something to do. */
+static void let_read(struct shared *shared)
+{
+    shared->wanted = shared->reads + READS_BETWEEN;
+    while (sem_wait(&shared->enough) != 0)
+        continue;
 }
 
 static void *read_by_slot(void *argument)
@@ -68,19 +95,18 @@ static void *read_without_slot(void *argument)
 static int run_together(void)
 {
     static struct shared shared;
-    shared = (struct shared){0};
+    shared = (struct shared){.wanted = UINT64_MAX};
+    assert_int_equal(sem_init(&shared.enough, 0, 0), 0);
     biased_lock_init(&shared.lock);
     pthread_t threads[3];
     void *(*const mains[3])(void *) = {read_by_slot, read_by_slot, read_without_slot};
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, mains[i], &shared), 0);
     for (uint64_t write = 0; write < WRITES && shared.wrong == 0; write++) {
-        for (uint64_t reads = shared.reads; shared.reads < reads + READS_BETWEEN;)
-            sched_yield();
+        let_read(&shared);
         biased_lock_write_lock(&shared.lock);
         shared.left++;
-        for (volatile int spin = 0; spin < 200; spin++)
-            continue;
+        spin(200);
         shared.right++;
         biased_lock_write_unlock(&shared.lock);
     }
@@ -92,6 +118,7 @@ static int run_together(void)
     if (shared.entered == 0 && shared.lock.can_be_biased && !refusing)
         shared.wrong = 4;
     biased_lock_destroy(&shared.lock);
+    sem_destroy(&shared.enough);
     return shared.wrong;
 }
 
