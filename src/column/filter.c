@@ -606,6 +606,14 @@ omen_status filter_ensure(const struct filter *filter, const struct row_group *g
     return OMEN_OK;
 }
 
+bool filter_lacks(const struct filter *filter, const struct row_group *group)
+{
+    for (uint32_t i = 0; i < filter->test_count; i++)
+        if (row_group_lacks(group, &filter->tests[i].column, 1))
+            return true;
+    return false;
+}
+
 /* --- zones --- */
 
 static bool numbers_prune(const struct test *test, wide_integer min, wide_integer max)

@@ -30,6 +30,9 @@ bool filter_prunes(const struct filter *filter, const struct row_group *group, i
 OMEN_MUST_CHECK omen_status filter_ensure(const struct filter *filter,
                                           const struct row_group *group, omen_error *error);
 
+/* Whether a column that the filter looks at is not loaded. */
+bool filter_lacks(const struct filter *filter, const struct row_group *group);
+
 /* Clears from `selection` (VECTOR_ROWS bits) the slots of `vector` that do not pass; slots not
  * selected are not touched, nor are columns once nothing is left. Returns how many remain. */
 uint32_t filter_apply(const struct filter *filter, const struct row_group *group, uint32_t vector,

@@ -148,6 +148,30 @@ struct row_group *row_group_retain(struct row_group *group)
     return group;
 }
 
+struct row_group *row_group_hold(struct row_group *group)
+{
+    row_group_retain(group);
+    atomic_fetch_add_explicit(&group->holds, 1, memory_order_relaxed);
+    return group;
+}
+
+void row_group_unhold(struct row_group *group)
+{
+    /* Relaxed: the release that follows orders it for row_group_is_pinned. */
+    atomic_fetch_sub_explicit(&group->holds, 1, memory_order_relaxed);
+    row_group_release(group);
+}
+
+struct row_group *row_group_pin(struct row_group *group)
+{
+    if (group->origin == NULL)
+        return row_group_retain(group);
+    mutex_lock(&group->origin->pinning);
+    row_group_retain(group);
+    mutex_unlock(&group->origin->pinning);
+    return group;
+}
+
 void column_free(struct row_group *group, struct column *column)
 {
     if (column->block == NULL)

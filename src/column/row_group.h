@@ -77,6 +77,15 @@ OMEN_MUST_CHECK omen_status row_group_create(struct allocator *allocator, struct
 struct row_group *row_group_retain(struct row_group *group);
 void row_group_release(struct row_group *group); /* NULL does nothing; any thread */
 
+/* A reference that keeps the group, but not columns that can be loaded again (row_group_discard):
+ * for who will look at many groups, one after the other. Facts, ends, and the zones of the group as
+ * a whole may be asked with it, and all else once it is pinned. */
+struct row_group *row_group_hold(struct row_group *group);
+void row_group_unhold(struct row_group *group);
+
+/* A reference as row_group_retain gives, for who has hold of the group. */
+struct row_group *row_group_pin(struct row_group *group);
+
 /* A group of the same number, slots and lifetimes with room for `capacity` rows. Single writer;
  * the caller swaps it in before the next stamp. Errors: OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status row_group_grow(const struct row_group *group, uint32_t capacity,
@@ -119,6 +128,7 @@ struct row_group_source {
                         uint32_t column_count, struct ArrowArrayStream *out, omen_error *error);
     void (*retain)(struct row_group_source *source);
     void (*release)(struct row_group_source *source);
+    struct column_cache *cache; /* counts what is loaded; the source's. NULL: nobody counts */
 };
 
 /* A frozen group that has everything but its columns (the source is referenced). A slot that never
@@ -176,8 +186,18 @@ static inline uint32_t row_group_absent_count(const struct row_group *group)
     return atomic_load_explicit(&head->absent, memory_order_acquire) & ~ROW_GROUP_COLD;
 }
 
-/* --- letting columns go again. A form of a group never loses its columns; another takes its place.
- * --- */
+/* Whether one of these columns is not loaded. */
+bool row_group_lacks(const struct row_group *group, const uint32_t *columns, uint32_t column_count);
+
+/* Whether columns of the group, which has a source, may be loaded to stay. */
+bool row_group_has_room(const struct row_group *group);
+
+/* Another form of a group that has a source, without columns and without ends: for who reads them
+ * once, and past the cache. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status row_group_passing(const struct row_group *group,
+                                              struct row_group **out);
+
+/* --- letting columns go again --- */
 
 /* Says that nobody looks at the group's columns; the next who does takes it back, at no cost to
  * those who find nothing to take back. Whether it had not been taken back since the last time. */
@@ -186,8 +206,15 @@ bool row_group_cool(const struct row_group *group);
 /* Whether the group's columns lie elsewhere. */
 bool row_group_has_source(const struct row_group *group);
 
-/* Whether anybody but the caller holds a reference. */
+/* Whether anybody but the caller holds a reference; and whether one that keeps columns. */
 bool row_group_is_shared(const struct row_group *group);
+bool row_group_is_pinned(const struct row_group *group);
+
+/* Takes its columns from a group that has a source, unless it is pinned. Nobody may get hold of the
+ * group meanwhile, nor look at its columns, but those who have hold of it already: these pin it
+ * before or afterwards. `*out` gets what is to be released, once others may go on, or NULL where
+ * nothing was taken. Errors: OUT_OF_MEMORY. */
+OMEN_MUST_CHECK omen_status row_group_discard(struct row_group *group, struct row_group **out);
 
 /* A form of a group that has a source, without columns, with the ends of `ends`: the same group, or
  * the form of it that is in use. Nobody stamps meanwhile. Ends at or below `watermark`, which no

@@ -215,6 +215,13 @@ bool row_group_is_shared(const struct row_group *group)
     return atomic_load_explicit(&group->references, memory_order_acquire) != 1;
 }
 
+bool row_group_is_pinned(const struct row_group *group)
+{
+    /* Acquire as above. Holds are read second: those that end in between make it look pinned. */
+    uint32_t references = atomic_load_explicit(&group->references, memory_order_acquire);
+    return references - atomic_load_explicit(&group->holds, memory_order_relaxed) != 1;
+}
+
 bool row_group_has_stamps(const struct row_group *group)
 {
     const struct row_ends *ends = group_ends(group);

@@ -8,6 +8,11 @@
  * same checks and the same layout as for rows that were written here. Its NULLs must be as many as
  * its zone says.
  *
+ * Columns can be taken out again (row_group_discard) while nobody looks at them: that is, while
+ * every reference but the table's is a hold, and the table's lock keeps others from the group. Who
+ * has hold of it pins it before looking at columns, under the mutex `pinning`, under which
+ * row_group_discard sees that there are no pins. A passing form is nobody's but its reader's.
+ *
  * Concurrency. A column is filled under the group's mutex while its `loaded` is false; readers look
  * at it only once they have seen `loaded` true, or `absent` 0 (both stored with release).
  */
@@ -62,10 +67,31 @@ static omen_status make_origin(struct row_group *group, const struct row_group_f
         memcpy(origin->begun, facts->begun, bit_words(facts->row_count) * sizeof(uint64_t));
     }
     mutex_init(&origin->loading);
+    mutex_init(&origin->pinning);
     source->retain(source);
     origin->source = source;
     group->origin = origin;
     return OMEN_OK;
+}
+
+static void count_columns(struct row_group_origin *origin, size_t bytes)
+{
+    struct column_cache *cache = origin->source->cache;
+    origin->counted += bytes;
+    if (cache == NULL)
+        return;
+    /* Relaxed: numbers to compare with. */
+    atomic_fetch_add_explicit(&cache->loaded, bytes, memory_order_relaxed);
+    if (origin->passing)
+        atomic_fetch_add_explicit(&cache->passed, bytes, memory_order_relaxed);
+}
+
+static void uncount_columns(struct row_group_origin *origin)
+{
+    struct column_cache *cache = origin->source->cache;
+    if (cache != NULL)
+        atomic_fetch_sub_explicit(&cache->loaded, origin->counted, memory_order_relaxed);
+    origin->counted = 0;
 }
 
 void row_group_origin_free(struct row_group *group)
@@ -73,9 +99,16 @@ void row_group_origin_free(struct row_group *group)
     struct row_group_origin *origin = group->origin;
     if (origin == NULL)
         return;
+    uncount_columns(origin);
     origin->source->release(origin->source);
     mutex_destroy(&origin->loading);
+    mutex_destroy(&origin->pinning);
     allocator_free(group->allocator, origin, origin->bytes);
+}
+
+bool row_group_has_room(const struct row_group *group)
+{
+    return column_cache_has_room(group->origin->source->cache);
 }
 
 /* The slots that are dead for everybody: ended, or never begun. */
@@ -110,13 +143,14 @@ static omen_status fold_ends(struct row_group *group, const struct row_group_fac
     return OMEN_OK;
 }
 
-omen_status row_group_open(struct allocator *allocator, struct schema *schema,
-                           const struct row_group_facts *facts, struct row_group_source *source,
-                           struct row_group **out)
+/* Without ends. */
+static omen_status open_bare(struct allocator *allocator, struct schema *schema,
+                             const struct row_group_facts *facts, struct row_group_source *source,
+                             struct row_group **out)
 {
+    struct row_group *group;
     *out = NULL;
     OMEN_ASSERT(facts->row_count <= ROW_GROUP_ROWS);
-    struct row_group *group;
     OMEN_TRY(row_group_make_bare(allocator, schema, facts->number, facts->row_count,
                                  ROW_GROUP_FROZEN, &group));
     for (uint32_t i = 0; i < schema->stored_count; i++) {
@@ -127,13 +161,37 @@ omen_status row_group_open(struct allocator *allocator, struct schema *schema,
     atomic_init(&group->packed_count, facts->row_count);
     atomic_init(&group->head.absent, schema->stored_count);
     omen_status status = make_origin(group, facts, source);
-    if (status == OMEN_OK)
-        status = fold_ends(group, facts);
     if (status != OMEN_OK) {
         row_group_release(group);
         return status;
     }
     *out = group;
+    return OMEN_OK;
+}
+
+omen_status row_group_open(struct allocator *allocator, struct schema *schema,
+                           const struct row_group_facts *facts, struct row_group_source *source,
+                           struct row_group **out)
+{
+    OMEN_TRY(open_bare(allocator, schema, facts, source, out));
+    omen_status status = fold_ends(*out, facts);
+    if (status != OMEN_OK) {
+        row_group_release(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+omen_status row_group_passing(const struct row_group *group, struct row_group **out)
+{
+    const struct row_group_origin *origin = group->origin;
+    const struct row_group_facts facts = {.number = group->number,
+                                          .row_count = rows_published(group),
+                                          .ordinal = origin->ordinal,
+                                          .begun = origin->begun,
+                                          .zones = origin->zones};
+    OMEN_TRY(open_bare(group->allocator, group->schema, &facts, origin->source, out));
+    (*out)->origin->passing = true;
     return OMEN_OK;
 }
 
@@ -150,6 +208,42 @@ bool row_group_cool(const struct row_group *group)
 bool row_group_has_source(const struct row_group *group)
 {
     return group->origin != NULL;
+}
+
+/* Gives the columns to a group that nobody looks at. */
+static void move_columns(struct row_group *group, struct row_group *taken)
+{
+    uint32_t count = group->schema->stored_count;
+    size_t bytes = row_group_column_bytes(group);
+    memcpy(taken->columns, group->columns, count * sizeof *group->columns);
+    atomic_fetch_sub_explicit(&group->column_bytes, bytes, memory_order_relaxed);
+    atomic_init(&taken->column_bytes, bytes);
+    for (uint32_t i = 0; i < count; i++) {
+        struct column *column = &group->columns[i];
+        *column = (struct column){.type = column->type, .width = column->width};
+        /* Relaxed: who pins the group later takes the mutex. */
+        atomic_store_explicit(&group->origin->loaded[i], false, memory_order_relaxed);
+    }
+    atomic_store_explicit(&group->head.absent, count, memory_order_relaxed);
+    uncount_columns(group->origin);
+}
+
+omen_status row_group_discard(struct row_group *group, struct row_group **out)
+{
+    struct row_group *taken;
+    *out = NULL;
+    OMEN_TRY(row_group_make_bare(group->allocator, group->schema, group->number, group->capacity,
+                                 ROW_GROUP_FROZEN, &taken));
+    mutex_lock(&group->origin->pinning);
+    bool pinned = row_group_is_pinned(group);
+    if (!pinned)
+        move_columns(group, taken);
+    mutex_unlock(&group->origin->pinning);
+    if (pinned)
+        row_group_release(taken);
+    else
+        *out = taken;
+    return OMEN_OK;
 }
 
 /* The newest end, 0 where nothing has ended. */
@@ -335,14 +429,18 @@ static omen_status stage(struct load *load)
 static omen_status load_columns(struct load *load, struct row_group *group)
 {
     omen_status status = stage(load);
+    size_t before = row_group_column_bytes(group);
     uint32_t done = 0;
-    for (; done < load->column_count && status == OMEN_OK; done++)
+    for (; done < load->column_count && status == OMEN_OK; done++) {
         status = finish_column(load, group, load->columns[done]);
+        column_free(load->staging, &load->staging->columns[load->columns[done]]);
+    }
     row_group_release(load->staging);
     for (uint32_t i = 0; i < done && status != OMEN_OK; i++)
         column_free(group, &group->columns[load->columns[i]]);
     if (status != OMEN_OK)
         return status;
+    count_columns(group->origin, row_group_column_bytes(group) - before);
     for (uint32_t i = 0; i < load->column_count; i++)
         /* Release pairs with the acquire in column_is_loaded. */
         atomic_store_explicit(&group->origin->loaded[load->columns[i]], true, memory_order_release);
@@ -371,16 +469,21 @@ static uint32_t find_absent(const struct row_group *group, const uint32_t *colum
     return found;
 }
 
+bool row_group_lacks(const struct row_group *group, const uint32_t *columns, uint32_t column_count)
+{
+    for (uint32_t i = 0; i < column_count; i++)
+        if (columns[i] != ROW_ID_COLUMN && !column_is_loaded(group, columns[i]))
+            return true;
+    return false;
+}
+
 omen_status row_group_load(const struct row_group *group, const uint32_t *columns,
                            uint32_t column_count, omen_error *error)
 {
-    bool all_here = true;
     /* A group that loads is as it was for everybody who looks at it. */
     struct row_group *changed = (struct row_group *)(uintptr_t)group;
     row_group_warm(changed);
-    for (uint32_t i = 0; i < column_count && all_here; i++)
-        all_here = columns[i] == ROW_ID_COLUMN || column_is_loaded(group, columns[i]);
-    if (all_here)
+    if (!row_group_lacks(group, columns, column_count))
         return OMEN_OK;
     size_t bytes = column_count * sizeof(uint32_t);
     uint32_t *absent = allocator_alloc(group->allocator, bytes);

@@ -21,6 +21,7 @@
 #include "base/allocator.h"
 #include "base/assert.h"
 #include "base/bits.h"
+#include "column/column_cache.h"
 #include "column/row_group.h"
 #include "os/thread.h"
 
@@ -122,6 +123,9 @@ struct row_group_origin {
     struct row_group_source *source; /* referenced */
     uint32_t ordinal;
     struct mutex loading;
+    struct mutex pinning; /* for pins of those who have hold of the group, and row_group_discard */
+    size_t counted;       /* bytes that the cache has counted; of who loads or discards */
+    bool passing;
     uint64_t *begun;    /* slots that ever began; NULL: all */
     struct zone *zones; /* of the group, per column; text behind them in this block */
     atomic_bool loaded[];
@@ -135,6 +139,8 @@ struct row_group {
     size_t struct_bytes;
     uint32_t capacity;
     atomic_uint references;
+    atomic_uint
+        holds; /* of the references, those that keep no columns; raised last, lowered first */
     atomic_int state;
     atomic_uint packed_count;
     atomic_uint row_count;

@@ -115,7 +115,7 @@ static omen_status validate_zone(const struct row_group *group, uint32_t positio
         row_group_read(group, slot, position, &value);
         rows++;
         nulls += value.is_null;
-        if (value.is_null)
+        if (value.is_null || (vector < 0 && !zone.known && group->origin != NULL))
             continue;
         if (!zone.known || value_compare(&value, &zone.min) < 0 ||
             value_compare(&value, &zone.max) > 0)

@@ -251,11 +251,11 @@ void row_group_zone(const struct row_group *group, int32_t vector, uint32_t colu
     if (vector < 0 ? row_group_state_of(group) == ROW_GROUP_OPEN
                    : (uint32_t)vector * VECTOR_ROWS >= rows_packed(group))
         return;
-    if (!column_is_loaded(group, column_index)) {
-        if (vector < 0)
-            *out = group->origin->zones[column_index];
+    /* Of the whole: what stays, whatever happens to the columns. */
+    if (vector < 0 && group->origin != NULL)
+        *out = group->origin->zones[column_index];
+    if (vector < 0 ? group->origin != NULL : !column_is_loaded(group, column_index))
         return;
-    }
     if (vector >= 0)
         slots = &column->zones[vector];
     out->known = slots->known;

@@ -265,7 +265,7 @@ static omen_status freeze_at(const struct checkpoint *checkpoint, struct row_gro
 {
     if (row_group_state_of(group) != ROW_GROUP_FROZEN)
         return segment_prefix(group, rows, checkpoint->timestamp, out, error);
-    *out = row_group_retain(group);
+    *out = row_group_pin(group);
     return OMEN_OK;
 }
 

@@ -389,7 +389,8 @@ static omen_status segment_make(const struct segment_options *options, struct sc
         allocator_alloc_zeroed(options->allocator, sizeof *segment + directory_bytes);
     if (segment == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
-    segment->source = (struct row_group_source){source_read, source_retain, source_release};
+    segment->source = (struct row_group_source){source_read, source_retain, source_release,
+                                                column_cache_retain(options->cache)};
     segment->allocator = options->allocator;
     segment->os = options->os;
     segment->codec = *find_codec(options, facts);
@@ -507,5 +508,6 @@ void segment_release(struct segment *segment)
     allocator_free(segment->allocator, segment->page_checksums,
                    segment_page_count(segment->facts.data_bytes) * sizeof(uint64_t));
     schema_release(segment->schema);
+    column_cache_release(segment->source.cache);
     allocator_free(segment->allocator, segment, sizeof *segment + strlen(segment->directory) + 1);
 }

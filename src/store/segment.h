@@ -19,6 +19,7 @@
 #ifndef OMEN_STORE_SEGMENT_H
 #define OMEN_STORE_SEGMENT_H
 
+#include "column/column_cache.h"
 #include "os/os.h"
 #include "store/segment_codec.h"
 #include "store/sidecar.h"
@@ -31,6 +32,7 @@ struct segment_options {
     uint8_t database_id[16];
     const struct segment_codec *codec; /* to write with, and to read what has its id; copied */
     const struct segment_codec *other; /* to read what has its id; copied. May be NULL */
+    struct column_cache *cache;        /* counts loaded columns; each segment retains it. Or NULL */
 };
 
 /* What the manifest says of a segment. */

@@ -271,10 +271,12 @@ void storage_free(struct storage *storage)
     mutex_destroy(&storage->lock);
     condition_destroy(&storage->wake);
     condition_destroy(&storage->noted);
+    column_cache_release(storage->segments.cache);
     allocator_free(storage->allocator, storage, sizeof *storage);
 }
 
-static void set_options(struct storage *storage, const struct database_options *options)
+static void set_options(struct storage *storage, const struct database_options *options,
+                        struct column_cache *cache)
 {
     storage->log_file_bytes = options->log_file_bytes;
     storage->opening_threads = options->no_background ? 1 : 2;
@@ -288,14 +290,20 @@ static void set_options(struct storage *storage, const struct database_options *
         .directory = storage->data_path,
         .codec = options->plain_segments ? &storage->plain : &storage->parquet,
         .other = options->plain_segments ? &storage->parquet : &storage->plain,
+        .cache = cache,
     };
 }
 
 struct storage *storage_make(struct database *database, const struct database_options *options)
 {
+    struct column_cache *cache =
+        column_cache_create(database->allocator, &database->settings.cache_bytes);
     struct storage *storage = allocator_alloc_zeroed(database->allocator, sizeof *storage);
-    if (storage == NULL)
+    if (storage == NULL || cache == NULL) {
+        column_cache_release(cache);
+        allocator_free(database->allocator, storage, sizeof *storage);
         return NULL;
+    }
     storage->database = database;
     storage->allocator = database->allocator;
     storage->os = database->os;
@@ -303,7 +311,7 @@ struct storage *storage_make(struct database *database, const struct database_op
     mutex_init(&storage->lock);
     condition_init(&storage->wake);
     condition_init(&storage->noted);
-    set_options(storage, options);
+    set_options(storage, options, cache);
     return storage;
 }
 

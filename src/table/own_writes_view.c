@@ -249,7 +249,7 @@ static omen_status add_group(struct table_view *view, const struct own_group *ow
         return OMEN_OK;
     if (seen < rows)
         OMEN_TRY(view_hide(view, &group, bits));
-    group.group = row_group_retain(own->group);
+    group.group = row_group_hold(own->group);
     view->groups[view->group_count++] = group;
     view->own_rows += seen;
     return OMEN_OK;

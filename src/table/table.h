@@ -183,7 +183,7 @@ struct column_summary {
 void table_view_column(const struct table_view *view, uint32_t column, struct column_summary *out);
 
 /* Some rows that a new snapshot sees, spread evenly over the table: always the same ones of the
- * same table. The view keeps their groups. */
+ * same table. Their groups are pinned. */
 struct table_sample {
     struct table_view *view;
     struct row_ref *rows;

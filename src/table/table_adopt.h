@@ -32,7 +32,8 @@ OMEN_MUST_CHECK omen_status table_adopt_groups(struct table *table,
 
 /* The groups that a view holds, in the order of their rows, each with the slots it had then. What a
  * checkpoint writes: a frozen group for good, any other (more rows may come to it, or begin) as a
- * tail that a later segment replaces. Borrowed. Any thread. */
+ * tail that a later segment replaces. Borrowed: the view has hold of it (row_group_hold). Any
+ * thread. */
 size_t table_view_group_count(const struct table_view *view);
 struct row_group *table_view_group(const struct table_view *view, size_t position,
                                    uint32_t *row_count);
@@ -47,9 +48,11 @@ void table_back_group(struct table *table, struct row_group *backing);
 /* Bytes of columns that are here and lie in segments as well. */
 uint64_t table_loaded_bytes(struct table *table);
 
-/* Lets go columns of groups that nobody reads, about `bytes` of them: first those that have not
- * been looked at since the last time. `freed` gets how many. Takes the maintenance and the writer
- * lock. Errors: OUT_OF_MEMORY; it can be tried again. */
-OMEN_MUST_CHECK omen_status table_unload(struct table *table, uint64_t bytes, uint64_t *freed);
+/* Lets go columns of groups that nobody reads, about `bytes` of them: in one round over the groups
+ * those that have not been looked at since the last time, in two any. `freed` gets how many. Takes
+ * the maintenance and the writer lock, and the table's. Errors: OUT_OF_MEMORY; it can be tried
+ * again. */
+OMEN_MUST_CHECK omen_status table_unload(struct table *table, uint64_t bytes, uint32_t rounds,
+                                         uint64_t *freed);
 
 #endif

@@ -176,8 +176,8 @@ void group_detach(struct table *table, struct group_entry *entry);
  * Takes `lock`. */
 void group_swap(struct table *table, struct group_entry *entry, struct row_group *group);
 
-/* Puts a form without columns in the place of a group that lies in a segment, if nobody reads it;
- * gives the bytes that became free. As the writer. Errors: OUT_OF_MEMORY. */
+/* Lets go the columns of a group that lies in a segment, if nobody has pinned it; gives the bytes
+ * that became free. As the writer. Takes `lock`. Errors: OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status group_unload(struct table *table, struct group_entry *entry,
                                          uint64_t *freed);
 
@@ -347,7 +347,7 @@ bool row_is_pending(const struct table *table, uint64_t row_id);
 /* --- views (table_view.c) and scans --- */
 
 struct view_group {
-    struct row_group *group;
+    struct row_group *group; /* held: pinned by who looks at columns (row_group_hold) */
     uint32_t row_count;
     bool own;         /* private rows: seen whatever their lifetimes say, unless hidden */
     uint64_t *hidden; /* bits of slots that are not seen, of whole vectors; NULL: none */

@@ -43,7 +43,8 @@ static void take_rows(const struct table_view *view, uint64_t slot_count, uint32
                 break;
             uint32_t slot = (uint32_t)(place - before);
             if (at_hand && row_group_visible(group, slot, view->snapshot.timestamp))
-                sample->rows[sample->row_count++] = (struct row_ref){.group = group, .slot = slot};
+                sample->rows[sample->row_count++] =
+                    (struct row_ref){.group = row_group_pin(group), .slot = slot};
         }
         before = end;
     }
@@ -71,6 +72,8 @@ omen_status table_sample_take(struct table *table, uint32_t row_count_max, struc
 
 void table_sample_release(struct table_sample *sample)
 {
+    for (uint32_t i = 0; i < sample->row_count; i++)
+        row_ref_release(&sample->rows[i]);
     table_view_release(sample->view);
     *sample = (struct table_sample){0};
 }

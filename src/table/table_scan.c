@@ -10,6 +10,12 @@
  * A scan whose predicates fix the whole key asks the index instead. It reads through the table
  * as it is now, which gives the same rows: its snapshot is registered, so their versions exist.
  *
+ * Columns that lie in a segment and are not loaded come for the group that is read, no other. Where
+ * the cache has room they stay in the group, for whoever comes next. Where it has none they come
+ * into a form of the scan's own, a passing one, which goes with the last batch that was exported
+ * from it. So a scan of a table of any size holds the groups of the batches outstanding; the view
+ * has hold of all groups, but not of their columns.
+ *
  * Besides the filter, a scan may be told what to prune by: rows that do not satisfy it are not
  * needed but may come, so only zone maps are asked.
  *
@@ -90,10 +96,18 @@ omen_status table_scan_open(struct table_view *view, const struct scan_spec *spe
     return OMEN_OK;
 }
 
+static void release_forms(struct scan *scan)
+{
+    row_group_release(scan->sifted);
+    row_group_release(scan->source);
+    scan->sifted = scan->source = NULL;
+}
+
 void table_scan_close(struct scan *scan)
 {
     if (scan == NULL)
         return;
+    release_forms(scan);
     struct table_view *view = scan->view;
     struct allocator *allocator = view->table->allocator;
     batch_builder_destroy(scan->builder);
@@ -134,11 +148,62 @@ omen_status table_scan_prune(struct scan *scan, const omen_predicate *predicates
 
 /* --- windows --- */
 
-/* Whether nothing of a group (vector = -1) or vector is needed. */
-static bool prunes(const struct scan *scan, const struct row_group *group, int32_t vector)
+static const struct view_group *current_group(const struct scan *scan)
 {
-    return (scan->filtered && filter_prunes(scan->filter, group, vector)) ||
-           (scan->pruner != NULL && filter_prunes(scan->pruner, group, vector));
+    return &scan->view->groups[scan->group];
+}
+
+/* Whether nothing of a group or, where it is entered, of a vector (not -1) is needed. */
+static bool prunes(const struct scan *scan, int32_t vector)
+{
+    const struct row_group *group = current_group(scan)->group;
+    return (scan->filtered &&
+            filter_prunes(scan->filter, vector < 0 ? group : scan->sifted, vector)) ||
+           (scan->pruner != NULL &&
+            filter_prunes(scan->pruner, vector < 0 ? group : scan->source, vector));
+}
+
+/* Whether columns that this form lacks are to be read past the cache. */
+static bool must_pass(const struct scan *scan, const struct row_group *form)
+{
+    return form == current_group(scan)->group && row_group_has_source(form) &&
+           !row_group_has_room(form);
+}
+
+/* Puts the passing form that the scan has of the group, or a new one, in the place of the view's.
+ */
+static omen_status pass(struct scan *scan, struct row_group **form)
+{
+    struct row_group *const *other = form == &scan->source ? &scan->sifted : &scan->source;
+    struct row_group *passing = NULL;
+    if (*other != current_group(scan)->group)
+        passing = row_group_retain(*other);
+    else
+        OMEN_TRY(row_group_passing(*form, &passing));
+    row_group_release(*form);
+    *form = passing;
+    return OMEN_OK;
+}
+
+/* Brings the columns that the filter looks at. */
+static omen_status ensure_sifted(struct scan *scan)
+{
+    if (!scan->filtered || !row_group_wants_ensure(scan->sifted))
+        return OMEN_OK;
+    if (filter_lacks(scan->filter, scan->sifted) && must_pass(scan, scan->sifted))
+        OMEN_TRY(pass(scan, &scan->sifted));
+    return filter_ensure(scan->filter, scan->sifted, &scan->failure);
+}
+
+/* Brings the columns of the output. */
+static omen_status ensure_source(struct scan *scan)
+{
+    if (!row_group_wants_ensure(scan->source))
+        return OMEN_OK;
+    if (row_group_lacks(scan->source, scan->columns, scan->column_count) &&
+        must_pass(scan, scan->source))
+        OMEN_TRY(pass(scan, &scan->source));
+    return row_group_ensure(scan->source, scan->columns, scan->column_count, &scan->failure);
 }
 
 /* Steps to the next group of the share that its zone map does not rule out, with the columns that
@@ -146,16 +211,20 @@ static bool prunes(const struct scan *scan, const struct row_group *group, int32
 static omen_status enter_group(struct scan *scan, bool *found)
 {
     for (*found = false; scan->group < scan->group_end && !*found;) {
-        const struct view_group *current = &scan->view->groups[scan->group];
-        *found = scan->entered || !prunes(scan, current->group, -1);
+        const struct view_group *current = current_group(scan);
+        *found = scan->entered || !prunes(scan, -1);
         if (*found && !scan->entered) {
-            if (scan->filtered)
-                OMEN_TRY(filter_ensure(scan->filter, current->group, &scan->failure));
+            if (scan->source == NULL) {
+                scan->sifted = row_group_pin(current->group);
+                scan->source = row_group_retain(scan->sifted);
+            }
+            OMEN_TRY(ensure_sifted(scan));
             scan->counters.groups++;
             scan->entered = true;
             scan->window = 0;
             scan->wholly_visible = view_sees_whole(scan->view, current);
         } else if (!*found) {
+            release_forms(scan); /* of one whose filter's columns could not be loaded before */
             scan->counters.groups++;
             scan->counters.groups_pruned++;
             scan->group++;
@@ -167,7 +236,8 @@ static omen_status enter_group(struct scan *scan, bool *found)
 static void leave_window(struct scan *scan)
 {
     scan->window += BATCH_ROWS;
-    if (scan->window >= scan->view->groups[scan->group].row_count) {
+    if (scan->window >= current_group(scan)->row_count) {
+        release_forms(scan);
         scan->group++;
         scan->entered = false;
     }
@@ -199,13 +269,13 @@ static void select_vector(struct scan *scan, const struct view_group *current, u
 {
     uint64_t selection[VECTOR_ROWS / 64];
     scan->counters.vectors++;
-    if (prunes(scan, current->group, (int32_t)vector)) {
+    if (prunes(scan, (int32_t)vector)) {
         scan->counters.vectors_pruned++;
         return;
     }
     uint32_t selected = select_seen(scan, current, vector, selection);
     if (selected > 0 && scan->filtered)
-        selected = filter_apply(scan->filter, current->group, vector, selection);
+        selected = filter_apply(scan->filter, scan->sifted, vector, selection);
     if (selected == 0)
         return;
     uint32_t base = vector * VECTOR_ROWS;
@@ -217,14 +287,13 @@ static void select_vector(struct scan *scan, const struct view_group *current, u
 }
 
 /* Whether any vector of a window is needed; the window is then delivered as it lies. */
-static bool whole_window_needed(struct scan *scan, const struct view_group *current, uint32_t first,
-                                uint32_t end)
+static bool whole_window_needed(struct scan *scan, uint32_t first, uint32_t end)
 {
     uint32_t vector = first;
     scan->counters.vectors += end - first;
     if (scan->pruner == NULL)
         return true;
-    while (vector < end && prunes(scan, current->group, (int32_t)vector))
+    while (vector < end && prunes(scan, (int32_t)vector))
         vector++;
     scan->counters.vectors_pruned += vector == end ? end - first : 0;
     return vector < end;
@@ -233,7 +302,7 @@ static bool whole_window_needed(struct scan *scan, const struct view_group *curr
 /* Loads the window at the scan's position: its wanted slots, or `whole`. */
 static void load_window(struct scan *scan)
 {
-    const struct view_group *current = &scan->view->groups[scan->group];
+    const struct view_group *current = current_group(scan);
     uint32_t rows = (uint32_t)size_min(BATCH_ROWS, current->row_count - scan->window);
     scan->slot_count = scan->slot_next = 0;
     scan->window_rows = rows;
@@ -241,7 +310,7 @@ static void load_window(struct scan *scan)
     uint32_t first = scan->window / VECTOR_ROWS;
     uint32_t end = (scan->window + rows + VECTOR_ROWS - 1) / VECTOR_ROWS;
     if (scan->wholly_visible && !scan->filtered) {
-        scan->whole = whole_window_needed(scan, current, first, end);
+        scan->whole = whole_window_needed(scan, first, end);
         return;
     }
     for (uint32_t vector = first; vector < end; vector++)
@@ -279,14 +348,13 @@ static omen_status deliver_gathered(struct scan *scan, struct ArrowArray *out)
  * its own: its values are copied, those of the completed vectors are not. */
 static omen_status deliver_whole_window(struct scan *scan, struct ArrowArray *out)
 {
-    const struct view_group *current = &scan->view->groups[scan->group];
     uint32_t first = scan->window + scan->slot_next;
     uint32_t rows = (uint32_t)size_min(scan->window_rows - scan->slot_next, scan->remaining);
-    uint32_t packed = row_group_packed_count(current->group);
+    OMEN_TRY(ensure_source(scan));
+    uint32_t packed = row_group_packed_count(scan->source);
     if (first < packed && packed < first + rows)
         rows = packed - first;
-    OMEN_TRY(row_group_ensure(current->group, scan->columns, scan->column_count, &scan->failure));
-    OMEN_TRY(row_group_export(current->group, first, rows, scan->columns, scan->column_count, out));
+    OMEN_TRY(row_group_export(scan->source, first, rows, scan->columns, scan->column_count, out));
     delivered(scan, rows);
     scan->slot_next += rows;
     if (scan->slot_next == scan->window_rows)
@@ -312,9 +380,10 @@ static omen_status gather_window(struct scan *scan, uint64_t wanted)
 {
     uint32_t count =
         (uint32_t)size_min(scan->slot_count - scan->slot_next, wanted - scan->gathered);
+    if (count > 0)
+        OMEN_TRY(ensure_source(scan));
     while (count > 0) {
-        omen_status status = scan_gather(scan, scan->view->groups[scan->group].group,
-                                         scan->slots + scan->slot_next, count);
+        omen_status status = scan_gather(scan, scan->source, scan->slots + scan->slot_next, count);
         if (status == OMEN_OK)
             break;
         if (status != OMEN_LIMIT_EXCEEDED || (count == 1 && scan->gathered == 0))

@@ -19,6 +19,9 @@ struct scan {
     size_t group, group_end; /* position in the view's groups, and the end of the share */
     bool entered;            /* the group's zone map was asked */
     bool wholly_visible;
+    /* The group's forms whose columns the filter and the output read, pinned while it is entered:
+     * the view's, or a passing one (table_scan.c). NULL: not entered. */
+    struct row_group *sifted, *source;
     uint32_t window; /* first slot of the window */
     uint32_t window_rows;
     bool loaded; /* the window's slots have been selected */
@@ -53,7 +56,8 @@ OMEN_MUST_CHECK omen_status scan_keys_ask_own(struct scan *scan);
  * goes on from there when called again. Errors: OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status scan_keys_gather(struct scan *scan);
 
-/* Adds rows to the batch in the making. Errors: OUT_OF_MEMORY. */
+/* Adds rows to the batch in the making: of a group whose columns are loaded for it, and stay.
+ * Errors: OUT_OF_MEMORY; those of row_group_ensure. */
 OMEN_MUST_CHECK omen_status scan_gather(struct scan *scan, const struct row_group *group,
                                         const uint16_t *slots, uint32_t count);
 

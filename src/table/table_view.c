@@ -39,8 +39,8 @@ omen_status view_capture(struct table *table, uint64_t snapshot, size_t extra,
     for (const struct group_entry *entry = table->first; entry != NULL; entry = entry->next) {
         uint32_t row_count = row_group_row_count(entry->group);
         if (entry_valid(entry, snapshot) && row_count > 0)
-            view->groups[view->group_count++] = (struct view_group){
-                .group = row_group_retain(entry->group), .row_count = row_count};
+            view->groups[view->group_count++] =
+                (struct view_group){.group = row_group_hold(entry->group), .row_count = row_count};
     }
     *out = view;
     return OMEN_OK;
@@ -105,7 +105,7 @@ void table_view_release(struct table_view *view)
         return;
     struct table *table = view->table;
     for (size_t i = 0; i < view->group_count; i++) {
-        row_group_release(view->groups[i].group);
+        row_group_unhold(view->groups[i].group);
         allocator_free(table->allocator, view->groups[i].hidden,
                        hidden_words(&view->groups[i]) * sizeof *view->groups[i].hidden);
     }

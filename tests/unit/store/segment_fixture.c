@@ -11,11 +11,15 @@ void fixture_make(struct fixture *fixture, enum key_kind kind)
     fixture->disk = sim_disk_create(1);
     fixture->codec = codec_plain(&fixture->model.allocator);
     fixture->groups_per_segment = 2;
+    fixture->cache_bytes = UINT64_MAX;
+    fixture->cache = column_cache_create(&fixture->model.allocator, &fixture->cache_bytes);
+    assert_non_null(fixture->cache);
     fixture->options = (struct segment_options){.allocator = &fixture->model.allocator,
                                                 .os = sim_disk_os(fixture->disk),
                                                 .directory = "/db/data",
                                                 .database_id = {1, 2, 3},
-                                                .codec = &fixture->codec};
+                                                .codec = &fixture->codec,
+                                                .cache = fixture->cache};
     const struct os *os = fixture->options.os;
     assert_int_equal(os->directory_create(os, "/db", NULL), OMEN_OK);
     assert_int_equal(os->directory_create(os, "/db/data", NULL), OMEN_OK);
@@ -33,6 +37,7 @@ void fixture_forget_segments(struct fixture *fixture)
 void fixture_destroy(struct fixture *fixture)
 {
     fixture_forget_segments(fixture);
+    column_cache_release(fixture->cache);
     model_close(&fixture->model);
     assert_int_equal(sim_disk_open_count(fixture->disk), 0);
     sim_disk_destroy(fixture->disk);
@@ -84,7 +89,7 @@ static omen_status write_group(struct fixture *fixture, const struct table_view 
     struct row_group *group = table_view_group(view, at, &rows);
     if (row_group_state_of(group) != ROW_GROUP_FROZEN)
         return segment_prefix(group, rows, txn_published(fixture->model.manager), out, error);
-    *out = row_group_retain(group);
+    *out = row_group_pin(group);
     return OMEN_OK;
 }
 

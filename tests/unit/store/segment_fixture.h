@@ -24,6 +24,8 @@ struct fixture {
     struct sim_disk *disk;
     struct segment_codec codec;
     struct segment_options options;
+    struct column_cache *cache;       /* counts what is loaded, */
+    atomic_uint_fast64_t cache_bytes; /* up to here; unlimited at first */
     uint32_t groups_per_segment;
     struct segment_facts facts[FIXTURE_SEGMENTS_MAX];
     struct segment *segments[FIXTURE_SEGMENTS_MAX]; /* after fixture_open */

@@ -282,7 +282,7 @@ static void let_columns_go(struct world *world)
     uint64_t freed;
     if (world->making.stage != MAKING_NOTHING)
         return;
-    assert_int_equal(table_unload(world->model.table, 1 + draw(world, 100000), &freed), OMEN_OK);
+    assert_int_equal(table_unload(world->model.table, 1 + draw(world, 100000), 2, &freed), OMEN_OK);
     done.unloaded += freed > 0;
 }
 

@@ -28,7 +28,7 @@ static void unload(struct fixture *fixture, uint64_t bytes, uint64_t least, uint
 {
     uint64_t freed, before = table_loaded_bytes(fixture->model.table);
     size_t used = fixture->model.allocator.bytes_used;
-    assert_int_equal(table_unload(fixture->model.table, bytes, &freed), OMEN_OK);
+    assert_int_equal(table_unload(fixture->model.table, bytes, 2, &freed), OMEN_OK);
     assert_in_range(freed, least, most);
     assert_int_equal(table_loaded_bytes(fixture->model.table), before - freed);
     assert_true(fixture->model.allocator.bytes_used + freed * 3 / 4 <= used);
@@ -67,7 +67,185 @@ static void test_columns_are_let_go_and_come_back(void **state)
     fixture_destroy(&fixture);
 }
 
-/* What somebody reads stays; ends stay, seen by those who are to see them, and rows go on ending. */
+static const uint32_t read_columns[] = {COLUMN_KID, COLUMN_TAG, COLUMN_FIRST_TYPE + 9};
+
+static struct scan *open_scan(struct table_view *view)
+{
+    struct scan *scan;
+    const struct scan_spec spec = {.columns = read_columns,
+                                   .column_count = 3,
+                                   .limit = UINT64_MAX,
+                                   .partition_count = 1};
+    assert_int_equal(table_scan_open(view, &spec, &scan, NULL), OMEN_OK);
+    return scan;
+}
+
+static struct table_view *open_view(struct fixture *fixture, struct snapshot *snapshot)
+{
+    struct table_view *view;
+    assert_int_equal(snapshot_acquire(fixture->model.manager, snapshot), OMEN_OK);
+    assert_int_equal(table_view_open(fixture->model.table, snapshot, &view), OMEN_OK);
+    return view;
+}
+
+/* The rows of a batch are those of kids from `first` on. */
+static void expect_kids(const struct ArrowArray *batch, int32_t first)
+{
+    const int32_t *kids = batch->children[0]->buffers[1];
+    for (int64_t i = 0; i < batch->length; i++)
+        assert_int_equal(kids[i], first + i);
+}
+
+/* What somebody reads stays, and what he has been given; a view alone keeps nothing. */
+static void test_what_is_read_stays(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct snapshot snapshot;
+    struct ArrowArray first, second;
+    make_loaded(&fixture, 4, 1000);
+    struct table_view *view = open_view(&fixture, &snapshot);
+    unload(&fixture, UINT64_MAX, 1, UINT64_MAX);
+    expect_loaded(&fixture, "----");
+    struct scan *scan = open_scan(view);
+    assert_int_equal(table_scan_next(scan, &first), OMEN_OK);
+    assert_int_equal(table_scan_next(scan, &second), OMEN_OK);
+    unload(&fixture, UINT64_MAX, 0, 0);
+    expect_loaded(&fixture, "xx--");
+    first.release(&first);
+    unload(&fixture, UINT64_MAX, 1, UINT64_MAX);
+    expect_loaded(&fixture, "-x--");
+    table_scan_close(scan);
+    table_view_release(view);
+    expect_kids(&second, 1000);
+    unload(&fixture, UINT64_MAX, 0, 0);
+    second.release(&second);
+    unload(&fixture, UINT64_MAX, 1, UINT64_MAX);
+    expect_loaded(&fixture, "----");
+    snapshot_release(&snapshot);
+    check_all(&fixture.model, 4000);
+    fixture_destroy(&fixture);
+}
+
+enum { MANY = 20, MANY_ROWS = 2000 };
+
+/* A scan of a table that is much larger than the cache holds what it has given out and not got
+ * back, and one group more; and leaves in the cache no more than fits. */
+static void test_a_scan_holds_what_it_reads(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct snapshot snapshot;
+    struct ArrowArray batches[MANY];
+    make_loaded(&fixture, MANY, MANY_ROWS);
+    unload(&fixture, UINT64_MAX, 1, UINT64_MAX);
+    unload(&fixture, UINT64_MAX, 0, UINT64_MAX); /* 16 at once */
+    assert_int_equal(fixture.cache->loaded, 0);
+    struct table_view *view = open_view(&fixture, &snapshot);
+    struct scan *scan = open_scan(view);
+    uint64_t one = 0;
+    for (int batch = 0; batch < MANY; batch++) {
+        if (batch == 1) {
+            one = fixture.cache->loaded;
+            fixture.cache_bytes = 4 * one;
+        }
+        assert_int_equal(table_scan_next(scan, &batches[batch]), OMEN_OK);
+        expect_kids(&batches[batch], batch * MANY_ROWS);
+        if (batch >= 4 && batch < 12) /* these are given back at once */
+            batches[batch].release(&batches[batch]);
+        if (batch == 11)
+            assert_in_range(fixture.cache->loaded, 4 * one, 5 * one);
+    }
+    assert_in_range(fixture.cache->loaded, 12 * one, 13 * one);
+    assert_in_range(table_loaded_bytes(fixture.model.table), 4 * one, 5 * one);
+    for (int batch = 12; batch < MANY; batch++) {
+        expect_kids(&batches[batch], batch * MANY_ROWS);
+        batches[batch].release(&batches[batch]);
+    }
+    assert_in_range(fixture.cache->loaded, 4 * one, 5 * one);
+    assert_in_range(column_cache_take_passed(fixture.cache), 15 * one, 17 * one);
+    for (int batch = 0; batch < 4; batch++)
+        batches[batch].release(&batches[batch]);
+    table_scan_close(scan);
+    table_view_release(view);
+    snapshot_release(&snapshot);
+    check_all(&fixture.model, MANY * MANY_ROWS);
+    fixture_destroy(&fixture);
+    assert_int_equal(one > 0, true);
+}
+
+/* Every answer is the same past a cache that takes nothing: with and without filters, ends, rows
+ * that never began, and where only some columns are in the cache. */
+static void test_scans_past_the_cache_are_right(void **state)
+{
+    (void)state;
+    for (uint64_t limit = 0; limit < 200000; limit += 40000) {
+        struct fixture fixture;
+        struct snapshot snapshot;
+        struct model *model = &fixture.model;
+        fixture_make(&fixture, KEY_TEXT);
+        fixture_churn(&fixture, 1500, 1);
+        table_seal_open(model->table);
+        fixture_churn(&fixture, 1500, 2);
+        fixture_reopen(&fixture);
+        fixture.cache_bytes = limit;
+        struct table_view *view = open_view(&fixture, &snapshot);
+        for (int round = 0; round < 2; round++)
+            for (int32_t kid = 0; kid < 1500; kid += 300) {
+                const omen_value value = {.type = {OMEN_TYPE_INTEGER}, .as.i32 = kid};
+                const omen_predicate predicate = {
+                    .column = COLUMN_KID, .op = OMEN_GE, .values = &value, .value_count = 1};
+                assert_int_equal(
+                    check_scan(model, view, snapshot.timestamp, &predicate, 1, false), OMEN_OK);
+                if (kid % 600 == 0 && model_live(model, kid) != NULL)
+                    model_update(model, kid, kid);
+            }
+        table_view_release(view);
+        snapshot_release(&snapshot);
+        check_all(model, 1510);
+        fixture_destroy(&fixture);
+    }
+}
+
+/* Without memory a scan fails, and goes on once there is some. */
+static void test_scans_past_the_cache_without_memory(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct snapshot snapshot;
+    make_loaded(&fixture, 3, 1000);
+    unload(&fixture, UINT64_MAX, 1, UINT64_MAX);
+    fixture.cache_bytes = 0;
+    struct table_view *view = open_view(&fixture, &snapshot);
+    bool failed = true;
+    for (uint64_t nth = 1; failed; nth++) {
+        struct ArrowArray batch;
+        struct scan *scan = open_scan(view);
+        int64_t rows = 0;
+        allocator_fail_at(&fixture.model.allocator, nth, 0);
+        omen_status status;
+        do {
+            status = table_scan_next(scan, &batch);
+            if (status != OMEN_OK)
+                continue;
+            expect_kids(&batch, (int32_t)rows);
+            rows += batch.length;
+            batch.release(&batch);
+        } while (status == OMEN_OK || status == OMEN_OUT_OF_MEMORY);
+        assert_int_equal(status, OMEN_END_OF_DATA);
+        assert_int_equal(rows, 3000);
+        failed = allocator_has_failed(&fixture.model.allocator);
+        allocator_fail_at(&fixture.model.allocator, 0, 0);
+        table_scan_close(scan);
+        assert_true(nth < 1000);
+    }
+    assert_int_equal(fixture.cache->loaded, 0);
+    table_view_release(view);
+    snapshot_release(&snapshot);
+    fixture_destroy(&fixture);
+}
+
+/* Ends stay, seen by those who are to see them, and rows go on ending. */
 static void test_readers_and_ends_survive_letting_go(void **state)
 {
     (void)state;
@@ -77,9 +255,6 @@ static void test_readers_and_ends_survive_letting_go(void **state)
     struct table_view *view;
     make_loaded(&fixture, 3, 1000);
     assert_int_equal(snapshot_acquire(model->manager, &snapshot), OMEN_OK);
-    assert_int_equal(table_view_open(model->table, &snapshot, &view), OMEN_OK);
-    unload(&fixture, UINT64_MAX, 0, 0);
-    table_view_release(view);
     for (int round = 0; round < 3; round++) {
         assert_int_equal(snapshot_acquire(model->manager, &old), OMEN_OK);
         for (int32_t kid = round; kid < 3000; kid += 90)
@@ -125,7 +300,7 @@ static void test_unloading_without_memory(void **state)
     model_delete(&fixture.model, 5);
     for (uint64_t nth = 1;; nth++) {
         allocator_fail_at(&fixture.model.allocator, nth, 0);
-        omen_status status = table_unload(fixture.model.table, UINT64_MAX, &freed);
+        omen_status status = table_unload(fixture.model.table, UINT64_MAX, 2, &freed);
         bool failed = allocator_has_failed(&fixture.model.allocator);
         allocator_fail_at(&fixture.model.allocator, 0, 0);
         assert_int_equal(status, failed ? OMEN_OUT_OF_MEMORY : OMEN_OK);
@@ -178,6 +353,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_columns_are_let_go_and_come_back),
+        cmocka_unit_test(test_what_is_read_stays),
+        cmocka_unit_test(test_a_scan_holds_what_it_reads),
+        cmocka_unit_test(test_scans_past_the_cache_are_right),
+        cmocka_unit_test(test_scans_past_the_cache_without_memory),
         cmocka_unit_test(test_readers_and_ends_survive_letting_go),
         cmocka_unit_test(test_validating_lets_go),
         cmocka_unit_test(test_unloading_without_memory),
