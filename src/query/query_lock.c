@@ -5,7 +5,8 @@
  * look whether all are still the newest versions
  *
  * A row that was changed before its lock was there makes a READ COMMITTED statement run again,
- * locks kept, so that it comes to an end; in REPEATABLE READ it is 40001.
+ * locks kept, so that it comes to an end; in REPEATABLE READ it is 40001, but for FOR KEY SHARE
+ * where the key is there as before.
  */
 #include <string.h>
 
@@ -22,9 +23,10 @@ static bool is_own(uint64_t row_id)
 
 /* --- one row by its key --- */
 
-/* Whether the version that was found is the newest. */
+/* Whether the version that was found is the newest, as far as the mode needs it. */
 static omen_status check_row(struct session *session, struct table *table,
-                             const struct row_ref *row, uint64_t deadline_ns, omen_error *error)
+                             const struct row_ref *row, enum lock_mode mode, uint64_t deadline_ns,
+                             omen_error *error)
 {
     struct write_set *set;
     uint64_t row_id = row_id_make(row_group_number(row->group), row->slot);
@@ -33,7 +35,7 @@ static omen_status check_row(struct session *session, struct table *table,
     OMEN_TRY(transaction_create_set(session, table, &set, error));
     omen_status status = write_set_delete_row(set, row_id, error);
     if (status == OMEN_OK)
-        status = transaction_check_targets(session, set, deadline_ns, error);
+        status = transaction_check_targets(session, set, mode, deadline_ns, error);
     write_set_destroy(set);
     return status;
 }
@@ -62,7 +64,8 @@ omen_status query_lock_row(struct query_plan *plan, struct run *run, struct eval
     OMEN_TRY(lookup_run(lookup, session, evaluation, row, error));
     if (row->group == NULL || !transaction_keeps_snapshot(session))
         return OMEN_OK;
-    omen_status status = check_row(session, lookup->table, row, run->deadline_ns, error);
+    omen_status status =
+        check_row(session, lookup->table, row, locking->mode, run->deadline_ns, error);
     if (status != OMEN_OK) {
         row_ref_release(row);
         *row = (struct row_ref){0};
@@ -217,8 +220,8 @@ static omen_status run_once(struct locking_rows *rows, omen_error *error)
     decoder_destroy(rows->decoder);
     for (uint32_t i = 0; rows->locked != NULL && i < query->locking_count; i++) {
         if (status == OMEN_OK)
-            status =
-                transaction_check_targets(session, rows->locked[i], rows->run->deadline_ns, error);
+            status = transaction_check_targets(session, rows->locked[i], query->lockings[i].mode,
+                                               rows->run->deadline_ns, error);
         write_set_destroy(rows->locked[i]);
     }
     return status;

@@ -220,11 +220,12 @@ uint64_t transaction_target_snapshot(const struct session *session);
  * anybody. */
 OMEN_MUST_CHECK omen_status transaction_fix_snapshot(struct session *session, omen_error *error);
 
-/* Whether the rows that the set is to end are still the newest versions; own ones always are. As
- * transaction_add would find. */
+/* Whether the rows that the set is to end, which are locked by `mode`, are still the newest
+ * versions; own ones always are. As transaction_add would find. KEY SHARE at one snapshot demands
+ * no more than that their keys are still there. */
 OMEN_MUST_CHECK omen_status transaction_check_targets(struct session *session,
-                                                      struct write_set *set, uint64_t deadline_ns,
-                                                      omen_error *error);
+                                                      struct write_set *set, enum lock_mode mode,
+                                                      uint64_t deadline_ns, omen_error *error);
 
 /* Waits until everything that has been committed is published. */
 OMEN_MUST_CHECK omen_status transaction_settle_newest(struct session *session, uint64_t deadline_ns,

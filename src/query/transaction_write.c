@@ -303,11 +303,13 @@ omen_status transaction_settle_newest(struct session *session, uint64_t deadline
 }
 
 omen_status transaction_check_targets(struct session *session, struct write_set *set,
-                                      uint64_t deadline_ns, omen_error *error)
+                                      enum lock_mode mode, uint64_t deadline_ns, omen_error *error)
 {
     struct txn_manager *manager = manager_of(session);
+    bool keys_only = mode == ROW_LOCK_KEY_SHARE && transaction_keeps_snapshot(session);
     OMEN_TRY(session_writer_enter(session, deadline_ns, error));
-    omen_status status = write_set_check_targets(set, error);
+    omen_status status =
+        keys_only ? write_set_check_target_keys(set, error) : write_set_check_targets(set, error);
     struct txn_ticket newest = txn_newest(manager);
     txn_writer_unlock(manager);
     OMEN_TRY(txn_settle(manager, &newest, error)); /* who had the lock may have written elsewhere */

@@ -128,6 +128,19 @@ omen_status write_set_check_targets(struct write_set *set, omen_error *error)
     return validate_targets(set, error);
 }
 
+omen_status write_set_check_target_keys(struct write_set *set, omen_error *error)
+{
+    const struct table *table = set->table;
+    for (size_t i = 0; i < set->target_count; i++) {
+        uint64_t found = index_lookup(table->index, set->targets[i].key);
+        uint64_t newest = row_id_canonical(table, found);
+        if (found == ROW_ID_NONE || directory_find(table, row_id_group(newest)) == NULL ||
+            row_end(table, newest) != TIMESTAMP_INFINITY)
+            return target_changed(set, error);
+    }
+    return OMEN_OK;
+}
+
 static omen_status write_set_validate(void *self, omen_error *error)
 {
     struct write_set *set = self;
