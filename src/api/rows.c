@@ -87,32 +87,23 @@ static omen_status insert_rows(struct table *table, const omen_value *values, si
     return status;
 }
 
-/* The table of this name, in a transaction locked for writing: when that has been waited for it may
- * be another. */
+/* The table of this name, in a transaction locked for writing. */
 static omen_status find_to_write(struct session *session, const char *name, struct table **table,
                                  omen_error *error)
 {
-    struct table *again = NULL;
-    OMEN_TRY(api_table(session, name, table, error));
-    while (transaction_is_open(&session->transaction) && again != *table) {
-        table_release(again);
-        omen_status status =
-            transaction_lock_table(session, *table, TABLE_LOCK_ROW_EXCLUSIVE, LOCK_WAIT, 0, error);
-        if (status == OMEN_OK)
-            status = api_table(session, name, &again, error);
-        if (status != OMEN_OK) {
-            table_release(*table);
-            *table = NULL;
-            return status;
-        }
-        if (again != *table) {
-            struct table *former = *table;
-            *table = again;
-            again = former;
-        }
-    }
-    table_release(again);
-    return OMEN_OK;
+    return transaction_is_open(&session->transaction)
+               ? transaction_find_locked(session, name, TABLE_LOCK_ROW_EXCLUSIVE, 0, table, error)
+               : api_table(session, name, table, error);
+}
+
+/* Outside a transaction a call finds out in the end that its table has gone: then it begins again,
+ * and begin_write finds the next one of the name, or none. */
+static bool is_to_begin_again(const struct session *session, omen_status status, omen_error *error)
+{
+    bool again = status == OMEN_UNDEFINED_TABLE && !transaction_is_open(&session->transaction);
+    if (again)
+        error_clear(error);
+    return again;
 }
 
 /* A writing call begins: finds the table. Where it fails nothing is to be ended. */
@@ -145,11 +136,15 @@ omen_status omen_insert(omen_connection *connection, const char *table, const om
     struct write_set *set;
     if (connection == NULL || table == NULL || (values == NULL && row_count > 0))
         return api_invalid(error, "omen_insert needs connection, table and values");
-    OMEN_TRY(begin_write(session, table, "INSERT", &found, error));
-    omen_status status = transaction_create_set(session, found, &set, error);
-    if (status == OMEN_OK)
-        status = insert_rows(found, values, row_count, set, error);
-    return end_insert(session, found, set, status, error);
+    omen_status status;
+    do {
+        OMEN_TRY(begin_write(session, table, "INSERT", &found, error));
+        status = transaction_create_set(session, found, &set, error);
+        if (status == OMEN_OK)
+            status = insert_rows(found, values, row_count, set, error);
+        status = end_insert(session, found, set, status, error);
+    } while (is_to_begin_again(session, status, error));
+    return status;
 }
 
 omen_status omen_insert_arrow(omen_connection *connection, const char *table,
@@ -162,11 +157,15 @@ omen_status omen_insert_arrow(omen_connection *connection, const char *table,
     if (connection == NULL || table == NULL || schema == NULL || array == NULL ||
         schema->release == NULL || array->release == NULL)
         return api_invalid(error, "omen_insert_arrow needs connection, table, schema and array");
-    OMEN_TRY(begin_write(session, table, "INSERT", &found, error));
-    omen_status status = transaction_create_set(session, found, &set, error);
-    if (status == OMEN_OK)
-        status = write_set_insert_arrow(set, schema, array, error);
-    return end_insert(session, found, set, status, error);
+    omen_status status;
+    do {
+        OMEN_TRY(begin_write(session, table, "INSERT", &found, error));
+        status = transaction_create_set(session, found, &set, error);
+        if (status == OMEN_OK)
+            status = write_set_insert_arrow(set, schema, array, error);
+        status = end_insert(session, found, set, status, error);
+    } while (is_to_begin_again(session, status, error));
+    return status;
 }
 
 /* What an update or delete works on. */
@@ -237,12 +236,34 @@ static omen_status apply_change(struct session *session, struct change *change, 
     return rows > 0 ? OMEN_OK : error_set_default(error, OMEN_NOT_FOUND);
 }
 
-/* That there is no such row is an answer, and fails no transaction. */
-static omen_status end_change(struct session *session, omen_status status)
+/* What the caller of omen_update or omen_delete has given. */
+struct given_change {
+    const char *table, *tag;
+    const omen_value *key;
+    size_t key_count;
+    const char *const *columns;
+    const omen_value *values;
+    size_t column_count;
+    bool is_delete;
+};
+
+static omen_status change_row(struct session *session, const struct given_change *given,
+                              omen_error *error)
 {
-    omen_status failure = status == OMEN_NOT_FOUND ? OMEN_OK : status;
-    transaction_end_statement(session, failure);
-    return status;
+    struct change change = {0};
+    OMEN_TRY(begin_write(session, given->table, given->tag, &change.table, error));
+    arena_init(&change.arena, session->database->allocator);
+    omen_status status =
+        take_key(change.table, given->key, given->key_count, &change.arena, change.key, error);
+    if (status == OMEN_OK)
+        status = take_changes(&change, given->columns, given->values, given->column_count, error);
+    if (status == OMEN_OK)
+        status = apply_change(session, &change, given->column_count, given->is_delete, error);
+    arena_release(&change.arena);
+    table_release(change.table);
+    /* That there is no such row is an answer, and fails no transaction. */
+    (void)transaction_end_statement(session, status == OMEN_NOT_FOUND ? OMEN_OK : status);
+    return is_to_begin_again(session, status, error) ? change_row(session, given, error) : status;
 }
 
 omen_status omen_update(omen_connection *connection, const char *table, const omen_value *key,
@@ -252,18 +273,9 @@ omen_status omen_update(omen_connection *connection, const char *table, const om
     if (connection == NULL || table == NULL || key == NULL ||
         (column_count > 0 && (columns == NULL || values == NULL)))
         return api_invalid(error, "omen_update needs connection, table, key, columns and values");
-    struct session *session = session_of(connection);
-    struct change change = {0};
-    OMEN_TRY(begin_write(session, table, "UPDATE", &change.table, error));
-    arena_init(&change.arena, session->database->allocator);
-    omen_status status = take_key(change.table, key, key_count, &change.arena, change.key, error);
-    if (status == OMEN_OK)
-        status = take_changes(&change, columns, values, column_count, error);
-    if (status == OMEN_OK)
-        status = apply_change(session, &change, column_count, false, error);
-    arena_release(&change.arena);
-    table_release(change.table);
-    return end_change(session, status);
+    const struct given_change given = {table,   "UPDATE", key,          key_count,
+                                       columns, values,   column_count, false};
+    return change_row(session_of(connection), &given, error);
 }
 
 omen_status omen_delete(omen_connection *connection, const char *table, const omen_value *key,
@@ -271,16 +283,9 @@ omen_status omen_delete(omen_connection *connection, const char *table, const om
 {
     if (connection == NULL || table == NULL || key == NULL)
         return api_invalid(error, "omen_delete needs connection, table and key");
-    struct session *session = session_of(connection);
-    struct change change = {0};
-    OMEN_TRY(begin_write(session, table, "DELETE", &change.table, error));
-    arena_init(&change.arena, session->database->allocator);
-    omen_status status = take_key(change.table, key, key_count, &change.arena, change.key, error);
-    if (status == OMEN_OK)
-        status = apply_change(session, &change, 0, true, error);
-    arena_release(&change.arena);
-    table_release(change.table);
-    return end_change(session, status);
+    const struct given_change given = {
+        .table = table, .tag = "DELETE", .key = key, .key_count = key_count, .is_delete = true};
+    return change_row(session_of(connection), &given, error);
 }
 
 /* --- point reads --- */

@@ -2,6 +2,8 @@
 #ifndef OMEN_BASE_STATUS_H
 #define OMEN_BASE_STATUS_H
 
+#include <stddef.h>
+
 #include "omendb_status.h"
 
 /* Fills `error` (may be NULL) with `status` and a formatted message and returns `status`, so
@@ -16,6 +18,13 @@ void error_hint(omen_error *error, const char *format, ...) OMEN_PRINTF(2, 3);
 
 /* As error_set with the status's default text. */
 omen_status error_set_default(omen_error *error, omen_status status);
+
+/* Forgets a failure that what came after has made good. NULL does nothing. */
+static inline void error_clear(omen_error *error)
+{
+    if (error != NULL)
+        *error = (omen_error){.status = OMEN_OK};
+}
 
 /* Leaves the enclosing function with the status of a call that failed. Only for functions that
  * hold nothing that needs releasing. */

@@ -361,22 +361,6 @@ static omen_status fit_plan(struct statement *statement, const omen_value *param
     return fit_parameters(statement, parameters, count, &run->parameters, error);
 }
 
-/* In a transaction, locks the tables of the plan; another plan may be right when that has been
- * waited for. */
-static omen_status lock_tables(struct statement *statement, const omen_value *parameters,
-                               size_t count, struct run *run, omen_error *error)
-{
-    for (;;) {
-        const struct plan *plan = statement->plans[0];
-        OMEN_TRY(transaction_lock_reads(statement->session, plan->binder.tables,
-                                        plan->binder.table_count, run->deadline_ns, error));
-        if (!transaction_is_open(&statement->session->transaction) || plan->reads_view ||
-            plan_is_current(statement, plan))
-            return OMEN_OK;
-        OMEN_TRY(fit_plan(statement, parameters, count, run, error));
-    }
-}
-
 static omen_status begin_run(struct statement *statement, const omen_value *parameters,
                              size_t count, struct run *run, omen_error *error)
 {
@@ -400,11 +384,7 @@ static omen_status begin_run(struct statement *statement, const omen_value *para
     const struct os *os = session->database->os;
     if (session->settings.timeout_ms != 0)
         run->deadline_ns = os->monotonic_ns(os) + session->settings.timeout_ms * 1000000;
-    OMEN_TRY(fit_plan(statement, parameters, count, run, error));
-    OMEN_TRY(lock_tables(statement, parameters, count, run, error));
-    if (statement->plans[0]->uses_now)
-        run->now = transaction_now(session);
-    return OMEN_OK;
+    return fit_plan(statement, parameters, count, run, error);
 }
 
 /* --- running --- */
@@ -458,28 +438,82 @@ static omen_status run_rows(struct statement *statement, struct run *run, omen_e
     return show_run(plan, &statement->scratch, &statement->rows.values, error);
 }
 
+/* Outside a transaction: waits for those who have locked a table that the plan writes to, or locks
+ * rows of, so that what they do to it is seen, be it that it is dropped. */
+static omen_status await_tables(const struct plan *plan, struct session *session,
+                                uint64_t deadline_ns, omen_error *error)
+{
+    struct table *table = NULL;
+    if (transaction_is_open(&session->transaction) || plan->explain)
+        return OMEN_OK;
+    if (plan->kind == PLAN_INSERT)
+        table = plan->insert.bound.table;
+    else if (plan->kind == PLAN_UPDATE || plan->kind == PLAN_DELETE)
+        table = plan->change.table;
+    else if (plan->kind == PLAN_COPY)
+        table = plan->table;
+    if (table != NULL)
+        return transaction_await_table(session, table, TABLE_LOCK_ROW_EXCLUSIVE, deadline_ns,
+                                       error);
+    for (uint32_t i = 0; plan->locks_rows && i < plan->rows.query->locking_count; i++)
+        OMEN_TRY(transaction_await_table(session, plan->rows.query->lockings[i].relation->table,
+                                         TABLE_LOCK_ROW_SHARE, deadline_ns, error));
+    return OMEN_OK;
+}
+
+/* In a transaction locks the tables that the plan names; then runs it. */
+static omen_status lock_and_run(struct statement *statement, struct run *run, omen_error *error)
+{
+    struct session *session = statement->session;
+    const struct plan *plan = statement->plans[0];
+    OMEN_TRY(transaction_lock_reads(session, plan->binder.tables, plan->binder.table_count,
+                                    run->deadline_ns, error));
+    OMEN_TRY(await_tables(plan, session, run->deadline_ns, error));
+    if (plan->uses_now)
+        run->now = transaction_now(session);
+    omen_status status =
+        gives_rows(plan) ? run_rows(statement, run, error) : run_command(statement, run, error);
+    statement->route = route_name(run->route);
+    return status;
+}
+
+/* Runs the statement. Where a table of its plan was dropped while it waited for that, it has done
+ * nothing yet: it begins again with the tables that have the names now. */
+static omen_status run_found(struct statement *statement, const omen_value *parameters,
+                             size_t count, omen_error *error)
+{
+    struct catalog *catalog = statement->session->database->catalog;
+    struct run run;
+    OMEN_TRY(begin_run(statement, parameters, count, &run, error));
+    for (;;) {
+        omen_status status = lock_and_run(statement, &run, error);
+        if (status != OMEN_UNDEFINED_TABLE ||
+            statement->plans[0]->catalog_version == catalog_version(catalog))
+            return status;
+        forget_result(statement);
+        error_clear(error);
+        OMEN_TRY(fit_plan(statement, parameters, count, &run, error));
+    }
+}
+
 static omen_status stream_plan(struct statement *statement, const omen_value *parameters,
                                size_t count, struct ArrowArrayStream *out, omen_error *error)
 {
     struct session *session = statement->session;
-    struct run run;
+    bool empty = !gives_rows(statement->plans[0]);
     memset(out, 0, sizeof *out);
-    OMEN_TRY(begin_run(statement, parameters, count, &run, error));
-    const struct plan *plan = statement->plans[0];
-    if (!gives_rows(plan)) {
+    if (empty) /* made first: what the statement has done cannot fail any more */
         OMEN_TRY(result_empty(session, out, error));
-        omen_status status = run_command(statement, &run, error);
-        statement->route = route_name(run.route);
-        if (status != OMEN_OK) {
-            out->release(out);
-            memset(out, 0, sizeof *out);
-        }
-        return status;
+    omen_status status = run_found(statement, parameters, count, error);
+    if (status == OMEN_OK)
+        return empty ? OMEN_OK
+                     : query_rows_stream(&statement->plans[0]->rows, session, &statement->rows, out,
+                                         error);
+    if (empty) {
+        out->release(out);
+        memset(out, 0, sizeof *out);
     }
-    struct query_rows *rows = &statement->rows;
-    OMEN_TRY(run_rows(statement, &run, error));
-    statement->route = route_name(run.route);
-    return query_rows_stream(&statement->plans[0]->rows, session, rows, out, error);
+    return status;
 }
 
 omen_status statement_stream(struct statement *statement, const omen_value *parameters,
@@ -532,17 +566,9 @@ static __attribute__((noinline)) omen_status run_plan(struct statement *statemen
                                                       const omen_value *parameters, size_t count,
                                                       omen_error *error)
 {
-    struct run run;
-    omen_status status = begin_run(statement, parameters, count, &run, error);
-    if (status != OMEN_OK)
-        return status;
-    if (!gives_rows(statement->plans[0])) {
-        status = run_command(statement, &run, error);
-        statement->route = route_name(run.route);
-        return status;
-    }
-    OMEN_TRY(run_rows(statement, &run, error));
-    statement->route = route_name(run.route);
+    OMEN_TRY(run_found(statement, parameters, count, error));
+    if (!gives_rows(statement->plans[0]))
+        return OMEN_OK;
     switch (statement->rows.kind) {
     case ROWS_PINNED:
         statement->result = RESULT_ROW;

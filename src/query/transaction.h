@@ -144,7 +144,8 @@ OMEN_MUST_CHECK omen_status transaction_lock(struct session *session, struct loc
                                              uint64_t deadline_ns, omen_error *error);
 
 /* Locks a table, waiting for its turn until the deadline (monotonic; 0 = never), lock_timeout or an
- * interrupt. Errors: as lock_acquire. */
+ * interrupt. Errors: as lock_acquire; UNDEFINED_TABLE where it has been dropped meanwhile: what is
+ * to be done is then begun again, with the table that has the name now, if there is one. */
 OMEN_MUST_CHECK omen_status transaction_lock_table(struct session *session, struct table *table,
                                                    enum lock_mode mode, enum lock_wait wait,
                                                    uint64_t deadline_ns, omen_error *error);
@@ -163,6 +164,12 @@ bool transaction_key_is_locked(const struct session *session, const struct table
 
 /* The same for the whole table. */
 bool transaction_table_is_locked(const struct session *session, const struct table *table);
+
+/* A statement outside a transaction is about to need `mode` of the table, which it does not
+ * register: waits while somebody has what conflicts with it. Errors: as transaction_lock_table. */
+OMEN_MUST_CHECK omen_status transaction_await_table(struct session *session, struct table *table,
+                                                    enum lock_mode mode, uint64_t deadline_ns,
+                                                    omen_error *error);
 
 /* Whether anybody has locked anything: as above. */
 bool transaction_any_locked(const struct session *session);
@@ -241,8 +248,14 @@ OMEN_MUST_CHECK omen_status transaction_find_table(const struct session *session
                                                    size_t length, struct table **out,
                                                    omen_error *error);
 
+/* The table of this name, locked; a view (table_is_view) is not. Where it is dropped while that is
+ * waited for, the next one of the name. Errors: as catalog_find, as transaction_lock_table. */
+OMEN_MUST_CHECK omen_status transaction_find_locked(struct session *session, const char *name,
+                                                    enum lock_mode mode, uint64_t deadline_ns,
+                                                    struct table **out, omen_error *error);
+
 /* Locks the tables that a statement of a transaction names, so that nobody drops them before it
- * ends. */
+ * ends. Errors: as transaction_lock_table. */
 OMEN_MUST_CHECK omen_status transaction_lock_reads(struct session *session,
                                                    struct table *const *tables, size_t count,
                                                    uint64_t deadline_ns, omen_error *error);

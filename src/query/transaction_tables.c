@@ -113,42 +113,55 @@ omen_status transaction_create_filled(struct session *session, struct table *tab
     return session_writer_unlock(session, status, &ticket, error);
 }
 
-/* Locks the table of this name against everybody; it may have become another meanwhile. */
+/* One try; UNDEFINED_TABLE with a table in `out`: it has gone, and the name may be another's. */
+static omen_status find_and_lock(struct session *session, const char *name, enum lock_mode mode,
+                                 uint64_t deadline_ns, struct table **out, omen_error *error)
+{
+    OMEN_TRY(transaction_find_table(session, name, strlen(name), out, error));
+    if (table_is_view(*out))
+        return OMEN_OK;
+    bool contended = transaction_any_locked(session);
+    OMEN_TRY(transaction_lock_table(session, *out, mode, LOCK_WAIT, deadline_ns, error));
+    return contended && mode == TABLE_LOCK_ACCESS_EXCLUSIVE
+               ? transaction_settle_newest(session, deadline_ns, error)
+               : OMEN_OK;
+}
+
+omen_status transaction_find_locked(struct session *session, const char *name, enum lock_mode mode,
+                                    uint64_t deadline_ns, struct table **out, omen_error *error)
+{
+    omen_error failure = {.status = OMEN_OK};
+    bool gone;
+    do {
+        omen_status status = find_and_lock(session, name, mode, deadline_ns, out, &failure);
+        if (status == OMEN_OK)
+            return OMEN_OK;
+        gone = status == OMEN_UNDEFINED_TABLE && *out != NULL;
+        table_release(*out);
+        *out = NULL;
+    } while (gone);
+    if (error != NULL)
+        *error = failure;
+    return failure.status;
+}
+
+/* Locks the table of this name against everybody. */
 static omen_status lock_for_drop(struct session *session, const char *name, bool missing_ok,
                                  uint64_t deadline_ns, struct table **out, omen_error *error)
 {
     omen_error failure = {.status = OMEN_OK};
-    for (;;) {
-        struct table *again;
-        omen_status status = transaction_find_table(session, name, strlen(name), out, &failure);
-        if (status == OMEN_UNDEFINED_TABLE &&
-            (missing_ok || !transaction_is_open(&session->transaction)))
-            return OMEN_OK; /* without a transaction the commit says what is missing */
-        if (status != OMEN_OK) {
-            if (error != NULL)
-                *error = failure;
-            return status;
-        }
-        if (table_is_view(*out)) {
-            table_release(*out);
-            *out = NULL;
-            return error_set(error, OMEN_UNDEFINED_TABLE, "table \"%s\" does not exist", name);
-        }
-        bool contended = transaction_any_locked(session);
-        status = transaction_lock_table(session, *out, TABLE_LOCK_ACCESS_EXCLUSIVE, LOCK_WAIT,
-                                        deadline_ns, error);
-        if (status == OMEN_OK && contended)
-            status = transaction_settle_newest(session, deadline_ns, error);
-        if (status == OMEN_OK &&
-            transaction_find_table(session, name, strlen(name), &again, &failure) == OMEN_OK) {
-            table_release(again);
-            if (again == *out)
-                return OMEN_OK;
-        }
-        table_release(*out);
-        *out = NULL;
-        OMEN_TRY(status);
-    }
+    omen_status status = transaction_find_locked(session, name, TABLE_LOCK_ACCESS_EXCLUSIVE,
+                                                 deadline_ns, out, &failure);
+    if (status == OMEN_UNDEFINED_TABLE &&
+        (missing_ok || !transaction_is_open(&session->transaction)))
+        return OMEN_OK; /* without a transaction the commit says what is missing */
+    if (status != OMEN_OK && error != NULL)
+        *error = failure;
+    if (status != OMEN_OK || !table_is_view(*out))
+        return status;
+    table_release(*out);
+    *out = NULL;
+    return error_set(error, OMEN_UNDEFINED_TABLE, "table \"%s\" does not exist", name);
 }
 
 static omen_status drop_table(struct session *session, const char *name, bool missing_ok,

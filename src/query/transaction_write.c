@@ -71,7 +71,11 @@ static omen_status lock_table(struct session *session, struct table *table, enum
                                    .mode = mode,
                                    .wait = wait,
                                    .relation = table_name(table)};
-    return acquire(session, &request, deadline_ns, taken, error);
+    OMEN_TRY(acquire(session, &request, deadline_ns, taken, error));
+    if ((taken != NULL && !*taken) || !table_is_dropped(table))
+        return OMEN_OK;
+    return error_set(error, OMEN_UNDEFINED_TABLE, "relation \"%s\" does not exist",
+                     table_name(table));
 }
 
 omen_status transaction_lock_table(struct session *session, struct table *table,
@@ -125,12 +129,26 @@ bool transaction_key_is_locked(const struct session *session, const struct table
            lock_held_by_others(locks, session->transaction.locks, &target, mode);
 }
 
-bool transaction_table_is_locked(const struct session *session, const struct table *table)
+static bool table_is_locked(const struct session *session, const struct table *table,
+                            enum lock_mode mode)
 {
     struct lock_table *locks = txn_locks(manager_of(session));
     const struct lock_target target = lock_target_table(table_identity(table));
-    return lock_any_held(locks) && lock_held_by_others(locks, session->transaction.locks, &target,
-                                                       TABLE_LOCK_ROW_EXCLUSIVE);
+    return lock_any_held(locks) &&
+           lock_held_by_others(locks, session->transaction.locks, &target, mode);
+}
+
+bool transaction_table_is_locked(const struct session *session, const struct table *table)
+{
+    return table_is_locked(session, table, TABLE_LOCK_ROW_EXCLUSIVE);
+}
+
+omen_status transaction_await_table(struct session *session, struct table *table,
+                                    enum lock_mode mode, uint64_t deadline_ns, omen_error *error)
+{
+    if (transaction_is_open(&session->transaction) || !table_is_locked(session, table, mode))
+        return OMEN_OK;
+    return transaction_lock_table(session, table, mode, LOCK_WAIT, deadline_ns, error);
 }
 
 enum lock_mode transaction_set_mode(const struct write_set *set)

@@ -99,6 +99,11 @@ void table_mark_dropped(struct table *table)
     table->is_dropped = true;
 }
 
+bool table_is_dropped(const struct table *table)
+{
+    return table->is_dropped;
+}
+
 bool table_is_view(const struct table *table)
 {
     return table->is_view;

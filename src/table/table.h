@@ -297,6 +297,10 @@ bool table_is_view(const struct table *table);
  * writer. */
 void table_mark_dropped(struct table *table);
 
+/* Whether it is. Where nobody can be dropping it: with a lock on it (txn_lock.h), or as the writer.
+ */
+bool table_is_dropped(const struct table *table);
+
 /* --- what is persistent --- */
 
 /* The table's id in the log and the manifest: of this table alone in its database, for ever. Set

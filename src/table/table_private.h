@@ -115,7 +115,7 @@ struct table {
     uint64_t identity;
     uint64_t id; /* persistent */
     bool is_view;
-    bool is_dropped; /* guarded by the writer lock */
+    bool is_dropped; /* changed by the writer, who has the table's lock alone (txn_lock.h) */
     atomic_uint references;
     char name[SCHEMA_NAME_BYTES_MAX + 1];
 

@@ -190,12 +190,71 @@ static void test_waits_end(void **state)
     fixture_close(&fixture);
 }
 
+/* Waits until somebody waits for a lock. */
+static void await_waiter(struct fixture *fixture)
+{
+    struct database *database = database_of(fixture->database);
+    for (bool waits = false; !waits; sched_yield()) {
+        struct lock_list list;
+        assert_int_equal(
+            lock_list_take(txn_locks(database->manager), database->allocator, &list), OMEN_OK);
+        for (size_t i = 0; i < list.count; i++)
+            waits = waits || !list.locks[i].granted;
+        lock_list_release(&list);
+    }
+}
+
+/* The table is dropped, and made again, while they wait for it: they write to the new one. */
+static void test_waits_for_a_table_made_again(void **state)
+{
+    struct fixture fixture = open_table();
+    omen_connection *other;
+    snprintf(copy_sql, sizeof copy_sql, "COPY t FROM '%s' (FORMAT csv)", csv_path);
+    const struct {
+        void (*write)(struct writer *writer);
+        const char *sql;
+        int id;
+        const char *result;
+    } cases[] = {
+        {write_sql, "INSERT INTO t VALUES (3, 'three')", 3, "three\n"},
+        {write_sql, "UPDATE t SET v = v || '!' WHERE id = 1", 1, "uno!\n"},
+        {write_sql, "DELETE FROM t WHERE id = 1", 1, ""},
+        {write_sql, "UPDATE t SET v = v || '!' WHERE id = 9", 9, "nueve!\n"},
+        {write_sql, copy_sql, 3, "three\n"},
+        {insert_row, NULL, 3, "three\n"},
+        {update_row, NULL, 1, "changed\n"},
+        {delete_row, NULL, 1, ""},
+    };
+    assert_int_equal(omen_connect(fixture.database, &other, NULL), OMEN_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct writer writer = {
+            .connection = other, .write = cases[i].write, .sql = cases[i].sql};
+        omen_connection *c = fixture.connection;
+        char select[64];
+        pthread_t thread;
+        expect(c, "BEGIN", "");
+        expect(c, "DROP TABLE t", "");
+        expect(c, "CREATE TABLE t (id int PRIMARY KEY, v text)", "");
+        expect(c, "INSERT INTO t VALUES (1, 'uno'), (9, 'nueve')", "2 rows\n");
+        assert_int_equal(pthread_create(&thread, NULL, write_on_thread, &writer), 0);
+        await_waiter(&fixture);
+        expect(c, "COMMIT", "");
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(writer.error.status, OMEN_OK);
+        snprintf(select, sizeof select, "SELECT v FROM t WHERE id = %d", cases[i].id);
+        expect(c, select, cases[i].result);
+    }
+    omen_disconnect(other);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_waits_are_interrupted),
         cmocka_unit_test(test_waits_run_out_of_time),
         cmocka_unit_test(test_waits_end),
+        cmocka_unit_test(test_waits_for_a_table_made_again),
     };
     int file = mkstemp(csv_path);
     if (file < 0 || write(file, "3,three\n", 8) != 8 || close(file) != 0)
