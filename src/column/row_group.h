@@ -264,6 +264,10 @@ OMEN_MUST_CHECK omen_status row_group_append_arrow(struct row_group *group,
                                                    uint32_t count, int64_t hidden_key_first,
                                                    omen_error *error);
 
+/* Takes back all rows of an open group, none of which has ever begun; its memory is kept. False
+ * where anybody else holds a reference, and nothing happens. */
+bool row_group_clear(struct row_group *group);
+
 /* --- lifetimes --- */
 
 uint64_t row_group_begin(const struct row_group *group, uint32_t slot); /* frozen: 1 */

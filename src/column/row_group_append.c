@@ -129,6 +129,19 @@ void row_group_undo(struct row_group *group)
     }
 }
 
+bool row_group_clear(struct row_group *group)
+{
+    OMEN_ASSERT(row_group_state_of(group) == ROW_GROUP_OPEN && row_group_max_begin(group) == 0);
+    if (row_group_is_shared(group))
+        return false;
+    atomic_store_explicit(&group->packed_count, 0, memory_order_relaxed);
+    atomic_store_explicit(&group->row_count, 0, memory_order_relaxed);
+    for (uint32_t i = 0; i < group->schema->stored_count; i++)
+        group->columns[i].committed = (struct heap_end){0, 0};
+    row_group_undo(group);
+    return true;
+}
+
 /* Bytes that the window from `slot` on will need, judged by the rows before. */
 static uint64_t expected_bytes(const struct row_group *group, const struct column *column,
                                uint32_t slot)

@@ -319,6 +319,7 @@ void plan_destroy(struct plan *plan)
     struct allocator *allocator = plan->arena.allocator;
     schema_release(plan->create.schema);
     table_release(plan->table);
+    write_set_destroy(plan->kept);
     for (size_t i = 0; plan->kind == PLAN_LOCK && i < plan->lock.count && plan->lock.tables != NULL;
          i++)
         table_release(plan->lock.tables[i]);

@@ -130,6 +130,7 @@ struct plan {
     omen_type *declared;       /* of parsed.parameter_count parameters, as the plan was made for */
     struct table *table;       /* retained: COPY, SHOW */
     struct point_query *point; /* QUERY of that shape; else NULL */
+    struct write_set *kept;    /* INSERT, UPDATE, DELETE: empty, for the next run; or NULL */
     struct query_plan rows; /* QUERY, COPY_TO, INSERT from a query, CREATE_AS; UPDATE, DELETE: the
                              * rows to change */
     struct create_plan create; /* CREATE_TABLE, CREATE_AS */

@@ -163,13 +163,14 @@ omen_status insert_run(struct plan *plan, struct run *run, uint64_t *rows, omen_
 {
     struct write_set *set;
     run->route = ROUTE_BY_CORE;
-    OMEN_TRY(transaction_create_set(run->session, plan->insert.bound.table, &set, error));
+    OMEN_TRY(
+        transaction_take_set(run->session, plan->insert.bound.table, &plan->kept, &set, error));
     omen_status status = insert_gather(plan, run, set, error);
     if (status == OMEN_OK)
         status = session_keep(run->session, run->deadline_ns, set, error);
     if (status == OMEN_OK)
         *rows = write_set_row_count(set);
-    write_set_destroy(set);
+    transaction_leave_set(run->session, &plan->kept, set);
     return status;
 }
 
@@ -228,8 +229,10 @@ static omen_status change_by_key(struct plan *plan, struct run *run, uint64_t *r
 {
     struct evaluation evaluation = run_evaluation(run);
     struct key_change changing = {plan, run};
-    const struct row_change change = {
-        .gather = change_row, .context = &changing, .mode = lock_mode_of(plan)};
+    const struct row_change change = {.gather = change_row,
+                                      .context = &changing,
+                                      .mode = lock_mode_of(plan),
+                                      .kept = &plan->kept};
     struct index_key key;
     bool found;
     session_count_own(&run->session->route_index, 1);

@@ -357,7 +357,7 @@ omen_status session_change_row(struct session *session, uint64_t deadline_ns, st
     *rows = 0;
     omen_status status = lock_first(&changing, &goes_on, error);
     while (status == OMEN_OK && goes_on) {
-        OMEN_TRY(transaction_create_set(session, table, &changing.set, error));
+        OMEN_TRY(transaction_take_set(session, table, change->kept, &changing.set, error));
         status = change_once(&changing, error);
         goes_on = status == OMEN_OK && changing.locked;
         if (goes_on) {
@@ -365,7 +365,7 @@ omen_status session_change_row(struct session *session, uint64_t deadline_ns, st
             continue;
         }
         *rows = write_set_row_count(changing.set);
-        write_set_destroy(changing.set);
+        transaction_leave_set(session, change->kept, changing.set);
     }
     if (status == OMEN_OK && *rows == 0) /* nothing was changed, nothing need be locked */
         transaction_unlock_to(session, mark);

@@ -98,7 +98,8 @@ struct row_change {
     omen_status (*gather)(void *context, struct row_ref *row, struct write_set *set,
                           omen_error *error);
     void *context;
-    enum lock_mode mode; /* of the row: ROW_LOCK_UPDATE where its key may change or go */
+    enum lock_mode mode;     /* of the row: ROW_LOCK_UPDATE where its key may change or go */
+    struct write_set **kept; /* as for transaction_take_set; NULL: none is kept */
 };
 
 /* Changes the row with this key, if there is one, as session_keep does: the newest version, or the

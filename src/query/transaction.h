@@ -219,6 +219,15 @@ OMEN_MUST_CHECK omen_status transaction_add_locked(struct session *session, stru
 OMEN_MUST_CHECK omen_status transaction_create_set(struct session *session, struct table *table,
                                                    struct write_set **out, omen_error *error);
 
+/* The same for a statement that runs often: outside a transaction the set that its last run has
+ * left at `*kept`, if there is one (of this table). `kept` NULL: as transaction_create_set. */
+OMEN_MUST_CHECK omen_status transaction_take_set(struct session *session, struct table *table,
+                                                 struct write_set **kept, struct write_set **out,
+                                                 omen_error *error);
+
+/* Gives such a set up (NULL does nothing): it is left at `*kept`, empty, for the next run. */
+void transaction_leave_set(struct session *session, struct write_set **kept, struct write_set *set);
+
 /* The snapshot that a statement changes rows at: TXN_NEWEST, or the one that REPEATABLE READ reads
  * at. */
 uint64_t transaction_target_snapshot(const struct session *session);

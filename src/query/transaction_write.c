@@ -310,6 +310,27 @@ omen_status transaction_create_set(struct session *session, struct table *table,
     return OMEN_OK;
 }
 
+omen_status transaction_take_set(struct session *session, struct table *table,
+                                 struct write_set **kept, struct write_set **out, omen_error *error)
+{
+    if (kept == NULL || *kept == NULL || transaction_is_open(&session->transaction))
+        return transaction_create_set(session, table, out, error);
+    *out = *kept;
+    *kept = NULL;
+    return OMEN_OK;
+}
+
+void transaction_leave_set(struct session *session, struct write_set **kept, struct write_set *set)
+{
+    if (set == NULL || kept == NULL || *kept != NULL ||
+        transaction_is_open(&session->transaction)) {
+        write_set_destroy(set);
+        return;
+    }
+    write_set_clear(set);
+    *kept = set;
+}
+
 omen_status transaction_settle_newest(struct session *session, uint64_t deadline_ns,
                                       omen_error *error)
 {

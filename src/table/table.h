@@ -97,6 +97,10 @@ struct write_set;
 OMEN_MUST_CHECK omen_status write_set_create(struct table *table, struct write_set **out);
 void write_set_destroy(struct write_set *set); /* NULL does nothing */
 
+/* Makes the set empty, as after write_set_create, for other rows of its table: a set of few rows
+ * keeps the memory that they took. Cannot fail. */
+void write_set_clear(struct write_set *set);
+
 /* Adds one row of column_count values in schema order; borrowed for the call; values are
  * canonicalised in place. Errors: as schema_check_value; OUT_OF_MEMORY. On failure the set
  * is as before. */

@@ -20,6 +20,7 @@
 enum {
     PRIVATE_CAPACITY_MIN = 16,
     PRIVATE_CAPACITY_COPIED_MAX = 8192, /* larger groups are numbered and attached */
+    KEPT_BYTES_MAX = 64 * 1024,         /* of a group that a cleared set keeps */
 };
 
 bool array_reserve(struct allocator *allocator, void **array, size_t *capacity, size_t needed,
@@ -63,13 +64,10 @@ static void reset_commit(struct write_set *set)
     set->ended_keys = NULL;
 }
 
-omen_status write_set_create(struct table *table, struct write_set **out)
+/* Makes the set, which is all zero, an empty one of the table, which it takes over. */
+static void init_set(struct write_set *set, struct table *table)
 {
-    *out = NULL;
-    struct write_set *set = allocator_alloc_zeroed(table->allocator, sizeof *set);
-    if (set == NULL)
-        return OMEN_OUT_OF_MEMORY;
-    set->table = table_retain(table);
+    set->table = table;
     arena_init(&set->keys_arena, table->allocator);
     arena_init(&set->target_keys, table->allocator);
     set->groups = set->small.groups;
@@ -79,6 +77,15 @@ omen_status write_set_create(struct table *table, struct write_set **out)
     set->buckets = set->small.buckets;
     set->bucket_count = 2 * SMALL_SET;
     reset_commit(set);
+}
+
+omen_status write_set_create(struct table *table, struct write_set **out)
+{
+    *out = NULL;
+    struct write_set *set = allocator_alloc_zeroed(table->allocator, sizeof *set);
+    if (set == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    init_set(set, table_retain(table));
     *out = set;
     return OMEN_OK;
 }
@@ -95,12 +102,10 @@ void write_set_forget_commit(struct write_set *set)
     reset_commit(set);
 }
 
-void write_set_destroy(struct write_set *set)
+/* Gives up all that the set holds but its table. */
+static void release_set(struct write_set *set)
 {
-    if (set == NULL)
-        return;
-    struct table *table = set->table;
-    struct allocator *allocator = table->allocator;
+    struct allocator *allocator = set->table->allocator;
     write_set_forget_commit(set);
     row_group_release(set->source);
     arena_release(&set->target_keys);
@@ -112,9 +117,31 @@ void write_set_destroy(struct write_set *set)
                   set->small.targets);
     array_release(allocator, set->buckets, set->bucket_count, sizeof *set->buckets,
                   set->small.buckets);
-    if (table->schema->unique_count > 0)
+    if (set->table->schema->unique_count > 0)
         uniques_release(set);
-    allocator_free(allocator, set, sizeof *set);
+}
+
+void write_set_clear(struct write_set *set)
+{
+    struct table *table = set->table;
+    struct row_group *group = set->group_count == 1 ? row_group_retain(set->groups[0]) : NULL;
+    release_set(set);
+    *set = (struct write_set){0};
+    init_set(set, table);
+    if (group != NULL && row_group_capacity(group) == PRIVATE_CAPACITY_MIN &&
+        row_group_bytes(group) <= KEPT_BYTES_MAX && row_group_clear(group))
+        set->groups[set->group_count++] = group;
+    else
+        row_group_release(group);
+}
+
+void write_set_destroy(struct write_set *set)
+{
+    if (set == NULL)
+        return;
+    struct table *table = set->table;
+    release_set(set);
+    allocator_free(table->allocator, set, sizeof *set);
     table_release(table);
 }
 

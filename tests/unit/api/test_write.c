@@ -159,6 +159,52 @@ static void test_insert_prepared(void **state)
     fixture_close(&fixture);
 }
 
+/* What a run has left for the next is nothing of its rows, whatever became of them. */
+static void test_prepared_writes_run_again(void **state)
+{
+    static char long_text[100001];
+    struct fixture fixture = fixture_open();
+    omen_connection *c = fixture.connection;
+    omen_statement *insert, *update, *delete;
+    expect(c, "CREATE TABLE t (id int PRIMARY KEY, x text)", "");
+    assert_int_equal(omen_prepare(c, "INSERT INTO t VALUES ($1, $2)", SIZE_MAX, &insert, NULL),
+                     OMEN_OK);
+    assert_int_equal(
+        omen_prepare(c, "UPDATE t SET x = $2 WHERE id = $1", SIZE_MAX, &update, NULL), OMEN_OK);
+    assert_int_equal(omen_prepare(c, "DELETE FROM t WHERE id = $1", SIZE_MAX, &delete, NULL),
+                     OMEN_OK);
+    memset(long_text, 'l', sizeof long_text - 1);
+    const omen_value first[] = {value_integer(1), value_text("a text that is not inline")};
+    const omen_value second[] = {value_integer(2), value_text(long_text)};
+    const omen_value third[] = {value_integer(3), value_null()};
+    assert_string_equal(run_prepared(insert, first, 2), "1 rows\n");
+    assert_string_equal(run_prepared(insert, first, 2), "ERROR 23505");
+    assert_string_equal(run_prepared(insert, second, 2), "1 rows\n");
+    assert_string_equal(run_prepared(insert, third, 2), "1 rows\n");
+    expect(c, "BEGIN", "");
+    assert_string_equal(run_prepared(update, third, 2), "1 rows\n");
+    assert_string_equal(run_prepared(delete, first, 1), "1 rows\n");
+    assert_string_equal(run_prepared(insert, first, 2), "1 rows\n");
+    expect(c, "ROLLBACK", "");
+    expect(c, "SELECT x FROM t WHERE id = 1", "a text that is not inline\n");
+    const omen_value changed[] = {value_integer(2), value_text("short")};
+    assert_string_equal(run_prepared(update, changed, 2), "1 rows\n");
+    assert_string_equal(run_prepared(delete, third, 1), "1 rows\n");
+    assert_string_equal(run_prepared(delete, third, 1), "");
+    assert_string_equal(run_prepared(update, third, 2), "");
+    assert_string_equal(run_prepared(update, changed, 2), "1 rows\n");
+    assert_string_equal(run_prepared(insert, third, 2), "1 rows\n");
+    expect(c, "SELECT x FROM t WHERE id = 1", "a text that is not inline\n");
+    expect(c, "SELECT x FROM t WHERE id = 2", "short\n");
+    expect(c, "SELECT x FROM t WHERE id = 3", "null\n");
+    expect(c, "DROP TABLE t", "");
+    assert_string_equal(run_prepared(insert, first, 2), "ERROR 42P01");
+    omen_statement_release(insert);
+    omen_statement_release(update);
+    omen_statement_release(delete);
+    fixture_close(&fixture);
+}
+
 /* --- COPY --- */
 
 static char path[] = "/tmp/omendb-copy-XXXXXX";
@@ -276,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_create),
         cmocka_unit_test(test_insert),
         cmocka_unit_test(test_insert_prepared),
+        cmocka_unit_test(test_prepared_writes_run_again),
         cmocka_unit_test(test_copy),
         cmocka_unit_test(test_copy_headers_and_defaults),
     };

@@ -136,13 +136,32 @@ static void model_begin_version(struct model *model, const struct test_change *c
 
 /* --- transactions --- */
 
+/* Makes a set one that has held other rows before. */
+static omen_status use_and_clear(const struct model *model, struct write_set *set)
+{
+    omen_status status = OMEN_OK;
+    for (int32_t i = 0; i < 1 + model->tag_next % 20 && status == OMEN_OK; i++) {
+        struct test_row row;
+        test_row_fill(model, 1000 + i, 7 * i, 11 * i, &row);
+        status = write_set_insert(set, row.values, NULL);
+    }
+    write_set_clear(set);
+    return status;
+}
+
 omen_status test_txn_begin(struct model *model, struct test_txn *txn)
 {
     *txn = (struct test_txn){.model = model};
     txn_writer_lock(model->manager);
     omen_status status = write_set_create(model->table, &txn->set);
-    if (status != OMEN_OK)
+    bool used = status == OMEN_OK && model->tag_next % 4 == 0 && model->kind != KEY_HIDDEN;
+    if (used)
+        status = use_and_clear(model, txn->set);
+    if (status != OMEN_OK) {
+        write_set_destroy(txn->set);
+        txn->set = NULL;
         txn_writer_unlock(model->manager);
+    }
     return status;
 }
 

@@ -106,7 +106,7 @@ struct test_txn {
     size_t count, capacity;
 };
 
-/* Takes the writer lock. Every function gives the table's status; OUT_OF_MEMORY changes nothing.
+/* Takes the writer lock. The set is new, or has held other rows before. Every function gives the table's status; OUT_OF_MEMORY changes nothing.
  * NOT_FOUND is checked against the model. */
 omen_status test_txn_begin(struct model *model, struct test_txn *txn);
 omen_status test_txn_insert(struct test_txn *txn, int32_t kid);

@@ -427,6 +427,40 @@ static void test_large_sets_are_attached(void **state)
     model_close(&model);
 }
 
+/* A set of few rows takes no memory for as many again; others are as new. */
+static void test_a_cleared_set_keeps_the_memory_of_few_rows(void **state)
+{
+    struct model model;
+    struct write_set *set;
+    struct test_row row;
+    model_open(&model, KEY_TEXT);
+    test_row_fill(&model, 5, 1, 1, &row);
+    assert_int_equal(write_set_create(model.table, &set), OMEN_OK);
+    assert_int_equal(write_set_insert(set, row.values, NULL), OMEN_OK);
+    for (int32_t kid = 0; kid < 100; kid++) {
+        uint64_t calls = model.allocator.calls;
+        struct row_group *group = set->groups[0];
+        write_set_clear(set);
+        assert_int_equal(write_set_row_count(set), 0);
+        assert_int_equal(write_set_private_rows(set), 0);
+        assert_int_equal(write_set_insert(set, row.values, NULL), OMEN_OK);
+        assert_ptr_equal(set->groups[0], group);
+        assert_int_equal(model.allocator.calls, calls);
+    }
+    row_group_retain(set->groups[0]); /* who holds a group keeps its rows */
+    struct row_group *held = set->groups[0];
+    write_set_clear(set);
+    assert_int_equal(row_group_row_count(held), 1);
+    assert_int_equal(set->group_count, 0);
+    row_group_release(held);
+    for (int i = 0; i < 17; i++)
+        assert_int_equal(write_set_insert(set, row.values, NULL), OMEN_OK);
+    write_set_clear(set);
+    assert_int_equal(set->group_count, 0);
+    write_set_destroy(set);
+    model_close(&model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_one_row_updated_a_million_times_under_an_old_reader),
         cmocka_unit_test(test_r5_5_pinned_rows_stay),
         cmocka_unit_test(test_large_sets_are_attached),
+        cmocka_unit_test(test_a_cleared_set_keeps_the_memory_of_few_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
