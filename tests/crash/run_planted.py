@@ -51,7 +51,7 @@ def build_planted(build, patch, folder, tests="tests/crash", flags=()):
     planted = os.path.join(folder, patch["program"])
     at = link.index(target)
     link[at] = planted
-    link[at + 1:at + 1] = objects
+    link[at + 1:at + 1] = ["-Wl,--allow-multiple-definition", *objects] # the first counts
     subprocess.run(link, cwd=build, check=True)
     return planted
 

@@ -19,10 +19,11 @@ enum {
     TICK_NS = 1000,
     LEAP_ONE_IN = 4096, /* switches: then time leaps */
     LEAP_NS_MAX = 20 * 1000 * 1000,
-    LAG_ONE_IN = 64, /* times that a fibre is stopped: it then stays behind for a while */
+    LAGGARDS_MAX = 2, /* at a time: fibres that stay behind where they were stopped */
     LAG_BITS_MAX = 13,
-    GRAIN_BITS_MIN = 7,
-    GRAIN_BITS_MAX = 13,
+    PLACES = 8192,
+    GRAIN_BITS_MIN = 9,
+    GRAIN_BITS_MAX = 14,
     PICKS_MAX = 6,
 };
 
@@ -59,6 +60,8 @@ static struct {
     uint8_t *locals, *locals_before;
     const void *locals_first;
     size_t locals_bytes, locals_first_bytes;
+    uint64_t lag_ends[LAGGARDS_MAX]; /* numbers of switches */
+    uintptr_t base;                  /* where the program lies */
 } world;
 
 /* Points left until the running fibre is stopped. */
@@ -89,11 +92,28 @@ uint64_t fibres_now_ns(void)
     return world.now_ns += TICK_NS;
 }
 
+static bool patient;
+
+void fibres_set_patient(bool now_patient)
+{
+    patient = now_patient;
+}
+
+uint64_t fibres_deadline_ns(uint64_t until_ns)
+{
+    static const uint64_t polls_ms[] = FIBRES_POLLS_MS;
+    for (size_t i = 0; patient && i < sizeof polls_ms / sizeof *polls_ms; i++)
+        if (until_ns - world.now_ns == polls_ms[i] * 1000000)
+            return UINT64_MAX;
+    return until_ns;
+}
+
 /* --- thread-local variables --- */
 
 static int find_locals(struct dl_phdr_info *info, size_t size, void *context)
 {
     (void)size, (void)context;
+    world.base = info->dlpi_addr;
     for (size_t i = 0; i < info->dlpi_phnum; i++) {
         if (info->dlpi_phdr[i].p_type != PT_TLS)
             continue;
@@ -199,14 +219,34 @@ void fibre_yield(void)
     go_on(choose());
 }
 
-static void stop_here(void)
+/* Whether the running fibre, stopped at an address of the program, is to stay behind for a while. Each place
+ * gets as many such stops as any other, however often it is passed: what is rare, or short, is stopped in too. */
+static bool is_to_lag(const void *place)
+{
+    static struct {
+        uint32_t lags[PLACES], seen, total;
+    } of;
+    size_t number = ((uintptr_t)place - world.base) * UINT64_C(0x9E3779B97F4A7C15) >> 51;
+    if (of.lags[number] == 0) {
+        of.seen++;
+        of.lags[number] = 1;
+    }
+    if ((uint64_t)(of.lags[number] - 1) * of.seen > of.total)
+        return false;
+    of.lags[number]++;
+    of.total++;
+    return true;
+}
+
+static void stop_at(const void *place)
 {
     if (world.current == NULL) {
         countdown = INT64_MAX;
         return;
     }
-    if (fibre_random(LAG_ONE_IN) == 0)
-        world.current->lags_until =
+    uint64_t *lag_end = &world.lag_ends[fibre_random(LAGGARDS_MAX)];
+    if (*lag_end <= world.report.switches && is_to_lag(place))
+        *lag_end = world.current->lags_until =
             world.report.switches + (UINT64_C(1) << fibre_random(LAG_BITS_MAX));
     fibre_yield();
 }
@@ -215,7 +255,7 @@ void fibre_point(int weight)
 {
     countdown -= weight;
     if (countdown <= 0)
-        stop_here();
+        stop_at(__builtin_return_address(0));
 }
 
 /* Called by code that is compiled with -fsanitize-coverage=trace-pc, once a basic block. */
@@ -223,7 +263,7 @@ void __sanitizer_cov_trace_pc(void);
 void __sanitizer_cov_trace_pc(void)
 {
     if (--countdown <= 0)
-        stop_here();
+        stop_at(__builtin_return_address(0));
 }
 
 void fibre_pause(void)

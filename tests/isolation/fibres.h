@@ -21,6 +21,7 @@
 #ifndef OMEN_TESTS_FIBRES_H
 #define OMEN_TESTS_FIBRES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct fibres_report {
@@ -34,6 +35,12 @@ struct fibres_report {
  * run before ended. Tells on standard error who waits for what, and aborts, where all wait for ever, and
  * where more than an hour has gone. */
 void fibres_run(uint64_t seed, void (*function)(void *), void *argument, struct fibres_report *report);
+
+/* Waits of these lengths only look now and then for what nobody tells: a cancelled statement, a lost
+ * wake-up of the system's own. In a patient run (the next one, and on) they last until they are woken, so
+ * that whom nobody wakes waits for ever. */
+#define FIBRES_POLLS_MS {10, 1000}
+void fibres_set_patient(bool patient);
 
 /* Ends the run where all stand, as a killed process ends: what they hold stays held, what they have
  * allocated is lost. */

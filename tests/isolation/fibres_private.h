@@ -15,6 +15,9 @@ bool fibres_running(void);
 /* Simulated time; each look at it takes a moment. */
 uint64_t fibres_now_ns(void);
 
+/* When a wait from now until then ends by itself: as said, or never where that is a poll. */
+uint64_t fibres_deadline_ns(uint64_t until_ns);
+
 /* NULL where there are too many. Its stack is at least `stack_bytes` large. */
 struct fibre *fibre_start(void *(*function)(void *), void *argument, size_t stack_bytes);
 void *fibre_join(struct fibre *fibre);

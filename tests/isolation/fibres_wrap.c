@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "fibres_private.h"
+#include "os/wait_word.h"
 
 enum { LOCK_POINTS = 4, NO_REASON_ONE_IN = 128, SECOND_NS = 1000000000 };
 
@@ -180,7 +181,7 @@ WRAP(int, pthread_cond_timedwait, pthread_cond_t *condition, pthread_mutex_t *mu
 {
     if (!fibres_running())
         return __real_pthread_cond_timedwait(condition, mutex, until);
-    return wait_with(condition, mutex, ns_of(until)) ? 0 : ETIMEDOUT;
+    return wait_with(condition, mutex, fibres_deadline_ns(ns_of(until))) ? 0 : ETIMEDOUT;
 }
 
 WRAP(int, pthread_cond_signal, pthread_cond_t *condition)
@@ -290,7 +291,7 @@ WRAP(void, word_wait, _Atomic uint32_t *word, uint32_t value, uint64_t ns_max)
     if (fibre_random(NO_REASON_ONE_IN) == 0)
         fibre_yield();
     else
-        (void)fibre_wait(word, ns_max > UINT64_MAX - now ? UINT64_MAX : now + ns_max);
+        (void)fibre_wait(word, ns_max == WAIT_FOREVER ? ns_max : fibres_deadline_ns(now + ns_max));
 }
 
 WRAP(void, word_wake_one, _Atomic uint32_t *word)

@@ -4,8 +4,9 @@ Usage: run_planted.py BUILD_DIR [--seeds N] [--simulate] [NAME...]
 
 Each tests/isolation/planted/*.patch says what it breaks and what the workload is to be run with
 (`Arguments:`). It is built as tests/crash/run_planted.py says. Then the workload must fail with one of N
-seeds (8), counted from 1, and pass with that seed without the bug. With --simulate it is the simulation that
-must, whatever the patch says, and what is printed runs it again. Closes with `planted: bugs=N found=N`.
+seeds (8), counted from 1, and pass with that seed without the bug. Patches whose program is the
+simulation are for it alone; with --simulate all are. What is printed runs it again. Closes with
+`planted: bugs=N found=N`.
 """
 import argparse
 import os
@@ -45,6 +46,7 @@ def told(text):
 def find(build, patch, seeds, simulate):
     """One line about the patch, and whether it was found."""
     arguments = (re.search(r"^Arguments: *(.*)$", patch["text"], re.M) or [None, ""])[1].split()
+    simulate = simulate or patch["program"] == "simulate"
     if simulate:
         patch, arguments = {**patch, "program": "simulate"}, SIMULATION
     own = os.path.join(build, "tests/isolation", patch["program"])
@@ -70,7 +72,8 @@ def main():
     parser.add_argument("--simulate", action="store_true")
     options = parser.parse_args()
     build = os.path.abspath(options.build)
-    return planted.run_all(os.path.join(HERE, "planted"), options, lambda patch: find(build, patch, options.seeds, options.simulate))
+    return planted.run_all(os.path.join(HERE, "planted"), options,
+                           lambda patch: find(build, patch, options.seeds, options.simulate))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,14 @@
 #include "base/checksum.h"
 #include "simulate.h"
 
-enum { EPISODE_TRANSACTIONS = 20000, CLIENTS_MIN = 2, CLIENTS_SPAN = 11, ENGINE_ONE_IN = 2 };
+enum {
+    EPISODE_TRANSACTIONS = 20000,
+    CLIENTS_MIN = 2,
+    CLIENTS_SPAN = 11,
+    ENGINE_ONE_IN = 2,
+    LITERAL_ONE_IN = 40,
+    DISTURBED_ONE_IN = 3,
+};
 
 struct simulation {
     uint64_t seed;
@@ -63,7 +70,8 @@ static struct episode *make_episode(uint64_t seed, size_t transactions)
     struct workload_shared *shared = &episode->shared;
     size_t each = transactions / clients + clients + 1;
     shared->options = (struct workload_options){.seed = seed, .transactions = transactions,
-        .clients = clients, .engine = true, .engine_one_in = ENGINE_ONE_IN};
+        .clients = clients, .engine = true, .engine_one_in = ENGINE_ONE_IN, .literal_one_in = LITERAL_ONE_IN,
+        .disturbed = random_below(&episode->random, DISTURBED_ONE_IN) == 0};
     shared->key_count = (uint32_t)(transactions * 16 / APPENDS_A_KEY) + 2 * WINDOW_KEYS;
     shared->lists = shared_memory(shared->key_count * sizeof *shared->lists);
     shared->registers = shared_memory(shared->key_count * sizeof *shared->registers);
@@ -158,6 +166,7 @@ static void add_counts(struct episode_counts *sum, const struct episode *episode
     sum->deadlocks += counts->deadlocks;
     sum->timeouts += counts->timeouts;
     sum->serialization_failures += counts->serialization_failures;
+    sum->disturbances += counts->disturbances;
 }
 
 /* Whether the history of the episode is one that may be. */
@@ -243,16 +252,17 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: simulate [--seed N] [--transactions N] [--episode N] [--save FILE] [--quiet]\n");
         return 2;
     }
+    setvbuf(stdout, NULL, _IOLBF, 0);
     double start = seconds_now();
     run_episodes(&simulation);
     double seconds = seconds_now() - start;
     checker_print_report(&simulation.report, stdout);
     const struct episode_counts *counts = &simulation.counts;
     printf("simulation: statements=%" PRIu64 " by_scan=%" PRIu64 " switches=%" PRIu64 " waits=%" PRIu64
-           " deadlocks=%" PRIu64 " timeouts=%" PRIu64 " refused=%" PRIu64 " steps=%" PRIu64 " checkpoints=%" PRIu64
+           " deadlocks=%" PRIu64 " timeouts=%" PRIu64 " refused=%" PRIu64 " disturbed=%" PRIu64 " steps=%" PRIu64 " checkpoints=%" PRIu64
            " kills=%" PRIu64 " simulated_seconds=%.1f\n", counts->statements, counts->engine_statements,
            counts->fibres.switches, counts->fibres.waits, counts->deadlocks, counts->timeouts,
-           counts->serialization_failures, counts->steps, counts->checkpoints, counts->kills,
+           counts->serialization_failures, counts->disturbances, counts->steps, counts->checkpoints, counts->kills,
            (double)counts->fibres.simulated_ns / 1e9);
     printf("simulation: seed=%" PRIu64 " transactions=%" PRIu64 " seconds=%.1f per_minute=%.0f anomalies=%" PRIu64
            " history=%016" PRIx64 "\n", simulation.seed, simulation.done, seconds,

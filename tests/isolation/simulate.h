@@ -9,7 +9,7 @@
 struct episode_counts {
     struct fibres_report fibres;
     uint64_t statements, engine_statements, checkpoints, steps, kills;
-    uint64_t deadlocks, timeouts, serialization_failures;
+    uint64_t deadlocks, timeouts, serialization_failures, disturbances;
 };
 
 /* Lies in memory that the episode's process shares with the one that judges it. */
@@ -26,9 +26,9 @@ struct episode {
     unsigned kills;   /* still to come */
     size_t kill_at;   /* transactions */
     unsigned at_work; /* clients */
-    atomic_bool stop; /* the fibre that maintains */
+    atomic_bool stop; /* those that maintain and disturb */
     bool killed;
-    pthread_t maintainer;
+    pthread_t maintainer, disturber;
 };
 
 /* Plays an episode whose seed, random and shared options and histories are set. Its memory is lost: the

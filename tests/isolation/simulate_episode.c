@@ -5,6 +5,8 @@
  * transactions, at each lock, wait and call of the disk, which is simulated too (tests/crash/sim_disk.h), as time is.
  * What needs the engine is computed by a stand-in (stand_in.h), from scans of the tables.
  *
+ * In some episodes statements are cancelled, time out and run out of memory, and so do maintenance and checkpoints.
+ *
  * Up to KILLS_MAX times the process dies, or the power fails, as if it were so: all fibres are abandoned where they
  * stand, and the database is opened again from what the disk may then hold. In the end all is read, the database
  * closed, opened again and all read once more.
@@ -26,6 +28,9 @@ enum {
     LOCK_TIMEOUT_MS_MAX = 3,
     KILLS_MAX = 3,
     LOOK_NS_MAX = 500 * 1000,
+    DISTURB_NS_MAX = 2 * 1000 * 1000,
+    ALLOCATIONS_MAX = 64,
+    STATEMENT_TIMEOUT_MS_MAX = 4,
 };
 
 /* --- the operating system --- */
@@ -82,6 +87,12 @@ static void use_disk(struct episode *episode, struct sim_disk *disk)
 
 /* --- the database --- */
 
+/* Whether it failed only because it was disturbed. */
+static bool is_disturbed(const struct episode *episode, const omen_error *error)
+{
+    return episode->shared.options.disturbed && strcmp(error->sqlstate, "53200") == 0;
+}
+
 static void complain(struct episode *episode, const char *what, const omen_error *error)
 {
     printf("%s: %s %s\n", what, error->sqlstate, error->message);
@@ -122,7 +133,7 @@ static void execute(struct episode *episode, omen_connection *connection, const 
     omen_error error = {.message = ""};
     if (omen_query(connection, sql, SIZE_MAX, &rows, NULL, &error) == OMEN_OK)
         rows.release(&rows);
-    else if (strcmp(error.sqlstate, "23505") != 0)
+    else if (strcmp(error.sqlstate, "23505") != 0 && !is_disturbed(episode, &error))
         complain(episode, sql, &error);
 }
 
@@ -156,7 +167,8 @@ static void *maintain(void *argument)
     while (!atomic_load(&episode->stop)) {
         bool more;
         uint64_t rows = fibre_random(2) == 0 ? 0 : 1 + fibre_random(5000);
-        if (omen_maintain(episode->database, rows, &more, &error) != OMEN_OK)
+        if (omen_maintain(episode->database, rows, &more, &error) != OMEN_OK &&
+            !is_disturbed(episode, &error))
             complain(episode, "maintenance", &error);
         episode->counts.steps++;
         if (fibre_random(CHECKPOINT_ONE_IN) == 0) {
@@ -166,6 +178,21 @@ static void *maintain(void *argument)
         fibre_sleep(fibre_random(MAINTAIN_NS_MAX));
     }
     omen_disconnect(connection);
+    return NULL;
+}
+
+/* Cancels statements, and lets some run out of memory. */
+static void *disturb(void *argument)
+{
+    struct episode *episode = argument;
+    while (!atomic_load(&episode->stop)) {
+        fibre_sleep(fibre_random(DISTURB_NS_MAX));
+        if (fibre_random(2) == 0)
+            omen_interrupt(episode->clients[fibre_random(episode->shared.options.clients)].connection);
+        else
+            omen_test_fail_allocation(episode->database, 1 + fibre_random(ALLOCATIONS_MAX), false);
+    }
+    omen_test_fail_allocation(episode->database, 0, false);
     return NULL;
 }
 
@@ -188,6 +215,10 @@ static void set_up(struct episode *episode, struct workload_client *client)
         execute(episode, client->connection, sql);
         client->gives_up = true;
     }
+    if (client->number % 5 == 3 && episode->shared.options.disturbed) {
+        snprintf(sql, sizeof sql, "SET statement_timeout = %d", 1 + (int)fibre_random(STATEMENT_TIMEOUT_MS_MAX));
+        execute(episode, client->connection, sql);
+    }
     if (client->number % 4 == 2 && episode->counts.kills + episode->kills == 0)
         execute(episode, client->connection, "SET synchronous_commit = off");
 }
@@ -208,6 +239,7 @@ static void count_clients(struct episode *episode)
         episode->counts.deadlocks += episode->clients[i].deadlocks;
         episode->counts.timeouts += episode->clients[i].timeouts;
         episode->counts.serialization_failures += episode->clients[i].serialization_failures;
+        episode->counts.disturbances += episode->clients[i].disturbances;
     }
 }
 
@@ -247,6 +279,9 @@ static void run_clients(struct episode *episode)
     open_clients(episode);
     episode->at_work = count;
     pthread_create(&episode->maintainer, NULL, maintain, episode);
+    bool disturbed = episode->shared.options.disturbed;
+    if (disturbed)
+        pthread_create(&episode->disturber, NULL, disturb, episode);
     for (unsigned i = 0; i < count; i++)
         pthread_create(&episode->clients[i].thread, NULL, work, &episode->clients[i]);
     if (episode->kills > 0)
@@ -255,6 +290,8 @@ static void run_clients(struct episode *episode)
         pthread_join(episode->clients[i].thread, NULL);
     atomic_store(&episode->stop, true);
     pthread_join(episode->maintainer, NULL);
+    if (disturbed)
+        pthread_join(episode->disturber, NULL);
     for (unsigned i = 0; i < count; i++)
         workload_client_close(&episode->clients[i]);
     count_clients(episode);
@@ -304,6 +341,8 @@ void episode_play(struct episode *episode)
     size_t transactions = episode->shared.options.transactions;
     unsigned kills = (unsigned)random_below(&episode->random, KILLS_MAX + 1);
     stand_in_set_current(current_client);
+    /* Cancelled statements are found by looking. */
+    fibres_set_patient(!episode->shared.options.disturbed && random_below(&episode->random, 3) != 0);
     for (unsigned life = 0;; life++) {
         size_t part = transactions / (kills + 1);
         episode->kills = kills - life;

@@ -166,6 +166,39 @@ static void test_readers_and_writers(void **state)
     assert_true(most > 1);
 }
 
+/* Each look takes as long as it says, unless a patient run has it woken before. */
+static void *poll_word(void *argument)
+{
+    uint64_t start = os_real.monotonic_ns(&os_real);
+    while (world.word == 0)
+        word_wait(&world.word, 0, 10 * 1000 * 1000);
+    world.turn += os_real.monotonic_ns(&os_real) - start < 50 * 1000 * 1000;
+    return NULL;
+}
+
+static void play_polling(void *context)
+{
+    memset(&world, 0, sizeof world);
+    struct thread thread;
+    assert_true(thread_start(&thread, poll_word, NULL));
+    fibre_sleep(5 * 1000 * 1000);
+    world.word = 1; /* and wakes nobody, */
+    fibre_sleep(100 * 1000 * 1000);
+    word_wake_all(&world.word); /* until now */
+    thread_join(&thread);
+}
+
+static void test_patient_runs_do_not_poll(void **state)
+{
+    struct fibres_report report = {0};
+    fibres_run(1, play_polling, NULL, &report);
+    assert_int_equal(world.turn, 1);
+    fibres_set_patient(true);
+    fibres_run(1, play_polling, NULL, &report);
+    fibres_set_patient(false);
+    assert_int_equal(world.turn, 0);
+}
+
 static void *hold(void *argument)
 {
     mutex_lock(&world.lock);
@@ -199,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_locks_hold_and_a_seed_repeats),
         cmocka_unit_test(test_conditions_words_and_time),
         cmocka_unit_test(test_readers_and_writers),
+        cmocka_unit_test(test_patient_runs_do_not_poll),
         cmocka_unit_test(test_what_is_abandoned_stands_still),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -326,7 +326,7 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
 int main(int argc, char **argv)
 {
     struct workload_options options = {.seed = (uint64_t)time(NULL), .transactions = 20000, .clients = 8,
-        .engine = true, .engine_one_in = 1};
+        .engine = true, .engine_one_in = 1, .literal_one_in = 8};
     char folder[] = "/tmp/omendb-workload-XXXXXX";
     bool durable = false;
     if (!parse(argc, argv, &options, &durable)) {

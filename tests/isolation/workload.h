@@ -36,6 +36,8 @@ struct workload_options {
     const char *path, *save;
     bool quiet, engine, alone; /* alone: no transactions of several statements */
     unsigned engine_one_in;    /* how much of what the engine could do it is asked to; 1: all */
+    unsigned literal_one_in;   /* statements that are texts of their own, not prepared */
+    bool disturbed;            /* statements may be cancelled, and run out of memory */
 };
 
 /* What all clients know; shared with killed processes too. */
@@ -85,7 +87,7 @@ struct workload_client {
     uint32_t ready;               /* shared.ready when the transaction began */
     enum history_level level;
     bool in_transaction, gives_up; /* it has a lock_timeout */
-    uint32_t deadlocks, timeouts, serialization_failures;
+    uint32_t deadlocks, timeouts, serialization_failures, disturbances;
     uint32_t savepoints[SAVEPOINTS_MAX], savepoint_count; /* ops of the transaction before each */
     struct workload_made made[MADE_MAX];
     uint32_t made_count;

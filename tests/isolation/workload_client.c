@@ -12,7 +12,7 @@
 
 #include "workload.h"
 
-enum { STEPS_MAX = 6, SPAN_MAX = 8, SEEN_MAX = 64, VALUE_BYTES = 16, NEVER = -1 };
+enum { STEPS_MAX = 6, SPAN_MAX = 8, SEEN_MAX = 64, VALUE_BYTES = 16, NEVER = -1, ATTEMPTS_MAX = 20 };
 
 /* How a step ends: GIVE_UP where its statement failed as it may; WRONG has been told. */
 enum step { GO_ON, GIVE_UP, WRONG };
@@ -80,10 +80,14 @@ static bool allowed(struct workload_client *client, const char *also)
 {
     const char *state = client->error.sqlstate;
     bool deadlock = strcmp(state, "40P01") == 0, timeout = strcmp(state, "55P03") == 0,
-         serialization = strcmp(state, "40001") == 0;
+         serialization = strcmp(state, "40001") == 0,
+         disturbance = strcmp(state, "57014") == 0 || strcmp(state, "53200") == 0;
     client->deadlocks += deadlock;
     client->timeouts += timeout;
     client->serialization_failures += serialization;
+    client->disturbances += disturbance;
+    if (disturbance)
+        return client->shared->options.disturbed;
     if (deadlock || timeout)
         return deadlock || client->gives_up;
     if (serialization)
@@ -199,6 +203,8 @@ static enum step look(struct workload_client *client, enum form form, uint32_t l
     while ((status = omen_step(statement, &client->error)) == OMEN_OK)
         if (!add_row(client, statement, lists, registers, low, high, found))
             return WRONG;
+    if (status != OMEN_END_OF_DATA && allowed(client, NULL))
+        return GIVE_UP;
     if (status != OMEN_END_OF_DATA) {
         workload_violation(client, "reading failed: %s %s", client->error.sqlstate, client->error.message);
         return WRONG;
@@ -238,7 +244,10 @@ static enum step numbers(struct workload_client *client, enum form form, uint32_
     enum step step = run(client, form, arguments, NULL, NULL, &statement);
     if (step != GO_ON)
         return step;
-    if (omen_step(statement, &client->error) != OMEN_OK) {
+    omen_status status = omen_step(statement, &client->error);
+    if (status != OMEN_OK && status != OMEN_END_OF_DATA && allowed(client, NULL))
+        return GIVE_UP;
+    if (status != OMEN_OK) {
         workload_violation(client, "an aggregate gave no row");
         return WRONG;
     }
@@ -298,7 +307,11 @@ static enum step count_own(struct workload_client *client)
         step = count(client, true);
     if (step == GO_ON)
         step = run(client, ROLLBACK_TO, NULL, NULL, NULL, &statement);
-    return step == GO_ON ? run(client, RELEASE, NULL, NULL, NULL, &statement) : step;
+    if (step == GO_ON)
+        step = run(client, RELEASE, NULL, NULL, NULL, &statement);
+    if (step != GO_ON)
+        client->savepoint_count = 0; /* which of them is the newest is not known */
+    return step;
 }
 
 /* --- writes --- */
@@ -507,14 +520,17 @@ static enum step savepoint(struct workload_client *client)
     omen_statement *statement;
     uint32_t what = below(client, 3), count = client->savepoint_count;
     if (count == 0 || (what == 0 && count < SAVEPOINTS_MAX)) {
-        client->savepoints[client->savepoint_count++] = current(client)->count;
-        return run(client, SAVEPOINT, NULL, NULL, NULL, &statement);
+        client->savepoints[count] = current(client)->count;
+        enum step step = run(client, SAVEPOINT, NULL, NULL, NULL, &statement);
+        client->savepoint_count += step == GO_ON;
+        return step;
     }
     if (what != 1)
         return go_back(client);
     atomic_fetch_add(&client->shared->savepoints, 1);
-    client->savepoint_count--;
-    return run(client, RELEASE, NULL, NULL, NULL, &statement);
+    enum step step = run(client, RELEASE, NULL, NULL, NULL, &statement);
+    client->savepoint_count -= step == GO_ON;
+    return step;
 }
 
 static enum step some_step(struct workload_client *client)
@@ -580,8 +596,12 @@ static bool finish(struct workload_client *client, bool commit)
     else
         current(client)->outcome = HISTORY_ABORTED;
     enum step step = run(client, commit ? COMMIT : ROLLBACK, NULL, NULL, NULL, &statement);
-    if (step == GIVE_UP)
+    if (step == GIVE_UP && !client->shared->options.disturbed)
         workload_violation(client, "COMMIT failed: %s", client->error.message);
+    for (unsigned i = 0; step == GIVE_UP && i < ATTEMPTS_MAX; i++) {
+        commit = false;
+        step = run(client, ROLLBACK, NULL, NULL, NULL, &statement);
+    }
     if (step != GO_ON)
         return false;
     ended(client, commit ? HISTORY_COMMITTED : HISTORY_ABORTED);

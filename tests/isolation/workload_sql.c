@@ -6,7 +6,7 @@
 
 #include "workload.h"
 
-enum { TEXT_BYTES = 512, LITERAL_ONE_IN = 8 };
+enum { TEXT_BYTES = 512 };
 
 struct form_text {
     const char *sql;
@@ -128,7 +128,7 @@ omen_status workload_run(struct workload_client *client, enum form form, const i
     atomic_fetch_add_explicit(&client->shared->statements, 1, memory_order_relaxed);
     if (forms[form].engine)
         atomic_fetch_add_explicit(&client->shared->engine_statements, 1, memory_order_relaxed);
-    if (random_below(&client->random, LITERAL_ONE_IN) == 0)
+    if (random_below(&client->random, client->shared->options.literal_one_in) == 0)
         return run_text(client, &forms[form], arguments, text, out);
     return run_prepared(client, form, arguments, text, out);
 }
