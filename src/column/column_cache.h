@@ -2,10 +2,10 @@
  *
  *   loaded   bytes of columns that row_group_load has brought, in whichever form of a group
  *   limit    what they should take; somebody else's, who may change it
- *   passed   bytes that scans have read past the cache, since it was asked last
+ *   passed   bytes that were read past the cache, since it was asked last
  *
- * Nothing is refused here. A scan that finds no room reads into forms of its own
- * (row_group_passing), which go with its last batch; and whoever lets columns go, looks at what was
+ * Nothing is refused here. Who finds no room reads into forms of his own (row_group_passing), which
+ * go with what he reads; and whoever lets columns go, looks at what was
  * passed to see that others would be wanted.
  *
  * Concurrency: any thread; relaxed numbers that order nothing. Groups hold it by their source, so
@@ -32,8 +32,11 @@ struct column_cache *column_cache_create(struct allocator *allocator,
 struct column_cache *column_cache_retain(struct column_cache *cache); /* NULL stays NULL */
 void column_cache_release(struct column_cache *cache);                /* NULL does nothing */
 
-/* Whether more may be loaded to stay. NULL: always. */
+/* Whether a scan, and whether who asks for one row, may load more to stay: the latter goes a
+ * quarter beyond the limit, since what he loads is worth another's place and whoever lets columns
+ * go may need a moment. NULL: always. */
 bool column_cache_has_room(const struct column_cache *cache);
+bool column_cache_has_room_for_row(const struct column_cache *cache);
 
 /* What was passed since the last call. */
 size_t column_cache_take_passed(struct column_cache *cache);

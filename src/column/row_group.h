@@ -197,6 +197,11 @@ bool row_group_has_room(const struct row_group *group);
 OMEN_MUST_CHECK omen_status row_group_passing(const struct row_group *group,
                                               struct row_group **out);
 
+/* row_group_ensure for who wants to read one row and has read nothing of the group yet: where the
+ * cache is far beyond its limit, another form takes the place of his reference. */
+OMEN_MUST_CHECK omen_status row_group_bring(struct row_group **group, const uint32_t *columns,
+                                            uint32_t column_count, omen_error *error);
+
 /* --- letting columns go again --- */
 
 /* Says that nobody looks at the group's columns; the next who does takes it back, at no cost to

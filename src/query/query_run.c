@@ -130,7 +130,7 @@ static omen_status run_index(struct query_plan *plan, struct run *run, struct qu
         if (out->row.group == NULL)
             return OMEN_OK;
         omen_status status =
-            row_group_ensure(out->row.group, plan->columns, query->target_count, error);
+            row_group_bring(&out->row.group, plan->columns, query->target_count, error);
         if (status == OMEN_OK)
             row_group_prefetch(out->row.group, out->row.slot, plan->columns, query->target_count);
         else

@@ -226,7 +226,7 @@ static __attribute__((noinline)) omen_status copy_registered(struct table *table
         return status;
     if (status != OMEN_OK)
         return error_set_default(error, status);
-    status = row_group_ensure(row.group, copy->columns, copy->column_count, error);
+    status = row_group_bring(&row.group, copy->columns, copy->column_count, error);
     if (status == OMEN_OK)
         row_group_copy(row.group, row.slot, copy);
     row_ref_release(&row);

@@ -1,6 +1,7 @@
 /* test_unload.c - columns that lie in segments are let go, and come back where they are needed. */
 #include "segment_fixture.h"
 
+#include "column/key.h"
 #include "table/table_adopt.h"
 #include "table/table_private.h"
 #include "unit/txn/fake_log.h"
@@ -172,6 +173,50 @@ static void test_a_scan_holds_what_it_reads(void **state)
     check_all(&fixture.model, MANY * MANY_ROWS);
     fixture_destroy(&fixture);
     assert_int_equal(one > 0, true);
+}
+
+/* Reads the row of a kid by its key; its group is pinned by nobody afterwards. */
+static void read_row(struct fixture *fixture, int32_t kid)
+{
+    struct model *model = &fixture->model;
+    struct test_row row;
+    omen_value key[2], values[3];
+    uint8_t texts[3][ROW_COPY_TEXT_BYTES];
+    struct index_key encoded;
+    struct arena scratch;
+    struct row_copy copy = {
+        .columns = read_columns, .column_count = 3, .values = values, .texts = texts};
+    for (int i = 0; i < 3; i++)
+        values[i] = (omen_value){.type = model->schema->columns[read_columns[i]].type};
+    arena_init(&scratch, &model->allocator);
+    test_key_fill(model, kid, &row, key);
+    assert_int_equal(key_encode(model->schema, key, &scratch, &encoded, NULL), OMEN_OK);
+    assert_int_equal(table_read(model->table, NULL, encoded.word, &copy, NULL), OMEN_OK);
+    assert_int_equal(values[0].as.i32, kid);
+    row_group_release(copy.pinned);
+    arena_release(&scratch);
+}
+
+/* Rows that are asked for one by one load what fits, and a quarter more. */
+static void test_rows_hold_little_more_than_fits(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    make_loaded(&fixture, MANY, MANY_ROWS);
+    unload(&fixture, UINT64_MAX, 1, UINT64_MAX);
+    unload(&fixture, UINT64_MAX, 0, UINT64_MAX);
+    read_row(&fixture, 0);
+    uint64_t one = fixture.cache->loaded;
+    assert_true(one > 0);
+    fixture.cache_bytes = 4 * one;
+    for (int32_t kid = 1; kid < MANY * MANY_ROWS; kid += MANY_ROWS)
+        read_row(&fixture, kid);
+    assert_in_range(fixture.cache->loaded, 5 * one, 6 * one);
+    assert_in_range(table_loaded_bytes(fixture.model.table), 5 * one, 6 * one);
+    for (int32_t kid = MANY * MANY_ROWS - 1; kid > 0; kid -= MANY_ROWS)
+        read_row(&fixture, kid);
+    check_all(&fixture.model, 100);
+    fixture_destroy(&fixture);
 }
 
 /* Every answer is the same past a cache that takes nothing: with and without filters, ends, rows
@@ -355,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_columns_are_let_go_and_come_back),
         cmocka_unit_test(test_what_is_read_stays),
         cmocka_unit_test(test_a_scan_holds_what_it_reads),
+        cmocka_unit_test(test_rows_hold_little_more_than_fits),
         cmocka_unit_test(test_scans_past_the_cache_are_right),
         cmocka_unit_test(test_scans_past_the_cache_without_memory),
         cmocka_unit_test(test_readers_and_ends_survive_letting_go),
