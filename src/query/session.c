@@ -129,18 +129,15 @@ static omen_status pass_locks(struct session *session, uint64_t deadline_ns, str
 {
     struct table *table = write_set_table(set);
     enum lock_mode mode = transaction_set_mode(set);
-    size_t locked = 0;
     *waited = transaction_table_is_locked(session, table);
     if (*waited) {
         txn_writer_unlock(session->database->manager);
         return transaction_lock_table(session, table, TABLE_LOCK_ROW_EXCLUSIVE, LOCK_WAIT,
                                       deadline_ns, error);
     }
-    if (!transaction_any_locked(session))
+    if (!transaction_keys_are_locked(session, table))
         return OMEN_OK;
-    while (list->known && locked < list->count &&
-           !transaction_key_is_locked(session, table, list->keys[locked], mode))
-        locked++;
+    size_t locked = transaction_find_locked_key(session, table, list->keys, list->count, mode);
     if (list->known && locked == list->count)
         return OMEN_OK;
     *waited = true;

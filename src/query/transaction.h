@@ -162,6 +162,15 @@ OMEN_MUST_CHECK omen_status transaction_lock_key(struct session *session, struct
 bool transaction_key_is_locked(const struct session *session, const struct table *table,
                                struct numbered_key key, enum lock_mode mode);
 
+/* Whether somebody else can have locked any key of the table. As above. */
+bool transaction_keys_are_locked(const struct session *session, const struct table *table);
+
+/* The first of these keys, which write_set_keys gave, that somebody else has locked, or `count`. As
+ * above; takes as long as there are keys, or locks if those are fewer. */
+size_t transaction_find_locked_key(const struct session *session, const struct table *table,
+                                   const struct numbered_key *keys, size_t count,
+                                   enum lock_mode mode);
+
 /* The same for the whole table. */
 bool transaction_table_is_locked(const struct session *session, const struct table *table);
 

@@ -138,6 +138,42 @@ static bool table_is_locked(const struct session *session, const struct table *t
            lock_held_by_others(locks, session->transaction.locks, &target, mode);
 }
 
+bool transaction_keys_are_locked(const struct session *session, const struct table *table)
+{
+    /* Who locks a key has locked the table before, by ROW SHARE at least. */
+    return table_is_locked(session, table, TABLE_LOCK_EXCLUSIVE);
+}
+
+struct key_search {
+    const struct numbered_key *keys;
+    size_t count, found;
+};
+
+static bool is_wanted(void *context, const struct lock_target *target)
+{
+    struct key_search *search = context;
+    const struct numbered_key key = {.number = target->index, .key = target->key};
+    search->found = numbered_keys_find(search->keys, search->count, key);
+    return search->found < search->count;
+}
+
+size_t transaction_find_locked_key(const struct session *session, const struct table *table,
+                                   const struct numbered_key *keys, size_t count,
+                                   enum lock_mode mode)
+{
+    struct lock_table *locks = txn_locks(manager_of(session));
+    struct key_search search = {keys, count, count};
+    size_t at = 0;
+    if (lock_target_count(locks) < count) {
+        (void)lock_find_held_by_others(locks, session->transaction.locks, table_identity(table),
+                                       mode, is_wanted, &search);
+        return search.found;
+    }
+    while (at < count && !transaction_key_is_locked(session, table, keys[at], mode))
+        at++;
+    return at;
+}
+
 bool transaction_table_is_locked(const struct session *session, const struct table *table)
 {
     return table_is_locked(session, table, TABLE_LOCK_ROW_EXCLUSIVE);

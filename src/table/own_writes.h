@@ -76,6 +76,9 @@ OMEN_MUST_CHECK omen_status write_set_target_keys(const struct write_set *set, s
 bool table_key_among(const struct table *table, const struct index_key *keys, size_t count,
                      struct index_key key);
 
+/* The place of a key among these, which write_set_keys gave, or `count`. */
+size_t numbered_keys_find(const struct numbered_key *keys, size_t count, struct numbered_key key);
+
 /* Whether the set does more than give rows new values: inserts, ends or moves some, or gives them
  * other unique keys. */
 bool write_set_changes_keys(const struct write_set *set);

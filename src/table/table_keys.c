@@ -78,6 +78,21 @@ bool table_key_among(const struct table *table, const struct index_key *keys, si
            bsearch(&key, keys, count, sizeof key, words ? compare_words : compare_bytes) != NULL;
 }
 
+static int compare_numbered(const void *left, const void *right)
+{
+    const struct numbered_key *a = left, *b = right;
+    if (a->number != b->number)
+        return a->number < b->number ? -1 : 1;
+    return a->key.bytes == NULL ? compare_words(&a->key, &b->key) : compare_bytes(&a->key, &b->key);
+}
+
+size_t numbered_keys_find(const struct numbered_key *keys, size_t count, struct numbered_key key)
+{
+    const struct numbered_key *found =
+        count == 0 ? NULL : bsearch(&key, keys, count, sizeof key, compare_numbered);
+    return found == NULL ? count : (size_t)(found - keys);
+}
+
 /* Encodes combination number `ordinal` of the candidates, where it can be a key. */
 static omen_status collect_key(struct scan *scan, const omen_predicate *const *fixing,
                                size_t ordinal)

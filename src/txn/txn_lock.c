@@ -413,3 +413,37 @@ bool lock_held_by_others(struct lock_table *locks, const struct lock_owner *owne
     return held_by_others(locks, owner, &table, table_mode) ||
            held_by_others(locks, owner, target, mode);
 }
+
+uint64_t lock_target_count(struct lock_table *locks)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < LOCK_SHARDS; i++) {
+        mutex_lock(&locks->shards[i].mutex);
+        count += locks->shards[i].object_count;
+        mutex_unlock(&locks->shards[i].mutex);
+    }
+    return count;
+}
+
+bool lock_find_held_by_others(struct lock_table *locks, const struct lock_owner *owner,
+                              uint64_t table, enum lock_mode mode,
+                              bool (*wanted)(void *context, const struct lock_target *target),
+                              void *context)
+{
+    bool found = false;
+    OMEN_ASSERT(!is_table_mode(mode));
+    for (uint32_t i = 0; i < LOCK_SHARDS && !found; i++) {
+        struct lock_shard *shard = &locks->shards[i];
+        mutex_lock(&shard->mutex);
+        for (uint32_t bucket = 0; bucket < shard->bucket_count && !found; bucket++) {
+            const struct lock_object *object = shard->buckets[bucket];
+            for (; object != NULL && !found; object = object->next) {
+                const struct lock_target target = lock_object_target(object);
+                found = target.has_key && target.table == table &&
+                        lock_holder_conflicts(object, owner, mode) && wanted(context, &target);
+            }
+        }
+        mutex_unlock(&shard->mutex);
+    }
+    return found;
+}

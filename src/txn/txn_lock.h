@@ -136,6 +136,18 @@ bool lock_any_held(const struct lock_table *locks);
 bool lock_held_by_others(struct lock_table *locks, const struct lock_owner *owner,
                          const struct lock_target *target, enum lock_mode mode);
 
+/* How many keys and tables are locked or waited for, about. */
+uint64_t lock_target_count(struct lock_table *locks);
+
+/* Whether, of the table's keys on which anybody but `owner` holds what conflicts with `mode`, there
+ * is one that is `wanted`. Looks at all targets that there are, wherever they are fewer than the
+ * keys that one would ask for with lock_held_by_others. `wanted` is called with a mutex of `locks`
+ * held. */
+bool lock_find_held_by_others(struct lock_table *locks, const struct lock_owner *owner,
+                              uint64_t table, enum lock_mode mode,
+                              bool (*wanted)(void *context, const struct lock_target *target),
+                              void *context);
+
 /* --- looking at them --- */
 
 struct lock_info {

@@ -303,6 +303,40 @@ static void test_failing_allocations(void **state)
     close_scene(&scene);
 }
 
+/* A statement alone of many rows, or of one, meets the key that somebody has locked, and no other. */
+static void test_inserts_meet_locked_keys(void **state)
+{
+    enum { ROWS = 1000 };
+    static omen_value rows[ROWS * 2];
+    struct scene scene = open_scene();
+    for (int i = 0; i < ROWS * 2; i += 2) {
+        rows[i] = value_integer(100 + i / 2);
+        rows[i + 1] = value_integer(0);
+    }
+    expect(scene.a, "CREATE TABLE u (id text, v int, PRIMARY KEY (v, id))", "");
+    expect(scene.b, "SET lock_timeout = '20ms'", "");
+    expect(scene.a, "BEGIN", "");
+    expect(scene.a, "INSERT INTO t VALUES (500, 1), (2000, 1)", "2 rows\n");
+    expect(scene.a, "INSERT INTO u VALUES ('x', 1), ('', 2), ('yy', 2)", "3 rows\n");
+    assert_int_equal(omen_insert(scene.b, "t", rows, ROWS, NULL), OMEN_LOCK_NOT_AVAILABLE);
+    assert_int_equal(omen_insert(scene.b, "t", rows, 400, NULL), OMEN_OK); /* up to 499 */
+    assert_int_equal(insert(scene.b, 500, 1), OMEN_LOCK_NOT_AVAILABLE);
+    assert_int_equal(insert(scene.b, 2000, 1), OMEN_LOCK_NOT_AVAILABLE);
+    assert_int_equal(insert(scene.b, 2001, 1), OMEN_OK);
+    expect(scene.b, "INSERT INTO u SELECT '', 2", "ERROR 55P03");
+    expect(scene.b,
+           "INSERT INTO u VALUES ('a', 1), ('b', 1), ('c', 1), ('d', 1), ('e', 1), ('f', 1), "
+           "('g', 1), ('', 2), ('h', 1), ('i', 1), ('j', 1), ('k', 1)",
+           "ERROR 55P03");
+    expect(scene.b,
+           "INSERT INTO u VALUES ('a', 1), ('b', 1), ('c', 1), ('d', 1), ('e', 1), ('f', 1), "
+           "('g', 1), ('z', 2), ('h', 1), ('i', 1), ('j', 1), ('k', 1)",
+           "12 rows\n");
+    expect(scene.a, "ROLLBACK", "");
+    assert_int_equal(omen_insert(scene.b, "t", rows + 800, ROWS - 400, NULL), OMEN_OK);
+    close_scene(&scene);
+}
+
 /* --- many at once --- */
 
 enum { ACCOUNTS = 8, CLIENTS = 4, TRANSFERS = 150 };
@@ -421,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_reset_all),
         cmocka_unit_test(test_tags),
         cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_inserts_meet_locked_keys),
         cmocka_unit_test(test_transfers_keep_the_sum),
         cmocka_unit_test_setup_teardown(test_committed_together_and_reopened, make_folder,
                                         remove_folder),
