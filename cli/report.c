@@ -175,6 +175,16 @@ void report_error(const omen_error *error, const char *sql, size_t length,
     putc('\n', stderr);
 }
 
+void report_warning(omen_connection *connection)
+{
+    omen_error warning;
+    if (!omen_warning_take(connection, &warning))
+        return;
+    fflush(stdout);
+    print_message("WARNING: ", warning.message);
+    fprintf(stderr, " (%s)\n", warning.sqlstate);
+}
+
 omen_status report_fill(omen_error *error, omen_status status, const char *format, ...)
 {
     va_list arguments;

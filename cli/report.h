@@ -1,4 +1,5 @@
-/* report.h - error messages: `ERROR: message (SQLSTATE)`, where in the text, and `HINT: ...`. */
+/* report.h - error messages: `ERROR: message (SQLSTATE)`, where in the text, and `HINT: ...`; and
+ * warnings: `WARNING: message (SQLSTATE)`. */
 #ifndef OMEN_CLI_REPORT_H
 #define OMEN_CLI_REPORT_H
 
@@ -20,6 +21,9 @@ struct place {
  * `name:3: ...`. `place` is the statement's. A hint comes last. */
 void report_error(const omen_error *error, const char *sql, size_t length,
                   const struct place *place);
+
+/* Prints what the connection's last statement warned of, if it did, to standard error. */
+void report_warning(omen_connection *connection);
 
 /* Fills an error of the shell's own, with the status's SQLSTATE, and returns the status. */
 omen_status report_fill(omen_error *error, omen_status status, const char *format, ...)

@@ -94,6 +94,7 @@ bool shell_run_statement(struct shell *shell, const char *sql, size_t length,
     if (status == OMEN_OK && omen_statement_column_count(statement) > 0)
         status = print_rows(shell, statement, &totals, &error);
     progress_end();
+    report_warning(shell->connection);
     if (status == OMEN_OK && omen_statement_column_count(statement) == 0)
         print_tag(shell, statement);
     interrupt_watch(NULL);

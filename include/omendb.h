@@ -302,6 +302,12 @@ typedef enum omen_transaction_state {
 /* Where the connection is after its last statement. The connection's thread. NULL: NONE. */
 OMEN_EXPORT omen_transaction_state omen_transaction_state_of(const omen_connection *connection);
 
+/* The last warning of the connection's statements since this was last asked, as an error of its
+ * SQLSTATE and message; false, with `*out` left alone, where there was none. Statements that warn
+ * succeed: BEGIN within a transaction (25001); COMMIT, ROLLBACK, SET TRANSACTION and SET LOCAL
+ * outside one (25P01). The connection's thread. NULL: false. */
+OMEN_EXPORT bool omen_warning_take(omen_connection *connection, omen_error *out);
+
 /* How far a connection's running statement is: rows of tables and files, or bytes of the file that
  * COPY reads. The total grows while a query opens more scans, and all steps may be done long before
  * the answer is there, as a sort or a join goes on. */

@@ -221,6 +221,18 @@ omen_transaction_state omen_transaction_state_of(const omen_connection *connecti
     return OMEN_TRANSACTION_NONE;
 }
 
+bool omen_warning_take(omen_connection *connection, omen_error *out)
+{
+    if (connection == NULL || out == NULL)
+        return false;
+    struct session *session = session_of(connection);
+    const char *text = session->warning_text;
+    session->warning_text = NULL;
+    if (text != NULL)
+        error_set(out, session->warning, "%s", text);
+    return text != NULL;
+}
+
 void omen_progress_of(const omen_connection *connection, omen_progress *out)
 {
     if (connection == NULL || out == NULL)

@@ -185,6 +185,9 @@ omen_status set_run(struct plan *plan, omen_error *error)
         transaction_note_settings(session);
         return OMEN_OK;
     }
+    if (!open && !plan->set.keep)
+        session_warn(session, OMEN_NO_ACTIVE_TRANSACTION,
+                     "SET LOCAL can only be used in transaction blocks");
     OMEN_TRY(transaction_check_setting(session, plan->set.name, plan->set.value, error));
     OMEN_TRY(settings_set(&session->settings, plan->set.name, plan->set.value,
                           plan->set.keep || open, error));

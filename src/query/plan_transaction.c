@@ -132,9 +132,12 @@ static omen_status end(struct plan *plan, struct run *run, omen_error *error)
         modes = (struct transaction_modes){.isolation = -1, .read_only = -1};
     bool commits = plan->transaction.verb == VERB_COMMIT, committed = false;
     bool chained = plan->transaction.chain;
-    if (!transaction_is_open(&session->transaction)) /* PostgreSQL warns, and goes on */
-        return chained ? no_transaction(error, commits ? "COMMIT AND CHAIN" : "ROLLBACK AND CHAIN")
-                       : OMEN_OK;
+    if (!transaction_is_open(&session->transaction)) {
+        if (chained)
+            return no_transaction(error, commits ? "COMMIT AND CHAIN" : "ROLLBACK AND CHAIN");
+        session_warn(session, OMEN_NO_ACTIVE_TRANSACTION, "there is no transaction in progress");
+        return OMEN_OK;
+    }
     if (commits) {
         OMEN_TRY(transaction_commit(session, run->deadline_ns, &committed, error));
         plan->tag = committed ? "COMMIT" : "ROLLBACK";
@@ -182,14 +185,21 @@ omen_status transaction_run(struct plan *plan, struct run *run, omen_error *erro
     const struct transaction_modes *modes = &plan->transaction.modes;
     bool open = transaction_is_open(&session->transaction);
     switch (plan->transaction.verb) {
-    case VERB_BEGIN: /* within another PostgreSQL warns, and takes the modes */
-        return open ? transaction_set_modes(session, modes, error)
-                    : transaction_begin(session, modes, error);
+    case VERB_BEGIN:
+        if (!open)
+            return transaction_begin(session, modes, error);
+        session_warn(session, OMEN_ACTIVE_TRANSACTION,
+                     "there is already a transaction in progress");
+        return transaction_set_modes(session, modes, error);
     case VERB_COMMIT:
     case VERB_ROLLBACK:
         return end(plan, run, error);
     case VERB_SET:
-        return open ? transaction_set_modes(session, modes, error) : OMEN_OK;
+        if (open)
+            return transaction_set_modes(session, modes, error);
+        session_warn(session, OMEN_NO_ACTIVE_TRANSACTION,
+                     "SET TRANSACTION can only be used in transaction blocks");
+        return OMEN_OK;
     case VERB_SET_DEFAULTS:
         return set_defaults(session, modes);
     default:

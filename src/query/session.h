@@ -25,6 +25,8 @@ struct session {
     uint64_t id;              /* of this session alone as long as the process lives */
     struct transaction transaction;
     struct activity activity;   /* what others see of it */
+    omen_status warning;        /* what its statements warned of last: */
+    const char *warning_text;   /* static string; NULL: of nothing, or it has been asked for */
     struct reader_slot *reader; /* the connection's; NULL where all are taken */
     /* Statistics: relaxed. Routes taken by the core are counted by the connection's thread alone,
      * the others by any thread of the engine. */
@@ -45,6 +47,13 @@ void session_release(struct session *session); /* NULL does nothing; any thread 
 static inline void session_begin(struct session *session)
 {
     atomic_store_explicit(&session->interrupted, false, memory_order_relaxed);
+}
+
+/* Notes a warning of the running statement, for omen_warning_take. `text` is static. */
+static inline void session_warn(struct session *session, omen_status status, const char *text)
+{
+    session->warning = status;
+    session->warning_text = text;
 }
 
 /* Whether what the session runs may go on. Errors: CANCELLED where it was interrupted, or where the

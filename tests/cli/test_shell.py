@@ -94,6 +94,13 @@ class Scripts(unittest.TestCase):
                    "SELECT name AS \"x;y\" FROM users WHERE id = 2; SELECT name FROM users WHERE id = 3")
         self.assertEqual(done.stdout, "name\na;b\nx;y\n;'\nname\n';\n", done.stderr)
 
+    def test_warnings(self):
+        done = run("-c", "COMMIT; BEGIN; BEGIN; CREATE TABLE a (id int); COMMIT; ROLLBACK; SELECT 1 AS one")
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(done.stderr, "WARNING: there is no transaction in progress (25P01)\n"
+                         "WARNING: there is already a transaction in progress (25001)\n"
+                         "WARNING: there is no transaction in progress (25P01)\n")
+
     def test_first_error_ends_the_run(self):
         done = run("-c", "SELECT * FROM nowhere WHERE id = 1; " + USERS, "-c", USERS)
         self.assertEqual((done.returncode, done.stdout), (1, ""))

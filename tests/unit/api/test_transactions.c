@@ -250,6 +250,42 @@ static void test_state_of_a_connection(void **state)
     close_scene(&scene);
 }
 
+/* What the statement warns of: its SQLSTATE, or "". */
+static const char *warning_of(omen_connection *connection, const char *sql)
+{
+    static omen_error warning;
+    expect(connection, sql, "");
+    if (!omen_warning_take(connection, &warning))
+        return "";
+    assert_true(warning.message[0] != '\0');
+    return warning.sqlstate;
+}
+
+static void test_warnings(void **state)
+{
+    struct scene scene = open_scene();
+    omen_error warning;
+    assert_string_equal(warning_of(scene.a, "COMMIT"), "25P01");
+    assert_string_equal(warning_of(scene.a, "ROLLBACK"), "25P01");
+    assert_string_equal(warning_of(scene.a, "SET TRANSACTION READ ONLY"), "25P01");
+    assert_string_equal(warning_of(scene.a, "SET LOCAL lock_timeout = 1"), "25P01");
+    assert_string_equal(warning_of(scene.a, "BEGIN"), "");
+    assert_string_equal(warning_of(scene.a, "SET LOCAL lock_timeout = 1"), "");
+    assert_string_equal(warning_of(scene.a, "BEGIN"), "25001");
+    expect(scene.a, "BEGIN ISOLATION LEVEL REPEATABLE READ", "");
+    assert_false(omen_warning_take(scene.b, &warning)); /* another's */
+    expect(scene.a, "UPDATE t SET v = 11 WHERE id = 1", "1 rows\n");
+    assert_true(omen_warning_take(scene.a, &warning)); /* until it is asked for, and once */
+    assert_string_equal(warning.message, "there is already a transaction in progress");
+    assert_int_equal(warning.status, OMEN_ACTIVE_TRANSACTION);
+    assert_false(omen_warning_take(scene.a, &warning));
+    assert_string_equal(warning_of(scene.a, "COMMIT"), "");
+    expect(scene.a, "COMMIT AND CHAIN", "ERROR 25P01"); /* as an error */
+    assert_false(omen_warning_take(scene.a, &warning));
+    assert_false(omen_warning_take(NULL, &warning));
+    close_scene(&scene);
+}
+
 static void test_reset_all(void **state)
 {
     struct scene scene = open_scene();
@@ -452,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_own_tables_through_calls),
         cmocka_unit_test(test_disconnecting_rolls_back),
         cmocka_unit_test(test_state_of_a_connection),
+        cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_reset_all),
         cmocka_unit_test(test_tags),
         cmocka_unit_test(test_failing_allocations),
