@@ -9,66 +9,7 @@
 #include <cmocka.h>
 
 #include "column/key.h"
-#include "table/table_private.h"
-
-enum { ID, N };
-
-struct fixture {
-    struct allocator allocator;
-    struct txn_manager *manager;
-    struct schema *schema;
-    struct table *table;
-};
-
-static void open_fixture(struct fixture *fixture)
-{
-    static const struct column_definition columns[] = {
-        {.name = "id", .type = {.id = OMEN_TYPE_BIGINT}},
-        {.name = "n", .type = {.id = OMEN_TYPE_INTEGER}, .nullable = true}};
-    static const uint32_t key[] = {ID};
-    allocator_init(&fixture->allocator, 0);
-    assert_int_equal(txn_manager_create(&fixture->allocator, &fixture->manager), OMEN_OK);
-    assert_int_equal(
-        schema_create(&fixture->allocator, columns, 2, key, 1, &fixture->schema, NULL), OMEN_OK);
-    assert_int_equal(table_create(&fixture->allocator, fixture->manager, "t", fixture->schema,
-                                  &fixture->table),
-                     OMEN_OK);
-}
-
-static void close_fixture(struct fixture *fixture)
-{
-    omen_error error = {.message = ""};
-    omen_status status = table_validate(fixture->table, &error);
-    assert_string_equal(error.message, "");
-    assert_int_equal(status, OMEN_OK);
-    table_release(fixture->table);
-    schema_release(fixture->schema);
-    txn_manager_destroy(fixture->manager);
-    assert_int_equal(atomic_load(&fixture->allocator.bytes_used), 0);
-}
-
-static omen_value bigint(int64_t value)
-{
-    return (omen_value){.type = {.id = OMEN_TYPE_BIGINT}, .as.i64 = value};
-}
-
-static omen_value integer(int32_t value)
-{
-    return (omen_value){.type = {.id = OMEN_TYPE_INTEGER}, .as.i32 = value};
-}
-
-/* Rows first..first + count - 1, n = id. */
-static void insert(struct fixture *fixture, int64_t first, int32_t count)
-{
-    struct write_set *set;
-    assert_int_equal(write_set_create(fixture->table, &set), OMEN_OK);
-    for (int64_t id = first; id < first + count; id++) {
-        omen_value row[] = {bigint(id), integer((int32_t)id)};
-        assert_int_equal(write_set_insert(set, row, NULL), OMEN_OK);
-    }
-    assert_int_equal(write_set_commit(set, false, NULL), OMEN_OK);
-    write_set_destroy(set);
-}
+#include "support_own.h"
 
 /* The id of the row's newest version: what a scan at a new snapshot gives. */
 static uint64_t row_id_of(const struct fixture *fixture, int64_t id)
@@ -79,7 +20,7 @@ static uint64_t row_id_of(const struct fixture *fixture, int64_t id)
 }
 
 /* n of the row with this id; -1 where there is none. */
-static int32_t n_of(const struct fixture *fixture, int64_t id)
+static int32_t newest_n(const struct fixture *fixture, int64_t id)
 {
     omen_value key = bigint(id), n;
     struct row_ref row;
@@ -96,21 +37,21 @@ static int32_t n_of(const struct fixture *fixture, int64_t id)
     return n.is_null ? -2 : n.as.i32;
 }
 
-static struct write_set *begin(struct fixture *fixture)
+static struct write_set *gather(struct fixture *fixture)
 {
     struct write_set *set;
     assert_int_equal(write_set_create(fixture->table, &set), OMEN_OK);
     return set;
 }
 
-static omen_status set_n(struct write_set *set, uint64_t row_id, int32_t n)
+static omen_status set_n_of(struct write_set *set, uint64_t row_id, int32_t n)
 {
     const uint32_t column = N;
     omen_value value = integer(n);
     return write_set_update_row(set, row_id, &column, &value, 1, NULL);
 }
 
-static omen_status set_id(struct write_set *set, uint64_t row_id, int64_t id)
+static omen_status set_id_of(struct write_set *set, uint64_t row_id, int64_t id)
 {
     const uint32_t column = ID;
     omen_value value = bigint(id);
@@ -128,17 +69,17 @@ static void test_rows_change_by_their_ids(void **state)
     struct fixture fixture;
     open_fixture(&fixture);
     insert(&fixture, 0, 100);
-    struct write_set *set = begin(&fixture);
-    assert_int_equal(set_n(set, row_id_of(&fixture, 5), 50), OMEN_OK);
+    struct write_set *set = gather(&fixture);
+    assert_int_equal(set_n_of(set, row_id_of(&fixture, 5), 50), OMEN_OK);
     /* As a BIGINT without the mark of the index too. */
-    assert_int_equal(set_n(set, row_id_of(&fixture, 6) & ~ROW_ID_OCCUPIED, 60), OMEN_OK);
+    assert_int_equal(set_n_of(set, row_id_of(&fixture, 6) & ~ROW_ID_OCCUPIED, 60), OMEN_OK);
     assert_int_equal(write_set_delete_row(set, row_id_of(&fixture, 7), NULL), OMEN_OK);
     assert_int_equal(write_set_row_count(set), 3);
     commit(set, OMEN_OK, NULL);
-    assert_int_equal(n_of(&fixture, 5), 50);
-    assert_int_equal(n_of(&fixture, 6), 60);
-    assert_int_equal(n_of(&fixture, 7), -1);
-    assert_int_equal(n_of(&fixture, 8), 8);
+    assert_int_equal(newest_n(&fixture, 5), 50);
+    assert_int_equal(newest_n(&fixture, 6), 60);
+    assert_int_equal(newest_n(&fixture, 7), -1);
+    assert_int_equal(newest_n(&fixture, 8), 8);
     close_fixture(&fixture);
 }
 
@@ -147,14 +88,14 @@ static void test_r7_4_a_row_id_twice_keeps_its_first_change(void **state)
     struct fixture fixture;
     open_fixture(&fixture);
     insert(&fixture, 0, 3);
-    struct write_set *set = begin(&fixture);
+    struct write_set *set = gather(&fixture);
     uint64_t row_id = row_id_of(&fixture, 1);
-    assert_int_equal(set_n(set, row_id, 10), OMEN_OK);
-    assert_int_equal(set_n(set, row_id, 20), OMEN_OK);
+    assert_int_equal(set_n_of(set, row_id, 10), OMEN_OK);
+    assert_int_equal(set_n_of(set, row_id, 20), OMEN_OK);
     assert_int_equal(write_set_delete_row(set, row_id, NULL), OMEN_OK);
     assert_int_equal(write_set_row_count(set), 1);
     commit(set, OMEN_OK, NULL);
-    assert_int_equal(n_of(&fixture, 1), 10);
+    assert_int_equal(newest_n(&fixture, 1), 10);
     close_fixture(&fixture);
 }
 
@@ -165,18 +106,18 @@ static void test_a_row_changed_meanwhile_fails_the_commit(void **state)
     insert(&fixture, 0, 3);
     for (int deleted = 0; deleted < 2; deleted++) {
         omen_error error;
-        struct write_set *set = begin(&fixture), *other = begin(&fixture);
-        assert_int_equal(set_n(set, row_id_of(&fixture, 0), 100), OMEN_OK);
-        assert_int_equal(set_n(set, row_id_of(&fixture, 1), 100), OMEN_OK);
+        struct write_set *set = gather(&fixture), *other = gather(&fixture);
+        assert_int_equal(set_n_of(set, row_id_of(&fixture, 0), 100), OMEN_OK);
+        assert_int_equal(set_n_of(set, row_id_of(&fixture, 1), 100), OMEN_OK);
         if (deleted)
             assert_int_equal(write_set_delete_row(other, row_id_of(&fixture, 1), NULL), OMEN_OK);
         else
-            assert_int_equal(set_n(other, row_id_of(&fixture, 1), 7), OMEN_OK);
+            assert_int_equal(set_n_of(other, row_id_of(&fixture, 1), 7), OMEN_OK);
         commit(other, OMEN_OK, NULL);
         commit(set, OMEN_SERIALIZATION_FAILURE, &error);
         assert_string_equal(error.sqlstate, "40001");
-        assert_int_equal(n_of(&fixture, 0), 0); /* all or nothing */
-        assert_int_equal(n_of(&fixture, 1), deleted ? -1 : 7);
+        assert_int_equal(newest_n(&fixture, 0), 0); /* all or nothing */
+        assert_int_equal(newest_n(&fixture, 1), deleted ? -1 : 7);
     }
     close_fixture(&fixture);
 }
@@ -189,13 +130,13 @@ static void test_keys_move_through_each_other(void **state)
     open_fixture(&fixture);
     insert(&fixture, 0, ROWS);
     assert_int_equal(snapshot_acquire(fixture.manager, &before), OMEN_OK);
-    struct write_set *set = begin(&fixture);
+    struct write_set *set = gather(&fixture);
     for (int64_t id = 0; id < ROWS; id++)
-        assert_int_equal(set_id(set, row_id_of(&fixture, id), id + 1), OMEN_OK);
+        assert_int_equal(set_id_of(set, row_id_of(&fixture, id), id + 1), OMEN_OK);
     commit(set, OMEN_OK, NULL);
-    assert_int_equal(n_of(&fixture, 0), -1);
+    assert_int_equal(newest_n(&fixture, 0), -1);
     for (int64_t id = 1; id <= ROWS; id++)
-        assert_int_equal(n_of(&fixture, id), id - 1);
+        assert_int_equal(newest_n(&fixture, id), id - 1);
     /* The old reader still sees the rows where they were. */
     struct read_view view = {.snapshot = before.timestamp};
     omen_value key = bigint(0), n;
@@ -207,18 +148,18 @@ static void test_keys_move_through_each_other(void **state)
     snapshot_release(&before);
     /* A swap, and back. */
     for (int round = 0; round < 2; round++) {
-        set = begin(&fixture);
-        assert_int_equal(set_id(set, row_id_of(&fixture, 3), 4), OMEN_OK);
-        assert_int_equal(set_id(set, row_id_of(&fixture, 4), 3), OMEN_OK);
+        set = gather(&fixture);
+        assert_int_equal(set_id_of(set, row_id_of(&fixture, 3), 4), OMEN_OK);
+        assert_int_equal(set_id_of(set, row_id_of(&fixture, 4), 3), OMEN_OK);
         commit(set, OMEN_OK, NULL);
-        assert_int_equal(n_of(&fixture, 3), round == 0 ? 3 : 2);
+        assert_int_equal(newest_n(&fixture, 3), round == 0 ? 3 : 2);
     }
     struct maintain_report report = {.more = true};
     while (report.more) {
         report.more = false;
         assert_int_equal(table_maintain(fixture.table, 1 << 20, &report), OMEN_OK);
     }
-    assert_int_equal(n_of(&fixture, ROWS), ROWS - 1);
+    assert_int_equal(newest_n(&fixture, ROWS), ROWS - 1);
     close_fixture(&fixture);
 }
 
@@ -229,19 +170,19 @@ static void test_keys_that_meet_are_duplicates(void **state)
     open_fixture(&fixture);
     insert(&fixture, 0, 10);
     /* Two rows to one key, far apart in the set too. */
-    struct write_set *set = begin(&fixture);
-    assert_int_equal(set_id(set, row_id_of(&fixture, 1), 50), OMEN_OK);
-    assert_int_equal(set_id(set, row_id_of(&fixture, 2), 50), OMEN_OK);
+    struct write_set *set = gather(&fixture);
+    assert_int_equal(set_id_of(set, row_id_of(&fixture, 1), 50), OMEN_OK);
+    assert_int_equal(set_id_of(set, row_id_of(&fixture, 2), 50), OMEN_OK);
     commit(set, OMEN_DUPLICATE_KEY, &error);
     assert_string_equal(error.message, "duplicate key value violates unique constraint "
                                        "\"t_pkey\": key (id)=(50) already exists");
     /* A row to a key that stays taken. */
-    set = begin(&fixture);
-    assert_int_equal(set_id(set, row_id_of(&fixture, 1), 2), OMEN_OK);
+    set = gather(&fixture);
+    assert_int_equal(set_id_of(set, row_id_of(&fixture, 1), 2), OMEN_OK);
     commit(set, OMEN_DUPLICATE_KEY, &error);
     assert_string_equal(error.sqlstate, "23505");
     for (int64_t id = 0; id < 10; id++)
-        assert_int_equal(n_of(&fixture, id), id);
+        assert_int_equal(newest_n(&fixture, id), id);
     close_fixture(&fixture);
 }
 
@@ -251,7 +192,7 @@ static void test_a_null_key_is_refused(void **state)
     omen_error error;
     open_fixture(&fixture);
     insert(&fixture, 0, 2);
-    struct write_set *set = begin(&fixture);
+    struct write_set *set = gather(&fixture);
     const uint32_t column = ID;
     omen_value null = {.is_null = true};
     assert_int_equal(
@@ -276,15 +217,15 @@ static void test_rows_that_moved_are_found(void **state)
     insert(&fixture, ROWS, 10);
     assert_int_equal(snapshot_acquire(fixture.manager, &snapshot), OMEN_OK);
     uint64_t old_id = row_id_of(&fixture, 100), gone_id = row_id_of(&fixture, 101);
-    struct write_set *set = begin(&fixture);
+    struct write_set *set = gather(&fixture);
     for (int64_t id = 101; id < ROWS; id++)
         if (id % 4 != 0)
             assert_int_equal(write_set_delete_row(set, row_id_of(&fixture, id), NULL), OMEN_OK);
     commit(set, OMEN_OK, NULL);
-    set = begin(&fixture);
-    struct write_set *late = begin(&fixture);
-    assert_int_equal(set_n(set, old_id, 1000), OMEN_OK);
-    assert_int_equal(set_n(late, gone_id, 1000), OMEN_OK);
+    set = gather(&fixture);
+    struct write_set *late = gather(&fixture);
+    assert_int_equal(set_n_of(set, old_id, 1000), OMEN_OK);
+    assert_int_equal(set_n_of(late, gone_id, 1000), OMEN_OK);
     snapshot_release(&snapshot);
     struct maintain_report report = {.more = true};
     while (report.more) {
@@ -297,11 +238,11 @@ static void test_rows_that_moved_are_found(void **state)
     omen_status status = write_set_commit(set, false, NULL);
     write_set_destroy(set);
     if (status == OMEN_SERIALIZATION_FAILURE) {
-        set = begin(&fixture);
-        assert_int_equal(set_n(set, row_id_of(&fixture, 100), 1000), OMEN_OK);
+        set = gather(&fixture);
+        assert_int_equal(set_n_of(set, row_id_of(&fixture, 100), 1000), OMEN_OK);
         commit(set, OMEN_OK, NULL);
     }
-    assert_int_equal(n_of(&fixture, 100), 1000);
+    assert_int_equal(newest_n(&fixture, 100), 1000);
     close_fixture(&fixture);
 }
 
@@ -315,15 +256,15 @@ static void test_rows_are_followed_into_their_copies(void **state)
     insert(&fixture, 0, ROWS);
     table_seal_open(fixture.table);
     insert(&fixture, ROWS, 10);
-    struct write_set *set = begin(&fixture);
+    struct write_set *set = gather(&fixture);
     for (int64_t id = 0; id < ROWS; id++)
         if (id % 4 != 0)
             assert_int_equal(write_set_delete_row(set, row_id_of(&fixture, id), NULL), OMEN_OK);
     commit(set, OMEN_OK, NULL);
     assert_int_equal(snapshot_acquire(fixture.manager, &snapshot), OMEN_OK);
-    set = begin(&fixture);
+    set = gather(&fixture);
     uint64_t before = row_id_of(&fixture, 100);
-    assert_int_equal(set_n(set, before, 1000), OMEN_OK);
+    assert_int_equal(set_n_of(set, before, 1000), OMEN_OK);
     struct maintain_report report = {0};
     for (int i = 0; i < 20; i++)
         assert_int_equal(table_maintain(fixture.table, 1 << 20, &report), OMEN_OK);
@@ -331,8 +272,8 @@ static void test_rows_are_followed_into_their_copies(void **state)
     assert_true(row_id_of(&fixture, 100) != before);
     commit(set, OMEN_OK, NULL);
     snapshot_release(&snapshot);
-    assert_int_equal(n_of(&fixture, 100), 1000);
-    assert_int_equal(n_of(&fixture, 104), 104);
+    assert_int_equal(newest_n(&fixture, 100), 1000);
+    assert_int_equal(newest_n(&fixture, 104), 104);
     close_fixture(&fixture);
 }
 
