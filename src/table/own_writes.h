@@ -92,12 +92,12 @@ bool write_set_changes_keys(const struct write_set *set);
  * not have changed since; OWN_SNAPSHOT_NONE: READ COMMITTED. A unique key is free whose row has
  * gone since.
  *
- * The caller holds the locks of the keys, to the end of the transaction, and the writer lock. It
- * acts on the newest versions, published or not: before another statement of the transaction takes
- * its snapshot, own_writes_acted_on must be published (txn_settle). Errors:
- * DUPLICATE_KEY, naming the key; SERIALIZATION_FAILURE where a target is not the newest live
- * version, or not as the snapshot saw it; NOT_READY for a view; LIMIT_EXCEEDED beyond 2^31 rows;
- * OUT_OF_MEMORY. */
+ * The caller holds the locks of the keys, to the end of the transaction, and the writer lock, which
+ * it has not had all the time when this returns: large sets let others have it in between. It acts
+ * on the newest versions, published or not: before another statement of the transaction takes its
+ * snapshot, own_writes_acted_on must be published (txn_settle). Errors: DUPLICATE_KEY, naming the
+ * key; SERIALIZATION_FAILURE where a target is not the newest live version, or not as the snapshot
+ * saw it; NOT_READY for a view; LIMIT_EXCEEDED beyond 2^31 rows; OUT_OF_MEMORY. */
 OMEN_MUST_CHECK omen_status own_writes_add(struct own_writes *own, struct write_set *set,
                                            uint32_t command, uint64_t snapshot, omen_error *error);
 

@@ -8,6 +8,11 @@
  * not live; and, where there is no node, where the table has no live row. Whatever fails is undone
  * by the steps that have been noted: each step is noted, or its room reserved, before it is done.
  *
+ * Large sets are added in pieces, between which others may have the writer lock: the keys are
+ * locked, so what is found of one stays as it is; maintenance may move rows, as at any time before
+ * the commit. But not those of tables with unique keys, whose targets are looked up by the ids that
+ * they have now.
+ *
  * Concurrency: the transaction's thread, which holds the writer lock.
  */
 #include <string.h>
@@ -16,6 +21,8 @@
 #include "table/own_writes_private.h"
 #include "table/table_uniques.h"
 
+enum { PIECE_ROWS = 8192 }; /* about half a millisecond */
+
 /* What is being done. */
 struct adding {
     struct own_writes *own;
@@ -23,7 +30,21 @@ struct adding {
     uint32_t command;
     uint64_t snapshot;
     omen_error *error;
+    uint32_t piece; /* targets ended and rows begun since the writer lock was given up */
 };
+
+/* So many were done. Others have a chance to become the writer from time to time; the order of the
+ * locks is the writer's first. */
+static void note_done(struct adding *adding, uint32_t count)
+{
+    adding->piece += count;
+    if (adding->piece < PIECE_ROWS || adding->own->uniques != NULL)
+        return;
+    adding->piece = 0;
+    mutex_unlock(&adding->own->lock);
+    txn_writer_yield(adding->own->table->manager);
+    mutex_lock(&adding->own->lock);
+}
 
 static omen_status fail(const struct adding *adding, omen_status status)
 {
@@ -148,6 +169,7 @@ static omen_status end_targets(struct adding *adding)
     bool moved = false;
     for (size_t i = 0; i < set->target_count; i++) {
         struct write_target *target = &set->targets[i];
+        note_done(adding, 1);
         if ((row_id_group(target->row_id) & OWN_GROUP_BIT) != 0) {
             OMEN_TRY(end_private(adding, target->row_id));
             continue;
@@ -322,6 +344,7 @@ static omen_status begin_slots(struct adding *adding, size_t number, uint32_t fi
         if (own->uniques != NULL)
             OMEN_TRY(
                 own_uniques_take(own, adding->set, number, first + done, batch, adding->error));
+        note_done(adding, batch);
     }
     return OMEN_OK;
 }
@@ -385,7 +408,7 @@ static omen_status begin_rows(struct adding *adding)
 omen_status own_writes_add(struct own_writes *own, struct write_set *set, uint32_t command,
                            uint64_t snapshot, omen_error *error)
 {
-    struct adding adding = {own, set, command, snapshot, error};
+    struct adding adding = {own, set, command, snapshot, error, 0};
     OMEN_ASSERT(!set->committed && set->table == own->table && command > 0);
     if (own->table->is_view)
         return error_set(error, OMEN_NOT_READY, "cannot change view \"%s\"", own->table->name);

@@ -20,6 +20,7 @@
 
 enum {
     WAIT_NS = 10 * 1000 * 1000,
+    YIELD_NS = 100 * 1000,
     SPINS_MAX = 200, /* some microseconds: most commits hold the writer lock for one or two */
 };
 
@@ -276,6 +277,20 @@ void txn_writer_lock(struct txn_manager *manager)
     const struct txn_patience patience = {.ask = endless};
     omen_status status = txn_writer_lock_patiently(manager, &patience, NULL);
     OMEN_ASSERT(status == OMEN_OK);
+}
+
+void txn_writer_yield(struct txn_manager *manager)
+{
+    uint32_t before = atomic_exchange_explicit(&manager->writer, WRITER_FREE, memory_order_release);
+    OMEN_ASSERT(before != WRITER_FREE);
+    if (before == WRITER_AWAITED) { /* who sleeps takes a while to come */
+        word_wake_one(&manager->writer);
+        word_wait(&manager->writer, WRITER_FREE, YIELD_NS);
+    }
+    /* As in txn_writer_lock_patiently: having slept on the word, perhaps in somebody's stead. */
+    while (atomic_exchange_explicit(&manager->writer, WRITER_AWAITED, memory_order_acquire) !=
+           WRITER_FREE)
+        word_wait(&manager->writer, WRITER_AWAITED, WAIT_NS);
 }
 
 void txn_writer_unlock(struct txn_manager *manager)

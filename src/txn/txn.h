@@ -126,6 +126,9 @@ struct txn_participant {
 void txn_writer_lock(struct txn_manager *manager);
 void txn_writer_unlock(struct txn_manager *manager);
 
+/* The writer, in the middle of something long, lets others be it for a while, and is it again. */
+void txn_writer_yield(struct txn_manager *manager);
+
 /* What a waiting writer asks every few milliseconds: whether it may wait on. */
 struct txn_patience {
     omen_status (*ask)(void *context, omen_error *error);

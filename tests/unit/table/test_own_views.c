@@ -1,6 +1,9 @@
 /* Views with what their transaction has written: compaction, large sets, statistics, threads. */
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -345,9 +348,57 @@ static void test_views_are_read_while_the_transaction_goes_on(void **state)
     close_fixture(&fixture);
 }
 
+/* --- large sets and other writers --- */
+
+struct contender {
+    struct txn_manager *manager;
+    atomic_bool stop;
+    atomic_uint turns;
+};
+
+static void *take_turns(void *argument)
+{
+    struct contender *contender = argument;
+    while (!atomic_load(&contender->stop)) {
+        txn_writer_lock(contender->manager);
+        atomic_fetch_add(&contender->turns, 1);
+        txn_writer_unlock(contender->manager);
+        sched_yield();
+    }
+    return NULL;
+}
+
+/* Others become the writer while a large set is added, not only afterwards. */
+static void test_others_write_while_a_large_set_is_added(void **state)
+{
+    enum { SET_ROWS = 100000, TRIES = 50 };
+    struct fixture fixture;
+    open_fixture(&fixture);
+    struct contender contender = {.manager = fixture.manager};
+    pthread_t thread;
+    unsigned turns = 0;
+    assert_int_equal(pthread_create(&thread, NULL, take_turns, &contender), 0);
+    for (int i = 0; i < TRIES && turns == 0; i++) {
+        struct write_set *set = begin(&fixture);
+        put(set, (int64_t)i * SET_ROWS, SET_ROWS, i);
+        unsigned before = atomic_load(&contender.turns);
+        assert_int_equal(
+            own_writes_add(fixture.own, set, fixture.command, fixture.snapshot, NULL), OMEN_OK);
+        turns = atomic_load(&contender.turns) - before;
+        txn_writer_unlock(fixture.manager);
+        write_set_destroy(set);
+    }
+    assert_true(turns > 0);
+    atomic_store(&contender.stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(own_commit(&fixture), OMEN_OK);
+    close_fixture(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_others_write_while_a_large_set_is_added),
         cmocka_unit_test(test_r5_3_ended_rows_are_hidden_in_sources_and_copies),
         cmocka_unit_test(test_ended_rows_are_found_when_their_group_is_gone),
         cmocka_unit_test(test_large_sets_are_never_copied),
