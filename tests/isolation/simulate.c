@@ -71,6 +71,7 @@ static struct episode *make_episode(uint64_t seed, size_t transactions)
     size_t each = transactions / clients + clients + 1;
     shared->options = (struct workload_options){.seed = seed, .transactions = transactions,
         .clients = clients, .engine = true, .engine_one_in = ENGINE_ONE_IN, .literal_one_in = LITERAL_ONE_IN,
+        .lock_modes = true,
         .disturbed = random_below(&episode->random, DISTURBED_ONE_IN) == 0};
     shared->key_count = (uint32_t)(transactions * 16 / APPENDS_A_KEY) + 2 * WINDOW_KEYS;
     shared->lists = shared_memory(shared->key_count * sizeof *shared->lists);
@@ -162,6 +163,9 @@ static void add_counts(struct episode_counts *sum, const struct episode *episode
     sum->engine_statements += atomic_load(&episode->shared.engine_statements);
     sum->checkpoints += counts->checkpoints;
     sum->steps += counts->steps;
+    sum->groups_frozen += counts->groups_frozen;
+    sum->groups_compacted += counts->groups_compacted;
+    sum->groups_dropped += counts->groups_dropped;
     sum->kills += counts->kills;
     sum->deadlocks += counts->deadlocks;
     sum->timeouts += counts->timeouts;
@@ -214,6 +218,19 @@ static void run_episodes(struct simulation *simulation)
     }
 }
 
+static void print_counts(const struct episode_counts *counts)
+{
+    printf("simulation: statements=%" PRIu64 " by_scan=%" PRIu64 " deadlocks=%" PRIu64 " timeouts=%" PRIu64
+           " refused=%" PRIu64 " disturbed=%" PRIu64 " kills=%" PRIu64 "\n",
+           counts->statements, counts->engine_statements, counts->deadlocks, counts->timeouts,
+           counts->serialization_failures, counts->disturbances, counts->kills);
+    printf("simulation: steps=%" PRIu64 " frozen=%" PRIu64 " compacted=%" PRIu64 " dropped=%" PRIu64
+           " checkpoints=%" PRIu64 " switches=%" PRIu64 " waits=%" PRIu64 " simulated_seconds=%.1f\n",
+           counts->steps, counts->groups_frozen, counts->groups_compacted, counts->groups_dropped,
+           counts->checkpoints, counts->fibres.switches, counts->fibres.waits,
+           (double)counts->fibres.simulated_ns / 1e9);
+}
+
 static bool parse(int argc, char **argv, struct simulation *simulation)
 {
     for (int i = 1; i < argc; i++) {
@@ -257,13 +274,7 @@ int main(int argc, char **argv)
     run_episodes(&simulation);
     double seconds = seconds_now() - start;
     checker_print_report(&simulation.report, stdout);
-    const struct episode_counts *counts = &simulation.counts;
-    printf("simulation: statements=%" PRIu64 " by_scan=%" PRIu64 " switches=%" PRIu64 " waits=%" PRIu64
-           " deadlocks=%" PRIu64 " timeouts=%" PRIu64 " refused=%" PRIu64 " disturbed=%" PRIu64 " steps=%" PRIu64 " checkpoints=%" PRIu64
-           " kills=%" PRIu64 " simulated_seconds=%.1f\n", counts->statements, counts->engine_statements,
-           counts->fibres.switches, counts->fibres.waits, counts->deadlocks, counts->timeouts,
-           counts->serialization_failures, counts->disturbances, counts->steps, counts->checkpoints, counts->kills,
-           (double)counts->fibres.simulated_ns / 1e9);
+    print_counts(&simulation.counts);
     printf("simulation: seed=%" PRIu64 " transactions=%" PRIu64 " seconds=%.1f per_minute=%.0f anomalies=%" PRIu64
            " history=%016" PRIx64 "\n", simulation.seed, simulation.done, seconds,
            (double)simulation.done * 60 / seconds, simulation.report.total, simulation.hash);

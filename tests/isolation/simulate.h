@@ -8,7 +8,8 @@
 
 struct episode_counts {
     struct fibres_report fibres;
-    uint64_t statements, engine_statements, checkpoints, steps, kills;
+    uint64_t statements, engine_statements, checkpoints, kills;
+    uint64_t steps, groups_frozen, groups_compacted, groups_dropped; /* of maintenance */
     uint64_t deadlocks, timeouts, serialization_failures, disturbances;
 };
 

@@ -23,7 +23,10 @@
 enum {
     WRITE_NS_MAX = 20 * 1000,
     SYNC_NS_MAX = 400 * 1000,
-    MAINTAIN_NS_MAX = 5 * 1000 * 1000,
+    MAINTAIN_NS_MAX = 2 * 1000 * 1000,
+    MAINTAIN_ROWS_MAX = 5000,
+    SEAL_ONE_IN = 4,
+    CACHE_BYTES_SMALL = 64 * 1024,
     CHECKPOINT_ONE_IN = 16,
     LOCK_TIMEOUT_MS_MAX = 3,
     KILLS_MAX = 3,
@@ -111,6 +114,7 @@ static bool open_database(struct episode *episode)
         .log_file_bytes = 256 * 1024,
         .checkpoint_bytes = UINT64_C(64) << (10 + fibre_random(5)),
         .checkpoint_ms = 50 + fibre_random(500),
+        .cache_bytes = fibre_random(2) == 0 ? CACHE_BYTES_SMALL : 0,
     };
     if (database_open(&episode->os, &options, &database, &error) == OMEN_OK) {
         episode->database = (omen_database *)database;
@@ -155,6 +159,25 @@ static void make_tables(struct episode *episode)
 
 /* --- fibres --- */
 
+/* A step for one table. Now and then its open group is sealed first: groups are small then, and many. */
+static void maintain_table(struct episode *episode)
+{
+    struct catalog *catalog = database_of(episode->database)->catalog;
+    struct maintain_report report = {.more = false};
+    struct table **tables;
+    size_t count;
+    if (catalog_list(catalog, &tables, &count) != OMEN_OK)
+        return;
+    struct table *table = tables[fibre_random(count)];
+    if (fibre_random(SEAL_ONE_IN) == 0)
+        table_seal_open(table);
+    (void)!table_maintain(table, 1 + fibre_random(MAINTAIN_ROWS_MAX), &report); /* tried again */
+    catalog_list_release(catalog, tables, count);
+    episode->counts.groups_frozen += report.groups_frozen;
+    episode->counts.groups_compacted += report.groups_compacted;
+    episode->counts.groups_dropped += report.groups_dropped;
+}
+
 static void *maintain(void *argument)
 {
     struct episode *episode = argument;
@@ -166,9 +189,9 @@ static void *maintain(void *argument)
     }
     while (!atomic_load(&episode->stop)) {
         bool more;
-        uint64_t rows = fibre_random(2) == 0 ? 0 : 1 + fibre_random(5000);
-        if (omen_maintain(episode->database, rows, &more, &error) != OMEN_OK &&
-            !is_disturbed(episode, &error))
+        if (fibre_random(4) != 0)
+            maintain_table(episode);
+        else if (omen_maintain(episode->database, 0, &more, &error) != OMEN_OK && !is_disturbed(episode, &error))
             complain(episode, "maintenance", &error);
         episode->counts.steps++;
         if (fibre_random(CHECKPOINT_ONE_IN) == 0) {

@@ -37,6 +37,7 @@ struct workload_options {
     bool quiet, engine, alone; /* alone: no transactions of several statements */
     unsigned engine_one_in;    /* how much of what the engine could do it is asked to; 1: all */
     unsigned literal_one_in;   /* statements that are texts of their own, not prepared */
+    bool lock_modes;           /* all ways to lock rows; else FOR UPDATE alone */
     bool disturbed;            /* statements may be cancelled, and run out of memory */
 };
 
@@ -67,7 +68,7 @@ enum form {
     REGISTERS_BETWEEN, REGISTERS_ALL, JOINED, REGISTERS_SUMMED, LISTS_COUNTED, LISTS_COUNTED_BY_SCAN,
     LIST_APPEND, LIST_APPEND_BY_ENGINE, LISTS_APPEND_BETWEEN, LIST_INSERT, LISTS_INSERT_TWO,
     REGISTER_SET, REGISTER_SET_BY_ENGINE, REGISTER_INSERT, REGISTER_DELETE, LISTS_DIVIDE,
-    LIST_LOCK, EVENT_INSERT, EVENTS_COUNTED, EVENTS_COUNTED_BY_SCAN, BEGIN_RC, BEGIN_RR, COMMIT, ROLLBACK, SAVEPOINT, ROLLBACK_TO, RELEASE, FORMS
+    LIST_LOCK, LIST_SHARE, LIST_NO_KEY_UPDATE, LIST_NOWAIT, LIST_KEY_SHARE, LIST_SKIP, EVENT_INSERT, EVENTS_COUNTED, EVENTS_COUNTED_BY_SCAN, BEGIN_RC, BEGIN_RR, COMMIT, ROLLBACK, SAVEPOINT, ROLLBACK_TO, RELEASE, FORMS
 };
 
 struct workload_client {

@@ -89,7 +89,7 @@ static bool allowed(struct workload_client *client, const char *also)
     if (disturbance)
         return client->shared->options.disturbed;
     if (deadlock || timeout)
-        return deadlock || client->gives_up;
+        return deadlock || client->gives_up || client->form == LIST_NOWAIT;
     if (serialization)
         return client->in_transaction && client->level == HISTORY_RR;
     return also != NULL && strcmp(state, also) == 0;
@@ -192,7 +192,7 @@ static enum step look(struct workload_client *client, enum form form, uint32_t l
 {
     const int64_t arguments[] = {low, high};
     bool lists = form == LIST_BY_KEY || form == LIST_BY_ENGINE || form == LISTS_BETWEEN ||
-                 form == LISTS_ALL || form == JOINED || form == LIST_LOCK;
+                 form == LISTS_ALL || form == JOINED || (form >= LIST_LOCK && form <= LIST_SKIP);
     bool registers = !lists || form == JOINED;
     omen_statement *statement;
     omen_status status;
@@ -466,8 +466,11 @@ static enum step lock_and_append(struct workload_client *client)
     struct found locked, again;
     if (key >= client->ready || atomic_load(&client->shared->no_row_locks))
         return append(client);
-    enum step step = look(client, LIST_LOCK, key, key, true, &locked);
-    if (step != GO_ON)
+    enum form form = LIST_LOCK;
+    if (client->shared->options.lock_modes)
+        form += below(client, 1 + LIST_SKIP - LIST_LOCK);
+    enum step step = look(client, form, key, key, form != LIST_SKIP, &locked);
+    if (step != GO_ON || form == LIST_KEY_SHARE || locked.rows == 0)
         return step;
     uint32_t length = client->history->ops[client->history->op_count - 1].length;
     step = read_one(client);

@@ -44,6 +44,11 @@ static const struct form_text forms[FORMS] = {
     [LISTS_DIVIDE] = {"UPDATE lists SET v = v || CAST(1 / (id - $2) AS TEXT) WHERE id BETWEEN $1 AND $2", 2,
                       false, true},
     [LIST_LOCK] = {"SELECT id, v FROM lists WHERE id = $1 FOR UPDATE", 1, false, false},
+    [LIST_SHARE] = {"SELECT id, v FROM lists WHERE id = $1 FOR SHARE", 1, false, false},
+    [LIST_NO_KEY_UPDATE] = {"SELECT id, v FROM lists WHERE id = $1 FOR NO KEY UPDATE", 1, false, false},
+    [LIST_NOWAIT] = {"SELECT id, v FROM lists WHERE id = $1 FOR UPDATE NOWAIT", 1, false, false},
+    [LIST_KEY_SHARE] = {"SELECT id, v FROM lists WHERE id = $1 FOR KEY SHARE", 1, false, false},
+    [LIST_SKIP] = {"SELECT id, v FROM lists WHERE id = $1 FOR UPDATE SKIP LOCKED", 1, false, false},
     [EVENT_INSERT] = {"INSERT INTO events VALUES ($1)", 1, false, false},
     [EVENTS_COUNTED] = {"SELECT count(*) FROM events", 0, false, true}, /* alone: known without reading */
     [EVENTS_COUNTED_BY_SCAN] = {"SELECT count(*) FROM events WHERE id + 0 >= 0", 0, false, true},
