@@ -43,7 +43,7 @@ struct simulation {
     /* Over all episodes. */
     struct checker_report report;
     struct episode_counts counts;
-    uint64_t hash, done;
+    uint64_t hash, done, violations; /* violations: what the clients themselves found wrong */
     bool wrong;
 };
 
@@ -162,6 +162,7 @@ static void add_counts(struct episode_counts *sum, const struct episode *episode
     sum->statements += atomic_load(&episode->shared.statements);
     sum->engine_statements += atomic_load(&episode->shared.engine_statements);
     sum->checkpoints += counts->checkpoints;
+    sum->remakes += counts->remakes;
     sum->steps += counts->steps;
     sum->groups_frozen += counts->groups_frozen;
     sum->groups_compacted += counts->groups_compacted;
@@ -193,6 +194,7 @@ static bool judge(struct simulation *simulation, struct episode *episode)
     history_destroy(whole);
     add_report(&simulation->report, &report);
     add_counts(&simulation->counts, episode);
+    simulation->violations += atomic_load(&shared->violations);
     return report.total == 0 && atomic_load(&shared->violations) == 0;
 }
 
@@ -221,9 +223,9 @@ static void run_episodes(struct simulation *simulation)
 static void print_counts(const struct episode_counts *counts)
 {
     printf("simulation: statements=%" PRIu64 " by_scan=%" PRIu64 " deadlocks=%" PRIu64 " timeouts=%" PRIu64
-           " refused=%" PRIu64 " disturbed=%" PRIu64 " kills=%" PRIu64 "\n",
+           " refused=%" PRIu64 " disturbed=%" PRIu64 " remakes=%" PRIu64 " kills=%" PRIu64 "\n",
            counts->statements, counts->engine_statements, counts->deadlocks, counts->timeouts,
-           counts->serialization_failures, counts->disturbances, counts->kills);
+           counts->serialization_failures, counts->disturbances, counts->remakes, counts->kills);
     printf("simulation: steps=%" PRIu64 " frozen=%" PRIu64 " compacted=%" PRIu64 " dropped=%" PRIu64
            " checkpoints=%" PRIu64 " switches=%" PRIu64 " waits=%" PRIu64 " simulated_seconds=%.1f\n",
            counts->steps, counts->groups_frozen, counts->groups_compacted, counts->groups_dropped,
@@ -277,6 +279,6 @@ int main(int argc, char **argv)
     print_counts(&simulation.counts);
     printf("simulation: seed=%" PRIu64 " transactions=%" PRIu64 " seconds=%.1f per_minute=%.0f anomalies=%" PRIu64
            " history=%016" PRIx64 "\n", simulation.seed, simulation.done, seconds,
-           (double)simulation.done * 60 / seconds, simulation.report.total, simulation.hash);
+           (double)simulation.done * 60 / seconds, simulation.report.total + simulation.violations, simulation.hash);
     return simulation.wrong ? 1 : 0;
 }

@@ -9,6 +9,7 @@
 struct episode_counts {
     struct fibres_report fibres;
     uint64_t statements, engine_statements, checkpoints, kills;
+    uint64_t remakes;
     uint64_t steps, groups_frozen, groups_compacted, groups_dropped; /* of maintenance */
     uint64_t deadlocks, timeouts, serialization_failures, disturbances;
 };
@@ -31,6 +32,14 @@ struct episode {
     bool killed;
     pthread_t maintainer, disturber;
 };
+
+/* --- a table that is made again and again (simulate_remake.c) --- */
+
+/* Starts the fibres that do it, until the episode's `stop`. False, and told, where that failed. */
+bool remake_start(struct episode *episode);
+void remake_stop(void); /* when `stop` is set */
+
+/* --- the whole --- */
 
 /* Plays an episode whose seed, random and shared options and histories are set. Its memory is lost: the
  * process is to end. */

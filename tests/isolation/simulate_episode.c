@@ -296,25 +296,40 @@ static void wait_to_die(struct episode *episode)
     }
 }
 
+/* Starts what goes on beside the clients. */
+static bool start_others(struct episode *episode)
+{
+    if (!remake_start(episode))
+        return false;
+    pthread_create(&episode->maintainer, NULL, maintain, episode);
+    if (episode->shared.options.disturbed)
+        pthread_create(&episode->disturber, NULL, disturb, episode);
+    return true;
+}
+
+static void stop_others(struct episode *episode)
+{
+    atomic_store(&episode->stop, true);
+    pthread_join(episode->maintainer, NULL);
+    remake_stop();
+    if (episode->shared.options.disturbed)
+        pthread_join(episode->disturber, NULL);
+}
+
 static void run_clients(struct episode *episode)
 {
     unsigned count = episode->shared.options.clients;
     open_clients(episode);
     episode->at_work = count;
-    pthread_create(&episode->maintainer, NULL, maintain, episode);
-    bool disturbed = episode->shared.options.disturbed;
-    if (disturbed)
-        pthread_create(&episode->disturber, NULL, disturb, episode);
+    if (!start_others(episode))
+        return;
     for (unsigned i = 0; i < count; i++)
         pthread_create(&episode->clients[i].thread, NULL, work, &episode->clients[i]);
     if (episode->kills > 0)
         wait_to_die(episode);
     for (unsigned i = 0; i < count; i++)
         pthread_join(episode->clients[i].thread, NULL);
-    atomic_store(&episode->stop, true);
-    pthread_join(episode->maintainer, NULL);
-    if (disturbed)
-        pthread_join(episode->disturber, NULL);
+    stop_others(episode);
     for (unsigned i = 0; i < count; i++)
         workload_client_close(&episode->clients[i]);
     count_clients(episode);
