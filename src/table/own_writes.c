@@ -49,6 +49,7 @@ void own_clear(struct own_writes *own)
     array_release(allocator, own->steps, own->step_capacity, sizeof *own->steps, NULL);
     array_release(allocator, own->unique_steps, own->unique_step_capacity,
                   sizeof *own->unique_steps, NULL);
+    own_hidden_clear(own);
     arena_release(&own->keys_arena);
     arena_release(&own->scratch);
     arena_release(&own->undo_arena);
@@ -340,6 +341,7 @@ static void undo_step(struct own_writes *own, const struct own_step *step)
         break;
     case OWN_STEP_TARGET: {
         size_t number = --own->target_count;
+        own_hidden_undo(own, number);
         const struct own_target *target = &own->targets[number];
         entry_back(own, target->key, OWN_NODE_TARGET | (uint32_t)number, target->older);
         break;

@@ -66,6 +66,12 @@ struct own_target {
     uint32_t older;   /* as of a slot */
 };
 
+/* The shared rows of one group that have been ended: a bit for each of its slots. */
+struct own_hidden {
+    uint64_t number;
+    uint64_t *bits;
+};
+
 enum own_step_kind { OWN_STEP_ROWS, OWN_STEP_END, OWN_STEP_TARGET };
 
 struct own_step {
@@ -108,6 +114,11 @@ struct own_writes {
 
     struct own_unique_step *unique_steps;
     size_t unique_step_count, unique_step_capacity;
+
+    struct own_hidden *hidden; /* ascending by number */
+    size_t hidden_count, hidden_capacity;
+    size_t hidden_targets; /* so many of the targets are in it */
+    uint64_t hidden_moves; /* the table's, when it was made */
 
     struct arena scratch;    /* byte keys in the making */
     struct arena undo_arena; /* has room for any byte key of a private row */
@@ -191,6 +202,21 @@ void own_release(struct own_writes *own); /* NULL does nothing; any thread */
  * writer. */
 uint64_t own_target_place(const struct table *table, uint64_t row_id, struct index_key key,
                           uint64_t begin);
+
+/* --- which shared rows are ended (own_writes_hidden.c); the lock is held --- */
+
+/* Brings the bits up to what a statement of `command` sees; `*usable` false: they are those of a
+ * later one. The table's lock is held for reading. Errors: OUT_OF_MEMORY, and what is there is
+ * right. */
+OMEN_MUST_CHECK omen_status own_hidden_update(struct own_writes *own, uint32_t command,
+                                              bool *usable);
+
+/* A group's; NULL where there are none. */
+const uint64_t *own_hidden_bits(const struct own_writes *own, uint64_t number);
+
+/* Target `number`, the last one, is undone. */
+void own_hidden_undo(struct own_writes *own, size_t number);
+void own_hidden_clear(struct own_writes *own);
 
 /* own_writes_get with the lock held. */
 enum own_answer own_lookup(const struct own_writes *own, uint32_t command, struct index_key key,

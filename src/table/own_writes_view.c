@@ -218,11 +218,39 @@ static bool holds_copied(const struct table_view *view)
     return false;
 }
 
-static omen_status hide_shared(struct table_view *view, struct hidden_ids *hidden)
+/* --- where that is so and there are many: by the bits of the last view --- */
+
+enum { TARGETS_KEPT_MIN = 256 };
+
+static omen_status hide_kept(struct table_view *view, const struct own_writes *own)
 {
-    if (hidden->count == 0 || view->group_count == 0)
+    for (size_t i = 0; i < view->group_count; i++) {
+        struct view_group *group = &view->groups[i];
+        const uint64_t *bits = own_hidden_bits(own, row_group_number(group->group));
+        uint64_t count = bits == NULL ? 0 : bit_count_set(bits, group->row_count);
+        if (count > 0)
+            OMEN_TRY(view_hide(view, group, bits));
+        view->hidden_rows += count;
+    }
+    return OMEN_OK;
+}
+
+/* The table's lock is held for reading. */
+static omen_status hide_shared(struct table_view *view, struct own_writes *own, uint32_t command)
+{
+    struct hidden_ids hidden = {.ids = NULL};
+    if (view->group_count == 0)
         return OMEN_OK;
-    return holds_copied(view) ? hide_through_maps(view, hidden) : hide_directly(view, hidden);
+    bool copied = holds_copied(view), kept = own->target_count >= TARGETS_KEPT_MIN && !copied;
+    if (kept)
+        OMEN_TRY(own_hidden_update(own, command, &kept));
+    if (kept)
+        return hide_kept(view, own);
+    omen_status status = collect_ids(own, command, &hidden);
+    if (status == OMEN_OK && hidden.count > 0)
+        status = copied ? hide_through_maps(view, &hidden) : hide_directly(view, &hidden);
+    allocator_free(own->table->allocator, hidden.ids, hidden.capacity * sizeof *hidden.ids);
+    return status;
 }
 
 /* --- private rows --- */
@@ -261,15 +289,11 @@ static omen_status add_group(struct table_view *view, const struct own_group *ow
 static omen_status open_locked(struct table *table, const struct snapshot *snapshot,
                                struct own_writes *own, uint32_t command, struct table_view **view)
 {
-    struct hidden_ids hidden = {.ids = NULL};
     biased_lock_read_lock(&table->lock);
     omen_status status = view_capture(table, snapshot->timestamp, own->group_count, view);
     if (status == OMEN_OK)
-        status = collect_ids(own, command, &hidden);
-    if (status == OMEN_OK)
-        status = hide_shared(*view, &hidden);
+        status = hide_shared(*view, own, command);
     biased_lock_read_unlock(&table->lock);
-    allocator_free(table->allocator, hidden.ids, hidden.capacity * sizeof *hidden.ids);
     for (size_t i = 0; status == OMEN_OK && i < own->group_count; i++)
         status = add_group(*view, &own->groups[i], command);
     if (status == OMEN_OK)

@@ -117,6 +117,7 @@ void group_detach(struct table *table, struct group_entry *entry)
     size_t position = entry->number / DIRECTORY_CHUNK_ENTRIES;
     struct directory_chunk *empty = NULL;
     biased_lock_write_lock(&table->lock);
+    table->moves++;
     if (entry->previous != NULL)
         entry->previous->next = entry->next;
     else

@@ -124,6 +124,7 @@ struct table {
     struct directory_chunk **chunks;
     size_t chunk_count;
     struct group_entry *first, *last;
+    uint64_t moves; /* grows when rows get other ids, by copies, or when groups go */
 
     struct group_entry *open; /* guarded by the writer lock, as is what follows */
     struct deleted_keys deleted;

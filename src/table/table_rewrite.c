@@ -336,6 +336,7 @@ static omen_status install_copy(struct step *step, struct rewrite *rewrite)
         rewrite->sources[i]->map = rewrite->maps[i];
         rewrite->maps[i] = NULL;
     }
+    table->moves++;
     biased_lock_write_unlock(&table->lock);
     txn_publish(table->manager, timestamp);
     step->report->groups_compacted += rewrite->source_count;

@@ -348,6 +348,63 @@ static void test_views_are_read_while_the_transaction_goes_on(void **state)
     close_fixture(&fixture);
 }
 
+/* --- many small statements --- */
+
+/* The rows `id` * 7 for `id` below `count` have n = 1, the others n = id; how the next statement, or one
+ * of an earlier command, sees it. */
+static void expect_changed(struct table_view *view, int64_t rows, int64_t count)
+{
+    struct totals all = read_all(view, 1);
+    int64_t sum = rows * (rows - 1) / 2;
+    assert_int_equal(all.rows, rows);
+    assert_int_equal(all.ns, sum - 7 * count * (count - 1) / 2 + count);
+    table_view_release(view);
+}
+
+/* What a view hides is kept for the next one: it follows undo, rows that move, earlier commands. */
+static void test_views_of_a_transaction_that_changes_many_rows(void **state)
+{
+    enum { CHANGES = 900, GROUP = 4000, ALL = 2 * GROUP, MARK = 500, UNDONE = 600, MOVED = 700 };
+    struct fixture fixture;
+    struct own_mark mark = {0};
+    bool undone = false;
+    open_fixture(&fixture);
+    insert(&fixture, 0, GROUP);
+    table_seal_open(fixture.table);
+    insert(&fixture, GROUP, GROUP);
+    insert(&fixture, ALL, GROUP);
+    for (int changes = 0; changes < CHANGES; changes++) {
+        if (changes == MARK)
+            mark = own_writes_mark(fixture.own);
+        if (changes == UNDONE && !undone) {
+            own_writes_undo(fixture.own, mark);
+            undone = true;
+            changes = MARK;
+        }
+        if (changes == MOVED) {
+            struct table_view *held = view_now(&fixture);
+            delete_most(&fixture, ALL, GROUP, INT64_C(1) << 40);
+            table_seal_open(fixture.table);
+            assert_true(maintain(&fixture) > 0);
+            expect_changed(held, ALL + GROUP, changes);
+        }
+        assert_int_equal(own_update(&fixture, changes * 7, 1), OMEN_OK);
+        if (changes % 10 > 2)
+            continue;
+        struct snapshot snapshot;
+        uint32_t command = fixture.command;
+        int64_t rows = changes < MOVED ? ALL + GROUP : ALL;
+        assert_int_equal(snapshot_acquire(fixture.manager, &snapshot), OMEN_OK);
+        expect_changed(view_at(&fixture, &snapshot, command + 1), rows, changes + 1);
+        expect_changed(view_at(&fixture, &snapshot, command), rows, changes);
+        expect_changed(view_at(&fixture, &snapshot, command + 1), rows, changes + 1);
+        snapshot_release(&snapshot);
+    }
+    assert_int_equal(own_commit(&fixture), OMEN_OK);
+    assert_int_equal(n_of(&fixture, 7 * (CHANGES - 1)), 1);
+    close_fixture(&fixture);
+}
+
 /* --- large sets and other writers --- */
 
 struct contender {
@@ -398,6 +455,7 @@ static void test_others_write_while_a_large_set_is_added(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_views_of_a_transaction_that_changes_many_rows),
         cmocka_unit_test(test_others_write_while_a_large_set_is_added),
         cmocka_unit_test(test_r5_3_ended_rows_are_hidden_in_sources_and_copies),
         cmocka_unit_test(test_ended_rows_are_found_when_their_group_is_gone),
