@@ -237,7 +237,7 @@ static void test_scans_past_the_cache_are_right(void **state)
         struct table_view *view = open_view(&fixture, &snapshot);
         for (int round = 0; round < 2; round++)
             for (int32_t kid = 0; kid < 1500; kid += 300) {
-                const omen_value value = {.type = {OMEN_TYPE_INTEGER}, .as.i32 = kid};
+                const omen_value value = {.type = {.id = OMEN_TYPE_INTEGER}, .as.i32 = kid};
                 const omen_predicate predicate = {
                     .column = COLUMN_KID, .op = OMEN_GE, .values = &value, .value_count = 1};
                 assert_int_equal(
