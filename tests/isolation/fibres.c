@@ -22,8 +22,8 @@ enum {
     LAGGARDS_MAX = 2, /* at a time: fibres that stay behind where they were stopped */
     LAG_BITS_MAX = 13,
     PLACES = 8192,
-    GRAIN_BITS_MIN = 9,
-    GRAIN_BITS_MAX = 14,
+    GRAIN_BITS_MIN = 11,
+    GRAIN_BITS_MAX = 15,
     PICKS_MAX = 6,
 };
 

@@ -12,7 +12,7 @@
 
 #include "simulate.h"
 
-enum { MAKE_NS_MAX = 3 * 1000 * 1000, WATCH_NS_MAX = 500 * 1000, ATTEMPTS_MAX = 20, NONE = -1, SESSIONS = 3 };
+enum { MAKE_NS_MAX = 300 * 1000 * 1000, WATCH_NS_MAX = 20 * 1000 * 1000, ATTEMPTS_MAX = 20, NONE = -1, SESSIONS = 3 };
 
 struct remaking {
     struct episode *episode;
