@@ -94,12 +94,18 @@ static omen_status print_rows(omen_statement *statement, const char *name, omen_
     return status == OMEN_END_OF_DATA ? OMEN_OK : status;
 }
 
+/* Whether DESCRIBE says so that a column is one of the primary key's. */
+static bool is_primary(const char *key)
+{
+    return strcmp(key, "PRI") == 0;
+}
+
 /* SELECT of all rows in their order. The caller frees; NULL: out of memory. */
 static char *row_query(const char *name, const struct texts *keys)
 {
     size_t columns = 0, key_columns = 0;
     for (size_t at = 0; at < keys->length; at += strlen(keys->data + at) + 1, columns++)
-        key_columns += keys->data[at] != '\0';
+        key_columns += is_primary(keys->data + at);
     size_t bytes = strlen(name) + 64 + columns * ORDER_BYTES, used;
     char *sql = malloc(bytes);
     if (sql == NULL)
@@ -107,7 +113,7 @@ static char *row_query(const char *name, const struct texts *keys)
     used = (size_t)snprintf(sql, bytes, "SELECT * FROM %s", name);
     const char *separator = " ORDER BY ";
     for (size_t at = 0, i = 1; at < keys->length; at += strlen(keys->data + at) + 1, i++) {
-        if (key_columns > 0 && keys->data[at] == '\0')
+        if (key_columns > 0 && !is_primary(keys->data + at))
             continue;
         used += (size_t)snprintf(sql + used, bytes - used, "%s%zu", separator, i);
         separator = ", ";

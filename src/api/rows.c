@@ -227,8 +227,10 @@ static omen_status apply_change(struct session *session, struct change *change, 
                                 bool is_delete, omen_error *error)
 {
     struct key_change changing = {change, column_count, is_delete};
-    const struct row_change how = {
-        .gather = gather_change, .context = &changing, .mode = ROW_LOCK_UPDATE};
+    const struct row_change how = {.gather = gather_change,
+                                   .context = &changing,
+                                   .mode = ROW_LOCK_UPDATE,
+                                   .deletes = is_delete};
     struct index_key key;
     uint64_t rows;
     OMEN_TRY(key_encode(table_schema(change->table), change->key, &change->arena, &key, error));

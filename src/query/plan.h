@@ -164,6 +164,13 @@ static inline const omen_type *plan_parameter_types(const struct plan *plan)
 
 OMEN_MUST_CHECK omen_status plan_create_table(struct plan *plan, const PgQuery__CreateStmt *node,
                                               omen_error *error);
+/* Makes the unique constraints of a new table, `uniques`, what they are to be, in `definition`,
+ * whose other members and unique_count are there: redundant ones go, and those without names get
+ * them, in the plan's arena. Errors: DUPLICATE_TABLE where a name is taken. */
+OMEN_MUST_CHECK omen_status plan_settle_uniques(struct plan *plan, const char *table,
+                                                struct schema_definition *definition,
+                                                struct unique_definition *uniques,
+                                                omen_error *error);
 OMEN_MUST_CHECK omen_status plan_create_as(struct plan *plan,
                                            const PgQuery__CreateTableAsStmt *node,
                                            omen_error *error);

@@ -1,7 +1,8 @@
 /* plan_ddl.c - CREATE TABLE and DROP TABLE.
  *
  * A column's DEFAULT is kept as the text it was written in and bound anew by each statement that
- * needs it.
+ * needs it. Unique constraints keep the order they were written in, and are named as PostgreSQL
+ * names them (plan_unique.c).
  */
 #include <string.h>
 #include <strings.h>
@@ -20,6 +21,9 @@ struct builder {
     uint32_t key[SCHEMA_KEY_COLUMNS_MAX];
     uint32_t key_count;
     bool has_key;
+    struct unique_definition *uniques; /* in the order written; unnamed ones have no name yet */
+    size_t *elements;                  /* of the statement: which of them each stands in */
+    uint32_t unique_count;
 };
 
 static omen_status too_many_keys(struct builder *builder, omen_error *error)
@@ -29,14 +33,37 @@ static omen_status too_many_keys(struct builder *builder, omen_error *error)
                      builder->plan->create.name);
 }
 
+/* Whether nothing is asked of a primary or unique key but to be one. */
 static omen_status check_key_constraint(const PgQuery__Constraint *constraint, omen_error *error)
 {
+    bool primary = constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY;
     if (constraint->deferrable || constraint->initdeferred)
-        return plan_refuse(error, "a deferrable primary key");
-    if (constraint->n_including > 0 || constraint->n_options > 0 ||
-        constraint->indexname[0] != '\0' || constraint->indexspace[0] != '\0')
-        return plan_refuse(error, "an option of PRIMARY KEY");
+        return plan_refuse(error, primary ? "a deferrable primary key"
+                                          : "a deferrable unique constraint");
+    if (constraint->nulls_not_distinct)
+        return plan_refuse(error, "UNIQUE NULLS NOT DISTINCT");
+    if (constraint->n_including > 0)
+        return plan_refuse(error, "a key that INCLUDEs other columns");
+    if (constraint->n_options > 0 || constraint->indexname[0] != '\0' ||
+        constraint->indexspace[0] != '\0')
+        return plan_refuse(error, primary ? "an option of PRIMARY KEY" : "an option of UNIQUE");
     return OMEN_OK;
+}
+
+/* Notes a unique constraint of these columns (in the plan's arena), where it was written. Which it
+ * was is told by `element`, its place among the statement's elements. */
+static void add_unique(struct builder *builder, const PgQuery__Constraint *constraint,
+                       const uint32_t *columns, uint32_t count, size_t element)
+{
+    uint32_t at = builder->unique_count++;
+    for (; at > 0 && builder->elements[at - 1] > element; at--) {
+        builder->uniques[at] = builder->uniques[at - 1];
+        builder->elements[at] = builder->elements[at - 1];
+    }
+    const char *name = constraint->conname[0] == '\0' ? NULL : constraint->conname;
+    builder->uniques[at] =
+        (struct unique_definition){.name = name, .columns = columns, .column_count = count};
+    builder->elements[at] = element;
 }
 
 /* Where the constraint or clause after byte `start` of a column's definition begins. */
@@ -112,8 +139,6 @@ static const char *constraint_name(const PgQuery__Constraint *constraint)
     switch (constraint->contype) {
     case PG_QUERY__CONSTR_TYPE__CONSTR_CHECK:
         return "CHECK";
-    case PG_QUERY__CONSTR_TYPE__CONSTR_UNIQUE:
-        return "UNIQUE";
     case PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN:
         return "REFERENCES (a foreign key)";
     case PG_QUERY__CONSTR_TYPE__CONSTR_IDENTITY:
@@ -130,9 +155,24 @@ static const char *constraint_name(const PgQuery__Constraint *constraint)
     }
 }
 
+/* UNIQUE behind a column. */
+static omen_status add_unique_column(struct builder *builder, uint32_t column,
+                                     const PgQuery__Constraint *constraint, size_t element,
+                                     omen_error *error)
+{
+    OMEN_TRY(check_key_constraint(constraint, error));
+    uint32_t *columns = arena_alloc(&builder->plan->arena, sizeof *columns);
+    if (columns == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    *columns = column;
+    add_unique(builder, constraint, columns, 1, element);
+    return OMEN_OK;
+}
+
 static omen_status add_column_constraint(struct builder *builder, uint32_t column,
                                          const PgQuery__ColumnDef *definition,
-                                         const PgQuery__Node *node, omen_error *error)
+                                         const PgQuery__Node *node, size_t element,
+                                         omen_error *error)
 {
     if (node->node_case != PG_QUERY__NODE__NODE_CONSTRAINT)
         return plan_refuse(error, "this column constraint");
@@ -151,6 +191,8 @@ static omen_status add_column_constraint(struct builder *builder, uint32_t colum
         builder->has_key = true;
         builder->key[builder->key_count++] = column;
         return OMEN_OK;
+    case PG_QUERY__CONSTR_TYPE__CONSTR_UNIQUE:
+        return add_unique_column(builder, column, constraint, element, error);
     case PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT:
         return add_default(builder, column, definition, constraint, error);
     case PG_QUERY__CONSTR_TYPE__CONSTR_ATTR_NOT_DEFERRABLE:
@@ -171,7 +213,7 @@ static bool is_bytewise(const PgQuery__CollateClause *collation)
 }
 
 static omen_status add_column(struct builder *builder, const PgQuery__ColumnDef *node,
-                              omen_error *error)
+                              size_t element, omen_error *error)
 {
     uint32_t column = builder->column_count;
     struct column_definition *definition = &builder->columns[column];
@@ -193,7 +235,8 @@ static omen_status add_column(struct builder *builder, const PgQuery__ColumnDef 
     builder->column_count++;
     bool was_key = builder->has_key;
     for (size_t i = 0; i < node->n_constraints; i++)
-        OMEN_TRY(add_column_constraint(builder, column, node, node->constraints[i], error));
+        OMEN_TRY(
+            add_column_constraint(builder, column, node, node->constraints[i], element, error));
     bool is_key = builder->has_key && !was_key;
     if (builder->declared_null[column] && (!definition->nullable || is_key))
         return error_set(error, OMEN_SYNTAX_ERROR,
@@ -213,34 +256,60 @@ static omen_status find_column(struct builder *builder, const char *name, uint32
                      name);
 }
 
-static omen_status add_table_constraint(struct builder *builder,
-                                        const PgQuery__Constraint *constraint, omen_error *error)
+/* The columns that a table's primary or unique key names; `columns` has room for
+ * SCHEMA_KEY_COLUMNS_MAX. */
+static omen_status find_key_columns(struct builder *builder, const PgQuery__Constraint *constraint,
+                                    uint32_t *columns, omen_error *error)
 {
-    if (constraint->contype != PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY)
-        return plan_refuse(error, constraint_name(constraint));
+    bool primary = constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY;
     OMEN_TRY(check_key_constraint(constraint, error));
+    if (constraint->n_keys > SCHEMA_KEY_COLUMNS_MAX)
+        return error_set(error, OMEN_TOO_MANY_COLUMNS, "cannot use more than %d columns in a %s",
+                         SCHEMA_KEY_COLUMNS_MAX, primary ? "primary key" : "unique constraint");
+    for (size_t i = 0; i < constraint->n_keys; i++) {
+        const char *name = parse_string(constraint->keys[i]);
+        if (name == NULL)
+            return plan_refuse(error, primary ? "this primary key" : "this unique constraint");
+        OMEN_TRY(find_column(builder, name, &columns[i], error));
+        for (size_t j = 0; j < i; j++)
+            if (columns[j] == columns[i])
+                return error_set(error, OMEN_DUPLICATE_COLUMN,
+                                 "column \"%s\" appears twice in %s constraint", name,
+                                 primary ? "primary key" : "unique");
+    }
+    return OMEN_OK;
+}
+
+static omen_status add_primary_key(struct builder *builder, const PgQuery__Constraint *constraint,
+                                   omen_error *error)
+{
     if (builder->has_key)
         return too_many_keys(builder, error);
     builder->has_key = true;
-    if (constraint->n_keys > SCHEMA_KEY_COLUMNS_MAX)
-        return error_set(error, OMEN_TOO_MANY_COLUMNS,
-                         "cannot use more than %d columns in a primary key",
-                         SCHEMA_KEY_COLUMNS_MAX);
-    for (size_t i = 0; i < constraint->n_keys; i++) {
-        const char *name = parse_string(constraint->keys[i]);
-        uint32_t column;
-        if (name == NULL)
-            return plan_refuse(error, "this primary key");
-        OMEN_TRY(find_column(builder, name, &column, error));
-        for (uint32_t j = 0; j < builder->key_count; j++)
-            if (builder->key[j] == column)
-                return error_set(error, OMEN_DUPLICATE_COLUMN,
-                                 "column \"%s\" appears twice in primary key constraint", name);
-        if (builder->declared_null[column])
+    OMEN_TRY(find_key_columns(builder, constraint, builder->key, error));
+    builder->key_count = (uint32_t)constraint->n_keys;
+    for (uint32_t i = 0; i < builder->key_count; i++)
+        if (builder->declared_null[builder->key[i]])
             return error_set(error, OMEN_SYNTAX_ERROR,
-                             "conflicting NULL/NOT NULL declarations for column \"%s\"", name);
-        builder->key[builder->key_count++] = column;
-    }
+                             "conflicting NULL/NOT NULL declarations for column \"%s\"",
+                             builder->columns[builder->key[i]].name);
+    return OMEN_OK;
+}
+
+static omen_status add_table_constraint(struct builder *builder,
+                                        const PgQuery__Constraint *constraint, size_t element,
+                                        omen_error *error)
+{
+    if (constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY)
+        return add_primary_key(builder, constraint, error);
+    if (constraint->contype != PG_QUERY__CONSTR_TYPE__CONSTR_UNIQUE)
+        return plan_refuse(error, constraint_name(constraint));
+    uint32_t *columns =
+        arena_alloc(&builder->plan->arena, SCHEMA_KEY_COLUMNS_MAX * sizeof *columns);
+    if (columns == NULL)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    OMEN_TRY(find_key_columns(builder, constraint, columns, error));
+    add_unique(builder, constraint, columns, (uint32_t)constraint->n_keys, element);
     return OMEN_OK;
 }
 
@@ -250,16 +319,14 @@ static omen_status add_elements(struct builder *builder, const PgQuery__CreateSt
 {
     for (size_t i = 0; i < node->n_table_elts; i++)
         if (node->table_elts[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF)
-            OMEN_TRY(add_column(builder, node->table_elts[i]->column_def, error));
+            OMEN_TRY(add_column(builder, node->table_elts[i]->column_def, i, error));
     for (size_t i = 0; i < node->n_table_elts; i++) {
         const PgQuery__Node *element = node->table_elts[i];
         if (element->node_case == PG_QUERY__NODE__NODE_CONSTRAINT)
-            OMEN_TRY(add_table_constraint(builder, element->constraint, error));
+            OMEN_TRY(add_table_constraint(builder, element->constraint, i, error));
         else if (element->node_case != PG_QUERY__NODE__NODE_COLUMN_DEF)
             return plan_refuse(error, "CREATE TABLE with LIKE");
     }
-    for (size_t i = 0; i < node->n_constraints; i++)
-        OMEN_TRY(add_table_constraint(builder, node->constraints[i]->constraint, error));
     for (uint32_t i = 0; i < builder->key_count; i++)
         builder->columns[builder->key[i]].nullable = false;
     return OMEN_OK;
@@ -275,10 +342,20 @@ omen_status plan_check_new_name(const PgQuery__RangeVar *name, omen_error *error
     return OMEN_OK;
 }
 
-omen_status plan_create_table(struct plan *plan, const PgQuery__CreateStmt *node, omen_error *error)
+/* Constraints that the elements can be or have, at most. */
+static size_t count_constraints(const PgQuery__CreateStmt *node)
 {
-    const PgQuery__RangeVar *relation = node->relation;
-    OMEN_TRY(plan_check_new_name(relation, error));
+    size_t count = node->n_table_elts;
+    for (size_t i = 0; i < node->n_table_elts; i++)
+        if (node->table_elts[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF)
+            count += node->table_elts[i]->column_def->n_constraints;
+    return count;
+}
+
+/* Errors: NOT_SUPPORTED for what a new table cannot have; TOO_MANY_COLUMNS. */
+static omen_status check_create(const PgQuery__CreateStmt *node, omen_error *error)
+{
+    OMEN_TRY(plan_check_new_name(node->relation, error));
     if (node->partbound != NULL || node->partspec != NULL)
         return plan_refuse(error, "PARTITION");
     if (node->n_inh_relations > 0)
@@ -292,18 +369,35 @@ omen_status plan_create_table(struct plan *plan, const PgQuery__CreateStmt *node
     if (node->n_table_elts > SCHEMA_COLUMNS_MAX + SCHEMA_KEY_COLUMNS_MAX)
         return error_set(error, OMEN_TOO_MANY_COLUMNS, "tables can have at most %d columns",
                          SCHEMA_COLUMNS_MAX);
+    return OMEN_OK;
+}
+
+omen_status plan_create_table(struct plan *plan, const PgQuery__CreateStmt *node, omen_error *error)
+{
+    OMEN_TRY(check_create(node, error));
+    const char *name = node->relation->relname;
     struct builder builder = {.plan = plan};
+    size_t constraints = count_constraints(node);
     plan->create.missing_only = node->if_not_exists;
-    plan->create.name = arena_copy_text(&plan->arena, relation->relname, strlen(relation->relname));
+    plan->create.name = arena_copy_text(&plan->arena, name, strlen(name));
     builder.columns = arena_alloc(&plan->arena, node->n_table_elts * sizeof *builder.columns);
     builder.declared_null = arena_alloc(&plan->arena, node->n_table_elts);
-    if (plan->create.name == NULL || builder.columns == NULL || builder.declared_null == NULL)
+    builder.uniques = arena_alloc(&plan->arena, constraints * sizeof *builder.uniques);
+    builder.elements = arena_alloc(&plan->arena, constraints * sizeof *builder.elements);
+    if (plan->create.name == NULL || builder.columns == NULL || builder.declared_null == NULL ||
+        builder.uniques == NULL || builder.elements == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     memset(builder.declared_null, 0, node->n_table_elts);
     OMEN_TRY(add_elements(&builder, node, error));
-    OMEN_TRY(schema_create(plan->session->database->allocator, builder.columns,
-                           builder.column_count, builder.key, builder.key_count,
-                           &plan->create.schema, error));
+    struct schema_definition definition = {.columns = builder.columns,
+                                           .column_count = builder.column_count,
+                                           .key_columns = builder.key,
+                                           .key_count = builder.key_count,
+                                           .unique_count = builder.unique_count};
+    OMEN_TRY(
+        plan_settle_uniques(plan, plan->create.name, &definition, builder.uniques, error));
+    OMEN_TRY(schema_define(plan->session->database->allocator, &definition, &plan->create.schema,
+                           error));
     plan->kind = PLAN_CREATE_TABLE;
     return OMEN_OK;
 }

@@ -294,6 +294,18 @@ static bool is_key(const struct schema *schema, uint32_t column)
     return false;
 }
 
+/* Whether the column is one of a unique key's. */
+static bool is_unique(const struct schema *schema, uint32_t column)
+{
+    for (uint32_t number = 1; number <= schema->unique_count; number++) {
+        const struct schema_key *key = schema_key_of(schema, number);
+        for (uint32_t i = 0; i < key->count; i++)
+            if (key->columns[i] == column)
+                return true;
+    }
+    return false;
+}
+
 static omen_status describe(struct plan *plan, struct arena *scratch, struct value_rows *rows,
                             omen_error *error)
 {
@@ -310,13 +322,32 @@ static omen_status describe(struct plan *plan, struct arena *scratch, struct val
         values[5 * i] = text_value(column->name);
         values[5 * i + 1] = text_value(type);
         values[5 * i + 2] = text_value(column->nullable ? "YES" : "NO");
-        values[5 * i + 3] = text_value(is_key(schema, i) ? "PRI" : NULL);
+        values[5 * i + 3] = text_value(is_key(schema, i)      ? "PRI"
+                                       : is_unique(schema, i) ? "UNI"
+                                                              : NULL);
         values[5 * i + 4] = text_value(column->default_text);
     }
     return OMEN_OK;
 }
 
 /* --- SHOW CREATE TABLE --- */
+
+/* Adds the table constraint that makes this key. */
+static void add_key(struct sql_text *text, const struct schema *schema, uint32_t number)
+{
+    const struct schema_key *key = schema_key_of(schema, number);
+    sql_text_add_string(text, ",\n  ");
+    if (number > 0) {
+        sql_text_add_string(text, "CONSTRAINT ");
+        sql_text_add_name(text, key->name);
+    }
+    sql_text_add_string(text, number > 0 ? " UNIQUE" : "PRIMARY KEY");
+    for (uint32_t i = 0; i < key->count; i++) {
+        sql_text_add_string(text, i == 0 ? " (" : ", ");
+        sql_text_add_name(text, schema->columns[key->columns[i]].name);
+    }
+    sql_text_add_string(text, ")");
+}
 
 static omen_status show_create(struct plan *plan, struct arena *scratch, struct value_rows *rows,
                                omen_error *error)
@@ -341,11 +372,9 @@ static omen_status show_create(struct plan *plan, struct arena *scratch, struct 
         }
         sql_text_add_string(&text, column->nullable || is_key(schema, i) ? "" : " NOT NULL");
     }
-    for (uint32_t i = 0; i < schema->key.count && !schema->key_hidden; i++) {
-        sql_text_add_string(&text, i == 0 ? ",\n  PRIMARY KEY (" : ", ");
-        sql_text_add_name(&text, schema->columns[schema->key.columns[i]].name);
-    }
-    sql_text_add_string(&text, schema->key_hidden ? "\n);" : ")\n);");
+    for (uint32_t number = schema->key_hidden; number <= schema->unique_count; number++)
+        add_key(&text, schema, number);
+    sql_text_add_string(&text, "\n);");
     omen_value *values = make_rows(scratch, rows, names, 2, 1);
     if (text.failed || values == NULL)
         return error_set_default(error, OMEN_OUT_OF_MEMORY);

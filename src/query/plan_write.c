@@ -210,16 +210,24 @@ static omen_status change_row(void *context, struct row_ref *row, struct write_s
     return write_set_update(set, key, change->columns, values, change->column_count, error);
 }
 
-/* Whether the key may change or go. */
+static bool has_column(const struct schema_key *key, uint32_t column)
+{
+    for (uint32_t i = 0; i < key->count; i++)
+        if (key->columns[i] == column)
+            return true;
+    return false;
+}
+
+/* Whether a key, the primary or a unique one, may change or go. */
 static enum lock_mode lock_mode_of(const struct plan *plan)
 {
     const struct bound_change *change = &plan->change;
     const struct schema *schema = table_schema(change->table);
     if (plan->kind == PLAN_DELETE)
         return ROW_LOCK_UPDATE;
-    for (uint32_t i = 0; i < change->column_count; i++)
-        for (uint32_t k = 0; k < schema->key.count; k++)
-            if (change->columns[i] == schema->key.columns[k])
+    for (uint32_t number = 0; number <= schema->unique_count; number++)
+        for (uint32_t i = 0; i < change->column_count; i++)
+            if (has_column(schema_key_of(schema, number), change->columns[i]))
                 return ROW_LOCK_UPDATE;
     return ROW_LOCK_NO_KEY_UPDATE;
 }
@@ -232,6 +240,7 @@ static omen_status change_by_key(struct plan *plan, struct run *run, uint64_t *r
     const struct row_change change = {.gather = change_row,
                                       .context = &changing,
                                       .mode = lock_mode_of(plan),
+                                      .deletes = plan->kind == PLAN_DELETE,
                                       .kept = &plan->kept};
     struct index_key key;
     bool found;
@@ -377,8 +386,10 @@ static omen_status change_by_engine(struct plan *plan, struct run *run, uint64_t
         status = change_once(plan, run, &chosen, rows, &failure);
         again = status == OMEN_SERIALIZATION_FAILURE && runs < RUNS_MAX &&
                 !transaction_keeps_snapshot(run->session);
-        if (again)
+        if (again) {
+            transaction_keep_locks(run->session); /* the next run may be about other keys */
             status = lock_chosen(plan, run, &chosen, &failure);
+        }
     }
     arena_release(&chosen.arena);
     if (status != OMEN_OK && error != NULL)

@@ -93,7 +93,7 @@ static omen_status lock_one(struct locking_rows *rows, uint32_t number, uint64_t
     struct session *session = rows->run->session;
     struct table *table = locking->relation->table;
     struct write_set *set;
-    struct numbered_key *keys;
+    struct index_key *keys;
     struct arena arena;
     size_t count = 0;
     bool covered;
@@ -108,10 +108,10 @@ static omen_status lock_one(struct locking_rows *rows, uint32_t number, uint64_t
     arena_init(&arena, session->database->allocator);
     omen_status status = write_set_delete_row(set, row_id, error);
     if (status == OMEN_OK)
-        status = write_set_keys(set, &arena, &keys, &count, error);
+        status = write_set_target_keys(set, &arena, &keys, &count, error);
     for (size_t i = 0; status == OMEN_OK && i < count; i++)
-        status = transaction_lock_key(session, table, keys[i], locking->mode, locking->wait,
-                                      rows->run->deadline_ns, taken, error);
+        status = transaction_lock_key(session, table, primary_key(keys[i]), locking->mode,
+                                      locking->wait, rows->run->deadline_ns, taken, error);
     arena_release(&arena);
     write_set_destroy(set);
     if (status == OMEN_OK && *taken)

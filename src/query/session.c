@@ -171,6 +171,8 @@ omen_status session_keep(struct session *session, uint64_t deadline_ns, struct w
                          omen_error *error)
 {
     struct txn_ticket ticket;
+    if (write_set_needs_uniques(set))
+        OMEN_TRY(table_prepare_uniques(write_set_table(set), error));
     if (transaction_is_open(&session->transaction))
         return transaction_add(session, set, deadline_ns, error);
     OMEN_TRY(lock_for(session, deadline_ns, set, error));
@@ -325,6 +327,8 @@ static omen_status wait_for_keys(struct row_changing *changing, bool *goes_on, o
     bool gathered = write_set_row_count(changing->set) > 0;
     omen_status status = OMEN_OK;
     *goes_on = true;
+    if (gathered && changing->open) /* the next try may be about others */
+        transaction_keep_locks(changing->session);
     if (gathered)
         status =
             transaction_lock_set(changing->session, changing->set, changing->deadline_ns, error);
@@ -352,6 +356,8 @@ omen_status session_change_row(struct session *session, uint64_t deadline_ns, st
     uint64_t mark = transaction_lock_mark(session);
     bool goes_on;
     *rows = 0;
+    if (change->mode == ROW_LOCK_UPDATE && !change->deletes)
+        OMEN_TRY(table_prepare_uniques(table, error));
     omen_status status = lock_first(&changing, &goes_on, error);
     while (status == OMEN_OK && goes_on) {
         OMEN_TRY(transaction_take_set(session, table, change->kept, &changing.set, error));

@@ -107,7 +107,8 @@ struct row_change {
     omen_status (*gather)(void *context, struct row_ref *row, struct write_set *set,
                           omen_error *error);
     void *context;
-    enum lock_mode mode;     /* of the row: ROW_LOCK_UPDATE where its key may change or go */
+    enum lock_mode mode;     /* of the row: ROW_LOCK_UPDATE where a key of it may change or go */
+    bool deletes;            /* so that no key is to be given to the row */
     struct write_set **kept; /* as for transaction_take_set; NULL: none is kept */
 };
 

@@ -150,15 +150,15 @@ OMEN_MUST_CHECK omen_status transaction_lock_table(struct session *session, stru
                                                    enum lock_mode mode, enum lock_wait wait,
                                                    uint64_t deadline_ns, omen_error *error);
 
-/* Locks a key, present or not, and before it its table as the mode demands. `*taken` (may be NULL
- * unless LOCK_SKIP) as of lock_acquire. */
+/* Locks a key, present or not, and before it its table as the mode demands; a unique key always as
+ * ROW_LOCK_UPDATE. `*taken` (may be NULL unless LOCK_SKIP) as of lock_acquire. */
 OMEN_MUST_CHECK omen_status transaction_lock_key(struct session *session, struct table *table,
                                                  struct numbered_key key, enum lock_mode mode,
                                                  enum lock_wait wait, uint64_t deadline_ns,
                                                  bool *taken, omen_error *error);
 
-/* Whether somebody else has locked the key, so that `mode` of it cannot be had now. The caller
- * holds the writer lock. */
+/* Whether somebody else has locked the key, so that `mode` of it (of a unique key ROW_LOCK_UPDATE)
+ * cannot be had now. The caller holds the writer lock. */
 bool transaction_key_is_locked(const struct session *session, const struct table *table,
                                struct numbered_key key, enum lock_mode mode);
 

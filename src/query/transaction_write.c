@@ -91,13 +91,20 @@ static enum lock_mode table_mode(enum lock_mode row_mode)
     return row_mode >= ROW_LOCK_NO_KEY_UPDATE ? TABLE_LOCK_ROW_EXCLUSIVE : TABLE_LOCK_ROW_SHARE;
 }
 
+/* Who writes a row may leave its primary key alone; a unique key is only locked to be given or
+ * taken. */
+static enum lock_mode key_mode(struct numbered_key key, enum lock_mode row_mode)
+{
+    return key.number == 0 ? row_mode : ROW_LOCK_UPDATE;
+}
+
 static omen_status lock_key(struct session *session, struct table *table, struct numbered_key key,
                             enum lock_mode mode, enum lock_wait wait, uint64_t deadline_ns,
                             bool *taken, omen_error *error)
 {
     struct lock_request request = {.target =
                                        lock_target_key(table_identity(table), key.number, key.key),
-                                   .mode = mode,
+                                   .mode = key_mode(key, mode),
                                    .wait = wait,
                                    .relation = table_name(table)};
     return acquire(session, &request, deadline_ns, taken, error);
@@ -126,7 +133,7 @@ bool transaction_key_is_locked(const struct session *session, const struct table
     struct lock_table *locks = txn_locks(manager_of(session));
     const struct lock_target target = lock_target_key(table_identity(table), key.number, key.key);
     return lock_any_held(locks) &&
-           lock_held_by_others(locks, session->transaction.locks, &target, mode);
+           lock_held_by_others(locks, session->transaction.locks, &target, key_mode(key, mode));
 }
 
 static bool table_is_locked(const struct session *session, const struct table *table,

@@ -16,6 +16,7 @@
     X(transaction, BIGINT) /* whose */                                                             \
     X(relation, TEXT)                                                                              \
     X(key, TEXT) /* NULL: the table */                                                             \
+    X(constraint_name, TEXT)                                                                       \
     X(mode, TEXT)                                                                                  \
     X(granted, BOOLEAN)                                                                            \
     X(waiting_since, TIMESTAMPTZ)                                                                  \
@@ -59,6 +60,26 @@ static const struct table *find_table(const struct locks *locks, uint64_t identi
                : NULL;
 }
 
+/* What the key of this number is called; NULL: a hidden key. */
+static omen_status put_constraint(struct locks *locks, const struct table *table, uint32_t number,
+                                  omen_value *value)
+{
+    const struct schema *schema = table_schema(table);
+    if (number == 0 && schema->key_hidden)
+        return OMEN_OK;
+    if (number > 0) {
+        view_put_text(value, schema_key_of(schema, number)->name);
+        return OMEN_OK;
+    }
+    size_t bytes = strlen(table_name(table)) + sizeof "_pkey";
+    char *text = arena_alloc(&locks->arena, bytes);
+    if (text == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    snprintf(text, bytes, "%s_pkey", table_name(table));
+    view_put_text(value, text);
+    return OMEN_OK;
+}
+
 static omen_status put_target(struct locks *locks, const struct lock_target *target,
                               omen_value *values)
 {
@@ -77,7 +98,7 @@ static omen_status put_target(struct locks *locks, const struct lock_target *tar
     const struct numbered_key key = {target->index, target->key};
     OMEN_TRY(table_key_text(table, key, &locks->arena, &text));
     view_put_text(&values[VIEW_key], text);
-    return OMEN_OK;
+    return put_constraint(locks, table, key.number, &values[VIEW_constraint_name]);
 }
 
 /* "7, 12": each transaction once. */

@@ -142,6 +142,9 @@ OMEN_MUST_CHECK omen_status write_set_delete_row(struct write_set *set, uint64_t
  * two live rows have one key. Thread-safe. */
 OMEN_MUST_CHECK omen_status table_prepare_uniques(struct table *table, omen_error *error);
 
+/* Whether keeping the set looks into those indexes: it inserts rows, or gives some a unique key. */
+bool write_set_needs_uniques(const struct write_set *set);
+
 struct table *write_set_table(const struct write_set *set); /* borrowed */
 uint64_t write_set_row_count(const struct write_set *set);  /* rows inserted, updated, deleted */
 

@@ -123,7 +123,7 @@ omen_status uniques_note_change(struct write_set *set, const struct row_group *g
 }
 
 /* Whether the indexes are needed to keep it: some row is new, or gets another unique key. */
-static bool needs_indexes(const struct write_set *set)
+bool write_set_needs_uniques(const struct write_set *set)
 {
     return set->taken_count > 0 ||
            (!set->commits_own && write_set_private_rows(set) > set->replacing_count);
@@ -131,7 +131,7 @@ static bool needs_indexes(const struct write_set *set)
 
 omen_status uniques_ready(struct write_set *set, omen_error *error)
 {
-    return needs_indexes(set) ? uniques_build_locked(set->table, error) : OMEN_OK;
+    return write_set_needs_uniques(set) ? uniques_build_locked(set->table, error) : OMEN_OK;
 }
 
 /* --- keys to lock --- */

@@ -85,6 +85,8 @@ class Dump(unittest.TestCase):
         CREATE TABLE "No Key; --" (x INT, y BYTEA, z TEXT);
         INSERT INTO "No Key; --" SELECT g % 7, CASE WHEN g % 5 = 0 THEN decode('ff', 'hex') END, 'v' || g FROM generate_series(1, 1200) g;
         CREATE TABLE empty (z INT);
+        CREATE TABLE pairs (a INT UNIQUE, b TEXT, c INT, CONSTRAINT "the; pair" UNIQUE (c, b));
+        INSERT INTO pairs VALUES (2, 'x', NULL), (NULL, 'y', 1), (NULL, 'x', 1);
         CREATE TABLE long (id INT PRIMARY KEY, t TEXT);
         INSERT INTO long SELECT g, repeat('x', 100000) FROM generate_series(1, 8) g;"""
 
@@ -96,7 +98,7 @@ class Dump(unittest.TestCase):
     def test_the_dump_makes_the_same_dump(self):
         first = self.dump(self.TABLES)
         self.assertEqual(self.dump(first), first)
-        self.assertEqual(first.count("INSERT INTO"), 1 + 3 + 3)
+        self.assertEqual(first.count("INSERT INTO"), 1 + 3 + 1 + 3)
         for harmful in "\x01\x1b\u202e\u0080\r":
             self.assertNotIn(harmful, first)
         rows = "SELECT * FROM everything ORDER BY id; SELECT * FROM \"No Key; --\" ORDER BY z; SELECT * FROM long ORDER BY id"

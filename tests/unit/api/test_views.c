@@ -158,6 +158,49 @@ static void test_locks_of_a_transaction(void **state)
     close_scene(&scene);
 }
 
+/* Unique keys that are given or taken; not those that stay as they are. */
+static void test_locks_of_unique_keys(void **state)
+{
+    static const char *const columns[] = {"key:s", "constraint_name:s", "mode:s", NULL};
+    struct scene scene = open_scene();
+    expect(scene.a, "CREATE TABLE k (id int PRIMARY KEY, a int UNIQUE, b text, CONSTRAINT \"the b\" UNIQUE (b, a))",
+           "");
+    expect(scene.a, "INSERT INTO k VALUES (1, 10, 'x'), (2, 20, NULL)", "2 rows\n");
+    static const struct {
+        const char *sql, *locks;
+    } cases[] = {
+        {"INSERT INTO k VALUES (3, 30, 'y')",
+         "(id)=(3)|k_pkey|UPDATE\n(a)=(30)|k_a_key|UPDATE\n(b, a)=(y, 30)|the b|UPDATE\n"},
+        {"INSERT INTO k VALUES (3, 30, NULL)", "(id)=(3)|k_pkey|UPDATE\n(a)=(30)|k_a_key|UPDATE\n"},
+        {"DELETE FROM k WHERE id = 1",
+         "(id)=(1)|k_pkey|UPDATE\n(a)=(10)|k_a_key|UPDATE\n(b, a)=(x, 10)|the b|UPDATE\n"},
+        {"UPDATE k SET b = 'y' WHERE id = 1",
+         "(id)=(1)|k_pkey|UPDATE\n(b, a)=(x, 10)|the b|UPDATE\n(b, a)=(y, 10)|the b|UPDATE\n"},
+        {"UPDATE k SET b = 'y' WHERE id = 2", "(id)=(2)|k_pkey|UPDATE\n(b, a)=(y, 20)|the b|UPDATE\n"},
+        {"UPDATE k SET a = NULL WHERE id = 2", "(id)=(2)|k_pkey|UPDATE\n(a)=(20)|k_a_key|UPDATE\n"},
+        {"UPDATE k SET id = 4 WHERE id = 2", "(id)=(2)|k_pkey|UPDATE\n(id)=(4)|k_pkey|UPDATE\n"},
+        {"UPDATE k SET a = 10 WHERE id = 1", "(id)=(1)|k_pkey|UPDATE\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        expect(scene.a, "BEGIN", "");
+        expect(scene.a, cases[i].sql, "1 rows\n");
+        const char *found = look(scene.looker, "omen_locks", columns);
+        size_t rows = 0, wanted = 0;
+        for (const char *at = found; *at != '\0'; at = strchr(at, '\n') + 1)
+            rows += *at == '(';
+        for (const char *at = cases[i].locks; *at != '\0'; at = strchr(at, '\n') + 1, wanted++) {
+            char row[64];
+            snprintf(row, sizeof row, "%.*s", (int)strcspn(at, "\n") + 1, at);
+            if (strstr(found, row) == NULL)
+                fail_msg("%s: no %s in\n%s", cases[i].sql, row, found);
+        }
+        if (rows != wanted)
+            fail_msg("%s: more than expected:\n%s", cases[i].sql, found);
+        expect(scene.a, "ROLLBACK", "");
+    }
+    close_scene(&scene);
+}
+
 static const char *const shown[] = {"state:s",        "isolation:s", "read_only:b", "rows_written:n",
                                     "snapshot_age:n", "oldest:b",    "locks:n",     "waiting:b",
                                     NULL};
@@ -389,6 +432,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_locks_of_a_transaction),
+        cmocka_unit_test(test_locks_of_unique_keys),
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_snapshots),
         cmocka_unit_test(test_waiting),
