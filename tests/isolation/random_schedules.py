@@ -18,6 +18,10 @@ Some kinds of difference are counted, not reported, and the rest of such a sched
             23505; PostgreSQL sees at once that it will fail
   strict    40001 at REPEATABLE READ for a key that another has deleted since the snapshot, where
             PostgreSQL would show two rows of one key, and for FOR KEY SHARE of a row changed since
+  sooner    23505 at once for a unique key whose row another transaction has changed in other columns:
+            PostgreSQL waits for that one first
+  again     a row was deleted and inserted again while a statement waited for it: PostgreSQL does not find
+            the new one, here it is the row of that key
   deadlock  both found one, and chose otherwise who fails
   oracle    PostgreSQL does not answer twice the same: several waited for one row
 Closes with `isolation: schedules=N differences=N`. Exit status 77 where there is no PostgreSQL, or where
@@ -43,14 +47,16 @@ from schedule import LEVELS, Schedule, Step
 SETUP = ["CREATE TABLE t (id INT PRIMARY KEY, v INT, w INT)",
          "INSERT INTO t VALUES (1, 10, 1), (2, 20, 1), (3, 30, 2), (4, 40, 2)",
          "CREATE TABLE u (id INT PRIMARY KEY, t_id INT, d INT)",
-         "INSERT INTO u VALUES (1, 1, 5), (2, 3, 7)"]
-FINAL = ["SELECT * FROM t ORDER BY id", "SELECT * FROM u ORDER BY id"]
+         "INSERT INTO u VALUES (1, 1, 5), (2, 3, 7)",
+         "CREATE TABLE k (id INT PRIMARY KEY, a INT UNIQUE, b INT UNIQUE)",
+         "INSERT INTO k VALUES (1, 1, 1), (2, 2, 2), (3, NULL, NULL)"]
+FINAL = ["SELECT * FROM t ORDER BY id", "SELECT * FROM u ORDER BY id", "SELECT * FROM k ORDER BY id"]
 REDUCE_SECONDS = 15
-CLASSES = ("order", "woken", "queue", "later", "strict", "deadlock", "oracle")
+CLASSES = ("order", "woken", "queue", "later", "sooner", "again", "strict", "deadlock", "oracle")
 sides.HANG_SECONDS = 4
 BATCH = 20
-SIMPLE = re.compile(r"(UPDATE t SET [^()]*|DELETE FROM t|SELECT [^()]* FROM t) WHERE id = -?\d+( AND v > \d+)?( FOR [A-Z ]+)?$|"
-                    r"INSERT INTO t VALUES \([^()]*\)$")
+SIMPLE = re.compile(r"(UPDATE [tk] SET [^()]*|DELETE FROM [tk]|SELECT [^()]* FROM [tk]) WHERE id = -?\d+( AND v > \d+)?( FOR [A-Z ]+)?$|"
+                    r"INSERT INTO [tk] VALUES \([^()]*\)$")
 WRITES = re.compile(r"(UPDATE|DELETE|INSERT|SELECT .* FOR (UPDATE|NO KEY|SHARE|KEY))")
 
 # (weight, text); {k} a key, {j} another, {c} a number, {mode} a row lock.
@@ -75,6 +81,18 @@ STATEMENTS = [
     (1, "UPDATE u SET d = d + 1 WHERE id = 1"), (1, "INSERT INTO u SELECT id, id, v FROM t WHERE id = {k}"),
     (1, "UPDATE t SET id = id + 100 WHERE id = {k}"), (1, "SELECT 1 / 0"),
 ]
+# On the table with unique keys; {a} and {b} are values of them.
+KEYED = [
+    (6, "INSERT INTO k VALUES ({k}, {a}, NULL)"), (3, "INSERT INTO k VALUES ({k}, {a}, {b})"),
+    (6, "UPDATE k SET a = {a} WHERE id = {k}"), (2, "UPDATE k SET b = {b} WHERE id = {k}"),
+    (2, "UPDATE k SET a = {a}, b = {b} WHERE id = {k}"), (2, "UPDATE k SET a = NULL WHERE id = {k}"),
+    (2, "UPDATE k SET a = a + 1 WHERE id = {k}"), (6, "DELETE FROM k WHERE id = {k}"), (1, "DELETE FROM k WHERE a = {a}"),
+    (1, "UPDATE k SET id = {j} WHERE id = {k}"), (2, "UPDATE k SET b = b + 0 WHERE id = {k}"), (1, "UPDATE k SET b = b + 1 WHERE a = {a}"),
+    (1, "INSERT INTO k SELECT id + 10, a + 10, b + 10 FROM k"), (1, "INSERT INTO k SELECT {k}, a, b + 1 FROM k WHERE id = {j}"),
+    (3, "SELECT * FROM k ORDER BY id"), (2, "SELECT * FROM k WHERE id = {k}"), (1, "SELECT count(*), sum(a) FROM k"),
+    (2, "SELECT a FROM k WHERE id = {k} FOR {mode}"), (1, "SELECT a FROM k WHERE id = {k} FOR {mode} NOWAIT"),
+    (1, "UPDATE t SET v = v + 1 WHERE id = {k}"), (1, "SELECT 1 / 0"),
+]
 MODES = ["UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE"]
 WITHIN = [(3, "SAVEPOINT s"), (3, "ROLLBACK TO s"), (1, "RELEASE s")]
 
@@ -83,22 +101,23 @@ def chosen(source, weighted):
     return source.choices([text for _, text in weighted], [weight for weight, _ in weighted])[0]
 
 
-def statement(source, keys):
+def statement(source, keys, texts):
     key, other = source.sample(keys, 2)
-    return chosen(source, STATEMENTS).format(k=key, j=other, c=source.choice([5, 15, 25]), mode=source.choice(MODES))
+    return chosen(source, texts).format(k=key, j=other, c=source.choice([5, 15, 25]), mode=source.choice(MODES),
+                                        a=source.choice([1, 2, 5]), b=source.choice([1, 2, 5]))
 
 
-def script(source, name, keys):
+def script(source, name, keys, texts):
     """One session's steps."""
     count = source.randint(2, 6)
     if source.random() < 0.2:
-        return [Step(name, statement(source, keys)) for _ in range(count)]
+        return [Step(name, statement(source, keys, texts)) for _ in range(count)]
     level = source.choice(LEVELS)
     steps = [Step(name, f"BEGIN ISOLATION LEVEL {level}")]
     saved = False
     for _ in range(count):
         within = source.random() < (0.25 if saved else 0.1)
-        sql = (chosen(source, WITHIN) if saved else "SAVEPOINT s") if within else statement(source, keys)
+        sql = (chosen(source, WITHIN) if saved else "SAVEPOINT s") if within else statement(source, keys, texts)
         saved = saved or sql == "SAVEPOINT s"
         steps.append(Step(name, sql))
     return steps + [Step(name, "COMMIT" if source.random() < 0.75 else "ROLLBACK")]
@@ -107,7 +126,8 @@ def script(source, name, keys):
 def generate(seed):
     source = random.Random(seed)
     keys = source.sample([1, 2, 3, 4, 5, 6], source.choice([2, 3, 6]))  # few: they meet
-    scripts = [script(source, name, keys) for name in "abcd"[:source.choice([2, 2, 3, 4])]]
+    texts = KEYED if source.random() < 0.4 else STATEMENTS
+    scripts = [script(source, name, keys, texts) for name in "abcd"[:source.choice([2, 2, 3, 4])]]
     order = [number for number, steps in enumerate(scripts) for _ in steps]
     source.shuffle(order)
     return Schedule(f"random {seed}", list(SETUP), [scripts[number].pop(0) for number in order], list(FINAL))
@@ -131,6 +151,13 @@ def woken(lines):
     return waiting(lines[:last]) > 1 and last < len(lines) - 1
 
 
+def inserted_again(line, before):
+    """Whether rows of the table that the line is about were deleted, and others inserted."""
+    table = re.search("(UPDATE|FROM) ([tk]) ", line)
+    done = [earlier for earlier in before if table and earlier.endswith(("row", "rows")) and f" {table[2]} " in earlier]
+    return any(" DELETE " in earlier or " SET id" in earlier for earlier in done) and any("INSERT" in earlier for earlier in done)
+
+
 def compare(theirs, ours):
     """None, or the class of the first difference."""
     mine, wanted = ours.split("\n"), theirs.split("\n")
@@ -145,9 +172,13 @@ def compare(theirs, ours):
         if any("SHARE" in line for line in before) and waiting(mine[1:number]) and \
                 any(WRITES.match(line[5:]) for line in (a, b)):
             return "queue"
-        if a.endswith(" waits") and (b.endswith("ERROR 40001") or
-                                     b.endswith("ERROR 23505") and re.search("INSERT|SET id", b)):
+        if a.endswith(" waits") and b.endswith("ERROR 40001") or \
+                a.endswith((" waits", "ERROR 40P01")) and b.endswith("ERROR 23505") and re.search("INSERT|SET (id|a|b)", b):
             return "later"
+        if b[5:9] == "... " and b.endswith(("0 rows", "no rows")) and inserted_again(b, mine[1:number]):
+            return "again"
+        if b.endswith(" waits") and a.endswith("ERROR 23505") and re.search("(INTO|UPDATE) k ", a):
+            return "sooner"
         if a.endswith("ERROR 40001") and re.search("INSERT|SET id|FOR KEY SHARE", a):
             return "strict"
         if "ERROR 40P01" in theirs and "ERROR 40P01" in ours and ("40P01" in a or "40P01" in b):
