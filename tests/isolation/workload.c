@@ -91,6 +91,12 @@ static omen_database *open_database(const struct workload_options *options)
     return database;
 }
 
+static const char registers[] = "CREATE TABLE IF NOT EXISTS registers "
+                                "(id BIGINT PRIMARY KEY, v BIGINT UNIQUE, version BIGINT)";
+static const char registers_unique[] =
+    "CREATE TABLE IF NOT EXISTS registers "
+    "(id BIGINT UNIQUE, v BIGINT UNIQUE, version BIGINT, number BIGINT PRIMARY KEY)";
+
 /* 0, or the exit status. */
 static int make_tables(struct workload_shared *shared, omen_database *database)
 {
@@ -107,8 +113,7 @@ static int make_tables(struct workload_shared *shared, omen_database *database)
                execute(connection, "CREATE TABLE IF NOT EXISTS lists (id BIGINT PRIMARY KEY, v TEXT)", &error) &&
                execute(connection, "CREATE TABLE IF NOT EXISTS events (id BIGINT PRIMARY KEY)", &error) &&
                (execute(connection, "INSERT INTO events VALUES (0)", &error) || strcmp(error.sqlstate, "23505") == 0) &&
-               execute(connection, "CREATE TABLE IF NOT EXISTS registers "
-                                   "(id BIGINT PRIMARY KEY, v BIGINT, version BIGINT)", &error)) {
+               execute(connection, shared->options.unique ? registers_unique : registers, &error)) {
         status = 0;
         if (!execute(connection, "SELECT id FROM lists WHERE id = 1 FOR UPDATE", &error))
             atomic_store(&shared->no_row_locks, true);
@@ -152,6 +157,27 @@ static void *work_in_background(void *argument)
     return NULL;
 }
 
+static void print_fault(void *context, const char *line)
+{
+    printf("verify: %s\n", line);
+}
+
+/* Whether the closed database is whole: every row is what its keys lead to. */
+static bool verify(const struct workload_shared *shared)
+{
+    uint64_t faults = 0;
+    omen_error error;
+    if (shared->options.path == NULL)
+        return true;
+    if (omen_verify(shared->options.path, NULL, NULL, NULL, &faults, &error) != OMEN_OK) {
+        printf("verifying failed: %s\n", error.message);
+        return false;
+    }
+    if (faults > 0)
+        (void)!omen_verify(shared->options.path, NULL, print_fault, NULL, &faults, &error);
+    return faults == 0;
+}
+
 /* All clients until their share is done; the last look; the close. The exit status. */
 static int work(struct workload_shared *shared)
 {
@@ -181,6 +207,8 @@ static int work(struct workload_shared *shared)
         printf("closing failed: %s\n", error.message);
         status = 1;
     }
+    if (status == 0 && !verify(shared))
+        status = 1;
     return atomic_load(&shared->violations) != 0 ? 1 : status;
 }
 
@@ -286,6 +314,8 @@ static bool parse(int argc, char **argv, struct workload_options *options, bool 
             options->quiet = true;
         else if (strcmp(argv[i], "--alone") == 0)
             options->alone = true;
+        else if (strcmp(argv[i], "--unique") == 0)
+            options->unique = true;
         else if (strcmp(argv[i], "--durable") == 0)
             *durable = true;
         else if (strcmp(argv[i], "--no-engine") == 0)
@@ -331,7 +361,7 @@ int main(int argc, char **argv)
     bool durable = false;
     if (!parse(argc, argv, &options, &durable)) {
         fprintf(stderr, "usage: workload [--seed N] [--transactions N] [--clients N] [--path FOLDER | --durable] [--kills N]"
-                        " [--save FILE] [--quiet] [--no-engine] [--alone]\n");
+                        " [--save FILE] [--quiet] [--no-engine] [--alone] [--unique]\n");
         return 2;
     }
     bool own_folder = options.path == NULL && (durable || options.kills > 0);

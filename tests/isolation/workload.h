@@ -2,7 +2,9 @@
  *
  *   lists(id, v)               v is ',17,18': UPDATE lists SET v = v || ',19' WHERE id = 5
  *   events(id)                 one row, beside which own ones are counted and taken back
- *   registers(id, v, version)  UPDATE registers SET v = 20, version = version + 1 WHERE id = 5
+ *   registers(id, v, version)  UPDATE registers SET v = 20, version = version + 1 WHERE id = 5; v is UNIQUE.
+ *                              With --unique id is too, and is no primary key: that is another number, which
+ *                              a row that is deleted and inserted again does not keep
  *
  * All clients work on a window of keys that moves on, so that lists stay short. A key's row is made by
  * an INSERT, for which clients race. Each statement has several forms: by key, which the index answers,
@@ -39,6 +41,7 @@ struct workload_options {
     unsigned literal_one_in;   /* statements that are texts of their own, not prepared */
     bool lock_modes;           /* all ways to lock rows; else FOR UPDATE alone */
     bool disturbed;            /* statements may be cancelled, and run out of memory */
+    bool unique;               /* registers are found by a unique key that is not the primary one */
 };
 
 /* What all clients know; shared with killed processes too. */
@@ -67,7 +70,7 @@ enum form {
     LIST_BY_KEY, LIST_BY_ENGINE, LISTS_BETWEEN, LISTS_ALL, REGISTER_BY_KEY, REGISTER_BY_ENGINE,
     REGISTERS_BETWEEN, REGISTERS_ALL, JOINED, REGISTERS_SUMMED, LISTS_COUNTED, LISTS_COUNTED_BY_SCAN,
     LIST_APPEND, LIST_APPEND_BY_ENGINE, LISTS_APPEND_BETWEEN, LIST_INSERT, LISTS_INSERT_TWO,
-    REGISTER_SET, REGISTER_SET_BY_ENGINE, REGISTER_INSERT, REGISTER_DELETE, LISTS_DIVIDE,
+    REGISTER_SET, REGISTER_SET_BY_ENGINE, REGISTER_INSERT, REGISTER_INSERT_NUMBERED, REGISTER_DELETE, LISTS_DIVIDE,
     LIST_LOCK, LIST_SHARE, LIST_NO_KEY_UPDATE, LIST_NOWAIT, LIST_KEY_SHARE, LIST_SKIP, EVENT_INSERT, EVENTS_COUNTED, EVENTS_COUNTED_BY_SCAN, BEGIN_RC, BEGIN_RR, COMMIT, ROLLBACK, SAVEPOINT, ROLLBACK_TO, RELEASE, FORMS
 };
 

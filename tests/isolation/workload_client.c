@@ -362,6 +362,8 @@ static bool must_find(const struct workload_client *client, bool list, uint32_t 
     const struct workload_shared *shared = client->shared;
     if (list && key < client->ready)
         return true;
+    if (!list && shared->options.unique)
+        return false; /* another may put a row in its place while the statement waits for that one */
     return client->level == HISTORY_RC && atomic_load(list ? &shared->lists[key] : &shared->registers[key]) != 0;
 }
 

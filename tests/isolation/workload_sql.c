@@ -40,6 +40,7 @@ static const struct form_text forms[FORMS] = {
     [REGISTER_SET_BY_ENGINE] = {"UPDATE registers SET v = $2, version = version + 1 WHERE id + 0 = $1", 2,
                                 false, true},
     [REGISTER_INSERT] = {"INSERT INTO registers VALUES ($1, $2, $3)", 3, false, false},
+    [REGISTER_INSERT_NUMBERED] = {"INSERT INTO registers VALUES ($1, $2, $3, $2)", 3, false, false},
     [REGISTER_DELETE] = {"DELETE FROM registers WHERE id = $1", 1, false, false},
     [LISTS_DIVIDE] = {"UPDATE lists SET v = v || CAST(1 / (id - $2) AS TEXT) WHERE id BETWEEN $1 AND $2", 2,
                       false, true},
@@ -126,6 +127,8 @@ omen_status workload_run(struct workload_client *client, enum form form, const i
     omen_statement_release(client->passing);
     client->passing = NULL;
     *out = NULL;
+    if (form == REGISTER_INSERT && client->shared->options.unique)
+        form = REGISTER_INSERT_NUMBERED;
     client->form = form;
     client->text = text != NULL ? text : "";
     for (unsigned i = 0; i < forms[form].arguments; i++)
