@@ -11,6 +11,7 @@ from values import ColumnType, INTEGERS, NUMBERS, STRINGS, TIMES
 
 KEY_TYPES = ("integer", "bigint", "integer", "bigint", "smallint", "text", "varchar", "date", "timestamp",
              "timestamptz", "uuid", "numeric", "bytea", "boolean", "double precision", "real", "char")
+RICH_TYPES = ("integer", "bigint", "smallint", "numeric", "double precision", "real", "timestamp", "timestamptz", "text")
 COMMON_TYPES = ("integer", "integer", "bigint", "text", "text", "numeric", "double precision", "boolean", "date", "timestamp")
 LARGE_DIGITS = 42
 LARGE_ROWS = LARGE_DIGITS**3
@@ -21,8 +22,11 @@ ORDERED = ("smallint", "integer", "bigint", "numeric", "real", "double precision
 
 
 class Table:
-    def __init__(self, name, columns, key):
-        self.name, self.columns, self.key = name, columns, key
+    """`key`, and each of `uniques`: names of columns; `keyed`: all of those."""
+
+    def __init__(self, name, columns, key, uniques):
+        self.name, self.columns, self.key, self.uniques = name, columns, key, uniques
+        self.keyed = set(key).union(*uniques)
 
 
 class Statement:
@@ -87,6 +91,9 @@ class Episode:
         large = self.large and number == 0
         if large:  # a key that load() can fill, and nothing but NULL in the other columns
             columns[0].type, key = ColumnType(choose.choice(["integer", "bigint"])), ["c0"]
+        free = [column for column in columns if column.sql not in key]
+        if free and choose.random() < 0.4 and not large:  # for a unique key: values enough to be distinct
+            free[0].type = values.column_type(choose, RICH_TYPES if choose.random() < 0.8 else KEY_TYPES)
         defs = []
         for column in columns:
             text = f"{column.sql} {column.type}"
@@ -100,8 +107,9 @@ class Episode:
             defs.append(text)
         if key and "PRIMARY KEY" not in "".join(defs):
             defs.append(f"PRIMARY KEY ({', '.join(key)})")
+        uniques = [] if large else self.uniques(name, columns, key, defs)
         self.emit([f"CREATE TABLE {name} (", ", ".join(defs), ")"], "ddl")
-        table = Table(name, columns, key)
+        table = Table(name, columns, key, uniques)
         self.tables.append(table)
         rows = choose.choice([10, 20, 40, 80, 150])
         if large:
@@ -110,6 +118,22 @@ class Episode:
             batch = min(rows, choose.choice([5, 10, 40]))
             self.insert(table, batch, spread=max(60, 4 * rows))
             rows -= batch
+
+    def uniques(self, table, columns, key, defs):
+        """Unique keys beside the primary one, as lists of columns; adds them to the definitions."""
+        choose, found = self.choose, []
+        free = [column.sql for column in columns if column.sql not in key and (column is columns[-1] or column.type.name in RICH_TYPES)]
+        while free and choose.random() < (0.4 if not found else 0.2):
+            names = choose.sample([column.sql for column in columns], 2) if choose.random() < 0.3 else free[:1]
+            if not set(names) & set(free) or names in found:
+                continue
+            found.append(names)
+            at = next(i for i, column in enumerate(columns) if column.sql == names[0])
+            if len(names) == 1 and choose.random() < 0.6:
+                defs[at] += choose.choice([" UNIQUE", f" CONSTRAINT {table}_{names[0]} UNIQUE"])
+            else:
+                defs.append(f"UNIQUE ({', '.join(names)})")
+        return found
 
     def load(self, table):
         """Many rows, made by the statement itself from a small table of digits."""
@@ -129,13 +153,11 @@ class Episode:
         return row
 
     def insert(self, table, count, spread=60):
-        rows, keys = [], set()
+        rows = []
         for _ in range(count):
             row = self.row(table, spread)
-            key = tuple(value for column, value in zip(table.columns, row) if column.sql in table.key)
-            if table.key and (key in keys or self.taken(table, row)) and self.choose.random() < 0.98:
+            if self.taken(table, row) and self.choose.random() < 0.98:
                 continue
-            keys.add(key)
             rows.append(row)
         if not rows:
             return
@@ -147,12 +169,14 @@ class Episode:
         self.emit([f"INSERT INTO {table.name} VALUES ", Items(texts)], "write")
 
     def taken(self, table, row):
-        """Whether a row's key was probably inserted before."""
+        """Whether one of the row's keys was probably inserted before; if not, it is now."""
         seen = table.__dict__.setdefault("seen", set())
-        key = tuple(value.rstrip() for column, value in zip(table.columns, row) if column.sql in table.key)
-        if key in seen:
+        named = dict(zip((column.sql for column in table.columns), row))
+        keys = [(number, *(named[name] for name in names)) for number, names in enumerate([table.key, *table.uniques]) if names]
+        keys = {tuple(str(value).rstrip() for value in key) for key in keys if None not in key}
+        if keys & seen:
             return True
-        seen.add(key)
+        seen |= keys
         return False
 
     # ------------------------------------------------------------- writing
@@ -224,11 +248,11 @@ class Episode:
     def update(self):
         choose, table = self.choose, self.table()
         scope = self.scope(table)
-        others = [c for c in table.columns if c.sql not in table.key]
+        others = [c for c in table.columns if c.sql not in table.keyed]
         if others and choose.random() < 0.08:
             return self.update_from(table, choose.choice(others))
-        keyed = table.key and (not others or choose.random() < 0.12)
-        columns = [choose.choice([c for c in table.columns if c.sql in table.key])] if keyed else \
+        keyed = table.keyed and (not others or choose.random() < (0.3 if table.uniques else 0.12))
+        columns = [choose.choice([c for c in table.columns if c.sql in table.keyed])] if keyed else \
             choose.sample(others, min(len(others), choose.choice([1, 1, 2])))
         sets = []
         for column in columns:
