@@ -38,8 +38,8 @@ static omen_status check_key_constraint(const PgQuery__Constraint *constraint, o
 {
     bool primary = constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY;
     if (constraint->deferrable || constraint->initdeferred)
-        return plan_refuse(error, primary ? "a deferrable primary key"
-                                          : "a deferrable unique constraint");
+        return plan_refuse(error,
+                           primary ? "a deferrable primary key" : "a deferrable unique constraint");
     if (constraint->nulls_not_distinct)
         return plan_refuse(error, "UNIQUE NULLS NOT DISTINCT");
     if (constraint->n_including > 0)
@@ -394,8 +394,7 @@ omen_status plan_create_table(struct plan *plan, const PgQuery__CreateStmt *node
                                            .key_columns = builder.key,
                                            .key_count = builder.key_count,
                                            .unique_count = builder.unique_count};
-    OMEN_TRY(
-        plan_settle_uniques(plan, plan->create.name, &definition, builder.uniques, error));
+    OMEN_TRY(plan_settle_uniques(plan, plan->create.name, &definition, builder.uniques, error));
     OMEN_TRY(schema_define(plan->session->database->allocator, &definition, &plan->create.schema,
                            error));
     plan->kind = PLAN_CREATE_TABLE;

@@ -69,8 +69,8 @@ static bool is_taken(const char *name, const char *table,
     char primary[NAME_BYTES];
     snprintf(primary, sizeof primary, "%.*s_pkey",
              (int)clip(table, strlen(table) < 58 ? strlen(table) : 58), table);
-    bool taken = strcmp(name, table) == 0 ||
-                 (definition->key_count > 0 && strcmp(name, primary) == 0);
+    bool taken =
+        strcmp(name, table) == 0 || (definition->key_count > 0 && strcmp(name, primary) == 0);
     for (uint32_t i = 0; i < count && !taken; i++)
         taken = strcmp(name, uniques[i].name) == 0;
     return taken;
@@ -85,9 +85,9 @@ static omen_status choose_name(struct plan *plan, const char *table,
     const struct unique_definition *unique = &uniques[number];
     size_t length = 0;
     for (uint32_t i = 0; i < unique->column_count && length < NAME_BYTES; i++)
-        length += (size_t)snprintf(columns + length, sizeof columns - length, "%s%.*s",
-                                   i == 0 ? "" : "_", SCHEMA_NAME_BYTES_MAX,
-                                   definition->columns[unique->columns[i]].name);
+        length +=
+            (size_t)snprintf(columns + length, sizeof columns - length, "%s%.*s", i == 0 ? "" : "_",
+                             SCHEMA_NAME_BYTES_MAX, definition->columns[unique->columns[i]].name);
     make_name(table, columns, label, name);
     for (unsigned pass = 1; is_taken(name, table, definition, uniques, number); pass++) {
         snprintf(label, sizeof label, "key%u", pass);

@@ -153,7 +153,7 @@ uint64_t write_set_row_count(const struct write_set *set);  /* rows inserted, up
 OMEN_MUST_CHECK omen_status write_set_check_targets(struct write_set *set, omen_error *error);
 
 /* Whether their keys are still those of rows: of the same, of newer versions, or of others that
- * have come in their place. As above. */
+ * have come in their place; and those have the same unique keys. As above; errors of reading. */
 OMEN_MUST_CHECK omen_status write_set_check_target_keys(struct write_set *set, omen_error *error);
 
 /* The set as a participant of txn_commit. DUPLICATE_KEY names the key in its message. */

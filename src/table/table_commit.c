@@ -131,11 +131,16 @@ omen_status write_set_check_targets(struct write_set *set, omen_error *error)
 omen_status write_set_check_target_keys(struct write_set *set, omen_error *error)
 {
     const struct table *table = set->table;
+    bool same = true;
     for (size_t i = 0; i < set->target_count; i++) {
         uint64_t found = index_lookup(table->index, set->targets[i].key);
         uint64_t newest = row_id_canonical(table, found);
         if (found == ROW_ID_NONE || directory_find(table, row_id_group(newest)) == NULL ||
             row_end(table, newest) != TIMESTAMP_INFINITY)
+            return target_changed(set, error);
+        if (table->schema->unique_count > 0)
+            OMEN_TRY(uniques_compare(table, set->targets[i].row_id, newest, &same, error));
+        if (!same)
             return target_changed(set, error);
     }
     return OMEN_OK;

@@ -71,6 +71,30 @@ static bool key_changes(const struct schema_key *key, const struct row_group *gr
     return changes;
 }
 
+omen_status uniques_compare(const struct table *table, uint64_t one, uint64_t other, bool *same,
+                            omen_error *error)
+{
+    const struct schema *schema = table->schema;
+    uint64_t ids[] = {row_id_canonical(table, one), row_id_canonical(table, other)};
+    const struct group_entry *entries[] = {directory_find(table, row_id_group(ids[0])),
+                                           directory_find(table, row_id_group(ids[1]))};
+    *same = ids[0] == ids[1];
+    if (*same || entries[0] == NULL || entries[1] == NULL)
+        return OMEN_OK;
+    for (int i = 0; i < 2; i++)
+        OMEN_TRY(row_group_ensure_uniques(entries[i]->group, error));
+    *same = true;
+    for (uint32_t number = 1; number <= schema->unique_count && *same; number++) {
+        const struct schema_key *key = schema_key_of(schema, number);
+        for (uint32_t i = 0; i < key->count && *same; i++) {
+            omen_value value;
+            row_group_read(entries[1]->group, row_id_slot(ids[1]), key->columns[i], &value);
+            *same = !differs(entries[0]->group, row_id_slot(ids[0]), key->columns[i], &value);
+        }
+    }
+    return OMEN_OK;
+}
+
 /* The key of stored values. */
 static omen_status key_of_row(const struct schema *schema, const struct schema_key *key,
                               const omen_value *row, struct arena *arena, struct index_key *out,

@@ -45,6 +45,12 @@ OMEN_MUST_CHECK omen_status uniques_repoint(struct table *table, const struct gr
 
 /* --- write sets (table_unique_commit.c) --- */
 
+/* Whether two rows have the same unique keys, NULLs counted as values; not where one has gone
+ * altogether. With the writer lock, though columns may have to be read. Errors: those of
+ * row_group_ensure. */
+OMEN_MUST_CHECK omen_status uniques_compare(const struct table *table, uint64_t one, uint64_t other,
+                                            bool *same, omen_error *error);
+
 /* What the set is about to do: end the row at `slot` of `group`, whose columns are here, and, where
  * `row` is not NULL, put those stored values in its place as the set's next row. To be called
  * before that; uniques_forget takes it back. Errors: OUT_OF_MEMORY; LIMIT_EXCEEDED for too long a
