@@ -19,10 +19,10 @@ enum {
 const char *const model_table_names[MODEL_TABLES] = {"numbers", "names", "pairs", "events"};
 
 const char *const model_table_texts[MODEL_TABLES] = {
-    "CREATE TABLE numbers (id BIGINT PRIMARY KEY, v BIGINT NOT NULL, note TEXT, flag BOOLEAN, "
+    "CREATE TABLE numbers (id BIGINT PRIMARY KEY, v BIGINT NOT NULL UNIQUE, note TEXT, flag BOOLEAN, "
     "price DECIMAL(12,2))",
     "CREATE TABLE names (name TEXT PRIMARY KEY, v BIGINT NOT NULL, note TEXT, flag BOOLEAN, "
-    "price DECIMAL(12,2))",
+    "price DECIMAL(12,2), UNIQUE (note, v))",
     "CREATE TABLE pairs (a INTEGER, b TEXT, v BIGINT NOT NULL, note TEXT, flag BOOLEAN, "
     "price DECIMAL(12,2), PRIMARY KEY (a, b))",
     "CREATE TABLE events (id BIGINT, v BIGINT NOT NULL, note TEXT, flag BOOLEAN, "
@@ -276,7 +276,7 @@ void model_choose_changes(struct model_commit *commit, struct model_state *state
             continue;
         used[key] = true;
         bool deletes = there && random_below(random, 3) == 0;
-        uint64_t version = deletes ? 0 : 1 + random_below(random, UINT64_C(1) << 48);
+        uint64_t version = deletes ? 0 : model_choose_version(state, table, random);
         model_add_change(commit, deletes ? MODEL_DELETE : MODEL_PUT, table, key, version);
         state_put(state, table, key, version);
     }
@@ -339,6 +339,7 @@ static omen_status append(struct model *model, struct session *session, struct r
         status = session_writer_lock(session, 0, error);
     if (status == OMEN_OK) {
         status = write_changes(session, set, commit, &before, ticket, error);
+        model_check_outcome(status, error);
         if (status == OMEN_OK && !waits)
             txn_writer_unlock(session->database->manager);
         else
@@ -429,15 +430,18 @@ static char *rows_as_text(const struct model_commit *commit, char quote, const c
 /* Begins the next commit: some rows that a table lacks, before it the table where there is none. */
 static struct model_commit *begin_rows(struct model *model, int table, struct random *random)
 {
-    const struct model_state state = model_newest(model);
+    struct model_state state = model_newest(model);
     struct model_commit *commit = model_begin_commit(model);
     if (!state.exists[table])
         model_add_change(commit, MODEL_CREATE, table, 0, 0);
     uint32_t first = (uint32_t)random_below(random, MODEL_KEYS);
     uint32_t end = first + 1 + (uint32_t)random_below(random, MODEL_KEYS - first);
-    for (uint32_t key = first; key < end && commit->count < MODEL_CHANGES_MAX; key++)
-        if (state.versions[table][key] == 0)
-            model_add_change(commit, MODEL_PUT, table, key, 1 + random_below(random, UINT64_C(1) << 48));
+    for (uint32_t key = first; key < end && commit->count < MODEL_CHANGES_MAX; key++) {
+        if (state.versions[table][key] != 0)
+            continue;
+        state_put(&state, table, key, model_choose_version(&state, table, random));
+        model_add_change(commit, MODEL_PUT, table, key, state.versions[table][key]);
+    }
     model->pending_count++;
     model->changes++;
     return commit;
@@ -488,7 +492,9 @@ omen_status model_copy(struct model *model, omen_connection *connection, struct 
         return OMEN_OK;
     }
     snprintf(sql, sizeof sql, "COPY %s FROM '%s' (FORMAT csv)", model_table_names[table], csv_path);
-    return model_end_commit(model, crash_database_run(connection, sql, error), durable);
+    omen_status status = crash_database_run(connection, sql, error);
+    model_check_outcome(status, error);
+    return model_end_commit(model, status, durable);
 }
 
 omen_status model_define(struct model *model, omen_connection *connection, struct random *random,
@@ -769,6 +775,9 @@ enum model_verdict model_compare(struct model *model, omen_connection *connectio
     enum model_verdict verdict = model_scan(connection, NULL, &found, text, text_bytes);
     if (verdict == MODEL_SAME)
         verdict = index_agrees(connection, &found, text, text_bytes);
+    if (verdict == MODEL_SAME && settle &&
+        !model_refuses_duplicates(connection, &found, text, text_bytes))
+        verdict = MODEL_HALF;
     if (verdict != MODEL_SAME)
         return verdict;
     uint64_t hash = found.hash;

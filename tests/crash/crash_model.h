@@ -1,7 +1,7 @@
 /* crash_model.h - a plain model of a small database, and the calls that keep a real one alike.
  *
  * Four tables of at most MODEL_KEYS rows: keyed by BIGINT, by TEXT, by (INTEGER, TEXT), and without
- * a key. A row is its key and a version; every other column follows from the version, so that a
+ * a key; the first two with unique constraints (crash_unique.c). A row is its key and a version; every other column follows from the version, so that a
  * row read back tells itself whether it is whole. A state is what the tables hold; it has a hash
  * that does not depend on order, and a commit is a list of changes that leads from one to the next.
  *

@@ -34,6 +34,16 @@ omen_status model_end_commit(struct model *model, omen_status status, bool durab
 void model_add_change(struct model_commit *commit, enum model_change_kind kind, int table,
                       uint32_t key, uint64_t version);
 
+/* A version for a row of the table, which no row of it has where its constraints want that. */
+uint64_t model_choose_version(const struct model_state *state, int table, struct random *random);
+
+/* Whether constraints refuse what is there already (crash_unique.c); why not in `text`. */
+bool model_refuses_duplicates(omen_connection *connection, const struct model_state *state,
+                              char *text, size_t text_bytes);
+
+/* The model never takes a key that is taken: stops where the database says otherwise. */
+void model_check_outcome(omen_status status, const omen_error *error);
+
 /* Random changes of one table, in `state` too; each key at most once. */
 void model_choose_changes(struct model_commit *commit, struct model_state *state, int table,
                           struct random *random);

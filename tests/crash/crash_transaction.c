@@ -138,6 +138,7 @@ omen_status model_transaction(struct model *model, omen_connection *connection,
     if (model->pending_count == MODEL_PENDING_MAX)
         return OMEN_OK;
     omen_status status = run_statements(&work, error);
+    model_check_outcome(status, error);
     if (status != OMEN_OK || random_below(random, 5) == 0) {
         (void)!crash_database_run(connection, "ROLLBACK", &unused);
         return status;
