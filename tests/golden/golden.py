@@ -6,8 +6,14 @@ nothing but `SELECT * FROM table`, which the stub engine answers too.
 import os
 import subprocess
 
-FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "format1")
+HERE = os.path.dirname(os.path.abspath(__file__))
+FORMATS = {"closed": "format1", "replay": "format1", "ends": "format1", "unique": "format2"}  # of the manifest
 SECONDS = 120
+
+
+def path_of(name, ending):
+    """Of a database, or of what it holds."""
+    return os.path.join(HERE, FORMATS[name.split("_")[0]], name + ending)
 
 
 def shell(program, *arguments):

@@ -1,12 +1,13 @@
-"""Makes the golden databases of the present format: format1/SCRIPT_CODEC.tar.xz, and SCRIPT.txt.
+"""Makes the golden databases: FORMAT/SCRIPT_CODEC.tar.xz, and SCRIPT.txt.
 
 Usage: make_golden.py OMENDB MAKE_DATABASE [NAME...]     OMENDB_ENGINE names the engine
 
-Three scripts, each with either codec:
+Scripts, each with either codec:
 
   closed   all types and kinds of keys, several row groups and segments; closed cleanly
   replay   the same, and then changes of rows and tables that only the log has: it was not closed
   ends     rows ended after a checkpoint (ends files), groups compacted, tables dropped and made anew
+  unique   unique constraints: in segments, and of tables that only the log has; not closed (format 2)
 
 What they hold is taken from a database in memory that runs the same statements. Databases that are
 there already are not made again: they stand for the builds that wrote them. A new format gets a
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 
-from golden import FOLDER, dump
+from golden import dump, path_of
 
 TABLES = {
     "kinds": "id INTEGER PRIMARY KEY, b BOOLEAN, s SMALLINT, i INTEGER NOT NULL DEFAULT 7, l BIGINT, r REAL, "
@@ -154,7 +155,32 @@ def ends():
     yield "MAINTAIN"
 
 
-SCRIPTS = {"closed": (closed, "close"), "replay": (replay, "crash"), "ends": (ends, "close")}
+def unique():
+    """Keys that are taken, that were given up, and that moved, before the checkpoint and after it."""
+    yield ("CREATE TABLE members (id INTEGER PRIMARY KEY, email TEXT UNIQUE, team SMALLINT, place TEXT, "
+           "CONSTRAINT \"a place in a team\" UNIQUE (team, place))")
+    yield "CREATE TABLE codes (code BIGINT UNIQUE, at TIMESTAMP, UNIQUE (at, code))"
+    rows = [f"({n}, {'NULL' if n % 9 == 0 else quoted(f'member {n} at home')}, {n % 5}, {quoted(str(n // 5))})"
+            for n in range(60)]
+    yield "INSERT INTO members VALUES " + ", ".join(rows)
+    yield "INSERT INTO codes VALUES (1, '2001-01-01'), (2, NULL), (NULL, '2001-01-01'), (NULL, NULL), (5, NULL)"
+    yield "DELETE FROM members WHERE id = 7"
+    yield from ("SEAL members", "SEAL codes", "MAINTAIN", "CHECKPOINT")
+    yield "UPDATE members SET team = team + 10 WHERE id < 20"
+    yield "DELETE FROM members WHERE id = 8"
+    yield "INSERT INTO members VALUES (100, 'member 8 at home', 3, '1')"
+    yield "UPDATE codes SET code = 3 WHERE code = 5"
+    yield "CREATE TABLE late (a INTEGER, b INTEGER UNIQUE)"
+    yield "INSERT INTO late VALUES (1, 1), (2, NULL), (3, 3)"
+    yield "DELETE FROM late WHERE a = 3"
+
+
+SCRIPTS = {
+    "closed": (closed, "close"),
+    "replay": (replay, "crash"),
+    "ends": (ends, "close"),
+    "unique": (unique, "crash"),
+}
 
 
 def tables_after(statements):
@@ -185,19 +211,19 @@ def make(program, maker, name):
         want = expected(program, statements, folder)
         subprocess.run([maker, codec, end, os.path.join(folder, name)], check=True,
                        input="\n".join(statements) + "\n", text=True)
-        target = os.path.join(FOLDER, name)
+        target = path_of(name, ".tar.xz")
+        os.makedirs(os.path.dirname(target), exist_ok=True)
         subprocess.run(["tar", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "-C", folder, "-cJf",
-                        target + ".tar.xz", name], check=True)
-    with open(os.path.join(FOLDER, script + ".txt"), "w") as file:
+                        target, name], check=True)
+    with open(path_of(script, ".txt"), "w") as file:
         file.write(want)
-    print(f"{name}: {os.path.getsize(target + '.tar.xz')} bytes, {len(want)} of text")
+    print(f"{name}: {os.path.getsize(target)} bytes, {len(want)} of text")
 
 
 def main():
     program, maker, *names = sys.argv[1:]
-    os.makedirs(FOLDER, exist_ok=True)
     for name in names or [f"{script}_{codec}" for script in SCRIPTS for codec in ("parquet", "plain")]:
-        if os.path.exists(os.path.join(FOLDER, name + ".tar.xz")):
+        if os.path.exists(path_of(name, ".tar.xz")):
             print(f"{name}: is there already")
         else:
             make(program, maker, name)

@@ -2,7 +2,7 @@
 
 Usage: test_golden.py PATH_TO_OMENDB PATH_TO_MAKE_DATABASE [plain]     `plain`: those that need no engine
 
-The databases are format1/*.tar.xz; make_golden.py made them. OMENDB_ENGINE names the engine (for the
+The databases are format*/*.tar.xz; make_golden.py made them. OMENDB_ENGINE names the engine (for the
 plain ones the stub does); without it the test is skipped.
 """
 import hashlib
@@ -13,12 +13,29 @@ import tarfile
 import tempfile
 import unittest
 
-from golden import FOLDER, dump, records, shell, tables_of
+from golden import FORMATS, HERE, dump, path_of, records, shell, tables_of
 
 OMENDB, MAKE_DATABASE = (os.path.abspath(path) for path in sys.argv[1:3])
 SUFFIX = "_plain.tar.xz" if "plain" in sys.argv[3:] else ".tar.xz"
 ENGINE = os.environ.get("OMENDB_ENGINE", "")
-NAMES = sorted(name[:-len(".tar.xz")] for name in os.listdir(FOLDER) if name.endswith(SUFFIX))
+NAMES = sorted(name[:-len(".tar.xz")] for format in set(FORMATS.values())
+               for name in os.listdir(os.path.join(HERE, format)) if name.endswith(SUFFIX))
+
+# What unique constraints refuse, with their names, and what they take.
+REFUSED = [
+    ("INSERT INTO members VALUES (200, 'member 30 at home', 99, NULL)", "members_email_key"),
+    ("INSERT INTO members VALUES (200, NULL, 3, '1')", "a place in a team"),
+    ("INSERT INTO members VALUES (200, NULL, 13, '3')", "a place in a team"),
+    ("INSERT INTO codes VALUES (1, NULL)", "codes_code_key"),
+    ("INSERT INTO codes VALUES (3, NULL)", "codes_code_key"),
+    ("INSERT INTO late VALUES (9, 1)", "late_b_key"),
+]
+TAKEN = [
+    "INSERT INTO members VALUES (200, 'member 7 at home', 0, '0')",
+    "INSERT INTO members VALUES (201, NULL, 0, NULL), (202, NULL, 0, NULL)",
+    "INSERT INTO codes VALUES (5, NULL), (NULL, '2001-01-01')",
+    "INSERT INTO late VALUES (9, 3), (10, NULL)",
+]
 
 # Rows that are added to a table, as SQL and as they are read again.
 ADDED = {
@@ -30,7 +47,7 @@ ADDED = {
 
 
 def expected_of(name):
-    with open(os.path.join(FOLDER, name.split("_")[0] + ".txt")) as file:
+    with open(path_of(name.split("_")[0], ".txt")) as file:
         return file.read()
 
 
@@ -58,7 +75,7 @@ class Golden(unittest.TestCase):
         self.addCleanup(self.folder.cleanup)
 
     def copy(self, name):
-        with tarfile.open(os.path.join(FOLDER, name + ".tar.xz")) as packed:
+        with tarfile.open(path_of(name, ".tar.xz")) as packed:
             packed.extractall(self.folder.name)
         return os.path.join(self.folder.name, name)
 
@@ -87,6 +104,21 @@ class Golden(unittest.TestCase):
         self.run_sql(database, "INSERT INTO zones VALUES (1, 'one'), (2, 'two')")
         self.run_sql(database, "DELETE FROM zones WHERE id = 1")
         return "-- ".join(parts) + "-- zones\nid,t\n2,two\n"
+
+    def check_unique(self, name):
+        database, want = self.copy(name), expected_of(name)
+        self.verify(database)
+        self.assertEqual(dump(OMENDB, tables_of(want), database), want)
+        for sql, constraint in REFUSED:
+            done = shell(OMENDB, "-c", sql, database)
+            self.assertEqual(done.returncode, 1, sql)
+            self.assertIn("23505", done.stderr)
+            self.assertIn(f'"{constraint}"', done.stderr)
+        self.assertEqual(dump(OMENDB, tables_of(want), database), want)
+        for sql in TAKEN:
+            self.run_sql(database, sql)
+            self.assertEqual(shell(OMENDB, "-c", sql, database).returncode, 1, sql)
+        self.verify(database)
 
     def check(self, name):
         database, want = self.copy(name), expected_of(name)
@@ -124,7 +156,7 @@ class Golden(unittest.TestCase):
 
 
 for each in NAMES:
-    setattr(Golden, "test_" + each, lambda self, name=each: self.check(name))
+    setattr(Golden, "test_" + each, lambda self, name=each: self.check_unique(name) if name.startswith("unique") else self.check(name))
 
 if __name__ == "__main__":
     if not os.path.exists(ENGINE):
