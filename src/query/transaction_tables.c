@@ -19,13 +19,37 @@ omen_status transaction_find_table(const struct session *session, const char *na
                            out, error);
 }
 
+/* Whether the name is still this table's for who reads. */
+static bool is_found(const struct session *session, const struct table *table)
+{
+    struct table *found;
+    omen_error unused;
+    const char *name = table_name(table);
+    if (transaction_find_table(session, name, strlen(name), &found, &unused) != OMEN_OK)
+        return false;
+    table_release(found);
+    return found == table;
+}
+
+/* Locks a table for reading: one that was dropped in vain as well, by a commit that the log has
+ * failed to make durable and that nobody sees. */
+static omen_status lock_read(struct session *session, struct table *table, uint64_t deadline_ns,
+                             omen_error *error)
+{
+    omen_status status = transaction_lock_table(session, table, TABLE_LOCK_ACCESS_SHARE, LOCK_WAIT,
+                                                deadline_ns, error);
+    if (status != OMEN_UNDEFINED_TABLE || !is_found(session, table))
+        return status;
+    error_clear(error);
+    return OMEN_OK;
+}
+
 omen_status transaction_lock_reads(struct session *session, struct table *const *tables,
                                    size_t count, uint64_t deadline_ns, omen_error *error)
 {
     for (size_t i = 0; i < count && transaction_is_open(&session->transaction); i++)
         if (!table_is_view(tables[i])) /* which is the statement's own */
-            OMEN_TRY(transaction_lock_table(session, tables[i], TABLE_LOCK_ACCESS_SHARE, LOCK_WAIT,
-                                            deadline_ns, error));
+            OMEN_TRY(lock_read(session, tables[i], deadline_ns, error));
     return OMEN_OK;
 }
 
@@ -139,6 +163,9 @@ omen_status transaction_find_locked(struct session *session, const char *name, e
         gone = status == OMEN_UNDEFINED_TABLE && *out != NULL;
         table_release(*out);
         *out = NULL;
+        /* Nobody finds it once that is published. Where the log has failed it never is. */
+        if (gone)
+            gone = transaction_settle_newest(session, deadline_ns, &failure) == OMEN_OK;
     } while (gone);
     if (error != NULL)
         *error = failure;

@@ -196,6 +196,34 @@ static void test_full_disk_in_a_log_sync_is_a_failed_sync(void **state)
         cut_power(mode, mode);
 }
 
+static omen_status run(const char *sql)
+{
+    return crash_database_run(it.durable, sql, &error);
+}
+
+/* Who reads goes on in transactions too, and who writes is told why he cannot. */
+static void test_table_whose_drop_is_unknown_is_read_on(void **state)
+{
+    const omen_value row[] = {
+        {.type = {OMEN_TYPE_BIGINT}, .as.i64 = 1000},
+        {.type = {OMEN_TYPE_BIGINT}, .as.i64 = 1},
+        {.is_null = true},
+        {.is_null = true},
+        {.is_null = true},
+    };
+    fail_call(SIM_SYNC, SIM_LOG, false, OMEN_IO_ERROR);
+    assert_int_equal(run("DROP TABLE numbers"), OMEN_COMMIT_UNKNOWN);
+    assert_int_equal(run("SELECT v FROM numbers WHERE id = 1"), OMEN_OK);
+    assert_int_equal(run("BEGIN"), OMEN_OK);
+    assert_int_equal(run("SELECT v FROM numbers WHERE id = 1"), OMEN_OK);
+    assert_int_equal(omen_insert(it.durable, "numbers", row, 1, &error), OMEN_IO_ERROR);
+    assert_int_equal(run("ROLLBACK"), OMEN_OK);
+    assert_int_equal(run("BEGIN"), OMEN_OK);
+    assert_int_equal(run("DROP TABLE numbers"), OMEN_IO_ERROR);
+    assert_int_equal(run("ROLLBACK"), OMEN_OK);
+    assert_same(false);
+}
+
 /* --- sync fails in checkpoint, segment or manifest --- */
 
 static void assert_failed_checkpoint_changes_nothing(enum sim_call call, enum sim_kind kind)
@@ -393,6 +421,7 @@ int main(void)
         FAULT_TEST(test_failed_log_sync_is_final),
         FAULT_TEST(test_restart_after_failed_log_sync_trusts_nothing_unsynced),
         FAULT_TEST(test_full_disk_in_a_log_sync_is_a_failed_sync),
+        FAULT_TEST(test_table_whose_drop_is_unknown_is_read_on),
         FAULT_TEST(test_failed_segment_sync_keeps_the_old_manifest),
         FAULT_TEST(test_failed_manifest_sync_keeps_the_old_manifest),
         FAULT_TEST(test_failed_directory_sync_of_the_manifest_stops_checkpoints),
