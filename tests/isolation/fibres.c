@@ -36,7 +36,7 @@ struct fibre {
     size_t stack_bytes;
     void *(*function)(void *);
     void *argument, *result, *owner;
-    bool used, started, ended;
+    bool used, started, ended, hurries;
     const void *awaited; /* NULL: ready */
     uint64_t deadline_ns, sequence;
     bool woken;
@@ -75,6 +75,11 @@ bool fibres_running(void)
 uint64_t fibre_random(uint64_t limit)
 {
     return random_below(&world.random, limit);
+}
+
+void fibre_hurry(void)
+{
+    world.current->hurries = true;
 }
 
 void fibre_set_owner(void *owner)
@@ -240,7 +245,7 @@ static bool is_to_lag(const void *place)
 
 static void stop_at(const void *place)
 {
-    if (world.current == NULL) {
+    if (world.current == NULL || world.current->hurries) {
         countdown = INT64_MAX;
         return;
     }

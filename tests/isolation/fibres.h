@@ -46,6 +46,9 @@ void fibres_set_patient(bool patient);
  * allocated is lost. */
 _Noreturn void fibres_abandon(void);
 
+/* From here on the running fibre is stopped where it waits and nowhere else: what it does comes in one moment. */
+void fibre_hurry(void);
+
 /* Lets other fibres go on for so long, in simulated time. */
 void fibre_sleep(uint64_t ns);
 

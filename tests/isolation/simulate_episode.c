@@ -272,6 +272,7 @@ static void count_clients(struct episode *episode)
 static _Noreturn void die(struct episode *episode)
 {
     enum sim_mode mode = fibre_random(2) == 0 ? SIM_KILL : (enum sim_mode)fibre_random(SIM_MODE_COUNT);
+    fibre_hurry(); /* nobody does anything after the disk was drawn */
     episode->disk = sim_disk_draw(episode->disk, mode, episode->seed + episode->kills);
     episode->killed = true;
     count_clients(episode);

@@ -86,6 +86,40 @@ static void test_locks_hold_and_a_seed_repeats(void **state)
     assert_memory_not_equal(first, world.order, sizeof first);
 }
 
+/* Nobody comes between while it hurries, but where it waits. */
+static void *count_hurrying(void *argument)
+{
+    if (*(const char *)argument != 'a')
+        return count(argument);
+    fibre_hurry();
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        size_t length = world.length;
+        unsigned before = world.unguarded;
+        add_slowly(&world.unguarded);
+        assert_int_equal(world.unguarded, before + 1);
+        assert_int_equal(world.length, length);
+    }
+    mutex_lock(&world.lock);
+    fibre_sleep(1);
+    mutex_unlock(&world.lock);
+    return argument;
+}
+
+static void play_hurrying(void *context)
+{
+    memset(&world, 0, sizeof world);
+    mutex_init(&world.lock);
+    run_threads(count_hurrying);
+    mutex_destroy(&world.lock);
+}
+
+static void test_who_hurries_is_not_stopped(void **state)
+{
+    struct fibres_report report = {0};
+    for (uint64_t seed = 1; seed <= 20; seed++)
+        fibres_run(seed, play_hurrying, NULL, &report);
+}
+
 /* Each waits for its turn. */
 static void *take_turns(void *argument)
 {
@@ -230,6 +264,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_locks_hold_and_a_seed_repeats),
+        cmocka_unit_test(test_who_hurries_is_not_stopped),
         cmocka_unit_test(test_conditions_words_and_time),
         cmocka_unit_test(test_readers_and_writers),
         cmocka_unit_test(test_patient_runs_do_not_poll),
