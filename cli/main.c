@@ -111,6 +111,8 @@ static int finish(const struct shell *shell)
     (void)!fflush(stdout);
     if (output_failed() && output_errno() == EPIPE)
         return EXIT_PIPE;
+    if (output_failed() && shell->interactive && output_errno() == EIO)
+        raise(SIGHUP); /* the terminal has gone away; here before the signal that says so */
     if (output_failed()) {
         omen_error error;
         report_fill(&error, output_errno() == ENOSPC ? OMEN_DISK_FULL : OMEN_IO_ERROR,
