@@ -345,7 +345,7 @@ static omen_status find_row(struct session *session, const omen_snapshot *given,
             error_set_default(error, status);
         else
             status =
-                row_group_ensure_all(row->row.group, error); /* values are read without errors */
+                row_group_bring_all(&row->row.group, error); /* values are read without errors */
     }
     end_read(session, given);
     arena_release(&scratch);

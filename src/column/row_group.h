@@ -202,6 +202,9 @@ OMEN_MUST_CHECK omen_status row_group_passing(const struct row_group *group,
 OMEN_MUST_CHECK omen_status row_group_bring(struct row_group **group, const uint32_t *columns,
                                             uint32_t column_count, omen_error *error);
 
+/* The same for all stored columns. */
+OMEN_MUST_CHECK omen_status row_group_bring_all(struct row_group **group, omen_error *error);
+
 /* --- letting columns go again --- */
 
 /* Says that nobody looks at the group's columns; the next who does takes it back, at no cost to

@@ -502,19 +502,33 @@ omen_status row_group_load(const struct row_group *group, const uint32_t *column
     return status;
 }
 
-omen_status row_group_bring(struct row_group **group, const uint32_t *columns,
-                            uint32_t column_count, omen_error *error)
+/* Puts a passing form in the place of the reference, where the cache is far beyond its limit. */
+static omen_status pass_if_full(struct row_group **group, omen_error *error)
 {
     struct row_group *passing;
-    if (!row_group_wants_ensure(*group) || !row_group_lacks(*group, columns, column_count) ||
-        column_cache_has_room_for_row((*group)->origin->source->cache))
-        return row_group_ensure(*group, columns, column_count, error);
+    if (column_cache_has_room_for_row((*group)->origin->source->cache))
+        return OMEN_OK;
     omen_status status = row_group_passing(*group, &passing);
     if (status != OMEN_OK)
         return error_set_default(error, status);
     row_group_release(*group);
     *group = passing;
-    return row_group_ensure(passing, columns, column_count, error);
+    return OMEN_OK;
+}
+
+omen_status row_group_bring(struct row_group **group, const uint32_t *columns,
+                            uint32_t column_count, omen_error *error)
+{
+    if (row_group_wants_ensure(*group) && row_group_lacks(*group, columns, column_count))
+        OMEN_TRY(pass_if_full(group, error));
+    return row_group_ensure(*group, columns, column_count, error);
+}
+
+omen_status row_group_bring_all(struct row_group **group, omen_error *error)
+{
+    if (row_group_absent_count(*group) > 0)
+        OMEN_TRY(pass_if_full(group, error));
+    return row_group_ensure_all(*group, error);
 }
 
 omen_status row_group_ensure_all(const struct row_group *group, omen_error *error)

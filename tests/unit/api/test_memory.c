@@ -1,5 +1,7 @@
 /* test_memory.c - every allocation of every operation fails once: 53200, nothing changed, nothing
  * lost, and the same operation then succeeds. */
+#include "api/api_private.h"
+#include "store/storage_private.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -327,12 +329,69 @@ static void test_budget(void **state)
     assert_int_equal(omen_open(NULL, &options, &fixture.database, NULL), OMEN_OUT_OF_MEMORY);
 }
 
+/* --- the cache --- */
+
+enum { GROUPS = 12, TEXT_BYTES = 20000 };
+
+static struct database *core_of(const struct fixture *fixture)
+{
+    return (struct database *)fixture->database;
+}
+
+/* One row in each of many groups, all of which lie in segments alone. */
+static struct fixture open_many_groups(void)
+{
+    static char text[TEXT_BYTES];
+    struct fixture fixture = open_plain(&os_real);
+    memset(text, 'x', sizeof text - 1);
+    expect(fixture.connection, "CREATE TABLE t (id int PRIMARY KEY, v text)", "");
+    for (int i = 0; i < GROUPS; i++) {
+        struct table *table;
+        const omen_value row[] = {value_integer(i), value_text(text)};
+        assert_int_equal(omen_insert(fixture.connection, "t", row, 1, NULL), OMEN_OK);
+        assert_int_equal(catalog_find(core_of(&fixture)->catalog, "t", 1, &table, NULL),
+                         OMEN_OK);
+        table_seal_open(table);
+        table_release(table);
+    }
+    fixture_close(&fixture);
+    return open_plain(&os_real);
+}
+
+static size_t loaded_bytes(const struct fixture *fixture)
+{
+    return core_of(fixture)->storage->segments.cache->loaded;
+}
+
+/* Rows that are read without SQL load what fits and a quarter more, though nobody lets any go. */
+static void test_rows_pass_a_full_cache(void **state)
+{
+    struct fixture fixture = open_many_groups();
+    size_t one = 0;
+    for (int i = 0; i < GROUPS; i++) {
+        omen_row *row;
+        const omen_value key = value_integer(i);
+        assert_int_equal(omen_get(fixture.connection, "t", NULL, &key, 1, &row, NULL), OMEN_OK);
+        assert_int_equal(omen_row_value(row, 0).as.i32, i);
+        assert_int_equal(omen_row_value(row, 1).as.bytes.length, TEXT_BYTES - 1);
+        omen_row_release(row);
+        if (i > 0)
+            continue;
+        one = loaded_bytes(&fixture);
+        assert_true(one >= TEXT_BYTES);
+        core_of(&fixture)->settings.cache_bytes = 4 * one;
+    }
+    assert_in_range(loaded_bytes(&fixture), 5 * one, 6 * one);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sweep),
         cmocka_unit_test(test_level_after_failures),
         cmocka_unit_test(test_budget),
+        cmocka_unit_test_setup_teardown(test_rows_pass_a_full_cache, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
