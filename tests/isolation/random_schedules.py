@@ -19,7 +19,7 @@ Some kinds of difference are counted, not reported, and the rest of such a sched
   strict    40001 at REPEATABLE READ for a key that another has deleted since the snapshot, where
             PostgreSQL would show two rows of one key, and for FOR KEY SHARE of a row changed since
   sooner    23505 at once for a unique key whose row another transaction has changed in other columns:
-            PostgreSQL waits for that one first
+            PostgreSQL waits for that one first, and fails with 40P01 where that closes a circle
   again     a row was deleted and inserted again while a statement waited for it: PostgreSQL does not find
             the new one, here it is the row of that key
   deadlock  both found one, and chose otherwise who fails
@@ -177,7 +177,7 @@ def compare(theirs, ours):
             return "later"
         if b[5:9] == "... " and b.endswith(("0 rows", "no rows")) and inserted_again(b, mine[1:number]):
             return "again"
-        if b.endswith(" waits") and a.endswith("ERROR 23505") and re.search("(INTO|UPDATE) k ", a):
+        if b.endswith((" waits", "ERROR 40P01")) and a.endswith("ERROR 23505") and re.search("(INTO|UPDATE) k ", a):
             return "sooner"
         if a.endswith("ERROR 40001") and re.search("INSERT|SET id|FOR KEY SHARE", a):
             return "strict"
