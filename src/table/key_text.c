@@ -1,4 +1,5 @@
-/* key_text.c - keys as text, for messages and views: which columns, which values.
+/* key_text.c - keys as text, for messages and views: which columns, which values; what is wrong
+ * with them.
  *
  *   duplicate key value violates unique constraint "t_pkey": key (a, b)=(1, x) already exists
  *
@@ -174,6 +175,16 @@ static void add_key(const struct schema *schema, const struct schema_key *key,
         text_add_string(shown, i == 0 ? "" : ", ");
         add_value(shown, &values[i]);
     }
+}
+
+omen_status key_error(const struct table *table, uint32_t number, omen_status status,
+                      omen_error *error)
+{
+    if (status != OMEN_LIMIT_EXCEEDED)
+        return error_set_default(error, status);
+    return error_set(error, status, "a key of constraint \"%s%s\" is longer than %d bytes",
+                     number == 0 ? table->name : schema_key_of(table->schema, number)->name,
+                     number == 0 ? "_pkey" : "", KEY_BYTES_MAX);
 }
 
 omen_status duplicate_key_error(const struct table *table, uint32_t number,

@@ -228,7 +228,7 @@ static omen_status row_keys(const struct write_set *set, struct arena *arena,
         for (uint32_t slot = 0; slot < slots; slot++) {
             omen_status status = row_group_key(set->groups[i], slot, arena, keys++);
             if (status != OMEN_OK)
-                return error_set_default(error, status);
+                return key_error(set->table, 0, status, error);
         }
     }
     return OMEN_OK;
@@ -273,8 +273,7 @@ omen_status write_set_keys(const struct write_set *set, struct arena *arena,
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     for (; *count < primary_count; ++*count)
         (*keys)[*count] = (struct numbered_key){.key = primary[*count]};
-    omen_status status = uniques_keys(set, arena, *keys, count);
-    return status == OMEN_OK ? OMEN_OK : error_set_default(error, status);
+    return uniques_keys(set, arena, *keys, count, error);
 }
 
 omen_status write_set_target_keys(const struct write_set *set, struct arena *arena,

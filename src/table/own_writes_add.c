@@ -336,7 +336,7 @@ static omen_status begin_slots(struct adding *adding, size_t number, uint32_t fi
         for (uint32_t i = 0; i < batch; i++) {
             status = row_group_key(group->group, first + done + i, &own->scratch, &keys[i]);
             if (status != OMEN_OK)
-                return fail(adding, status);
+                return key_error(own->table, 0, status, adding->error);
         }
         index_lookup_batch(own->table->index, keys, batch, shared);
         for (uint32_t i = 0; i < batch; i++)

@@ -148,7 +148,7 @@ omen_status own_uniques_take(struct own_writes *own, const struct write_set *set
             omen_status status = row_group_key_of(own->groups[group].group, number, slot,
                                                   &own->scratch, &key.key, &whole);
             if (status != OMEN_OK)
-                return error_set_default(error, status);
+                return key_error(own->table, number, status, error);
             if (whole)
                 OMEN_TRY(take(own, set, group, slot, key, error));
         }

@@ -158,7 +158,7 @@ static omen_status write_set_validate(void *self, omen_error *error)
     OMEN_TRY(validate_targets(set, error));
     omen_status status = write_set_encode_keys(set);
     if (status != OMEN_OK)
-        return error_set_default(error, status);
+        return key_error(set->table, 0, status, error);
     uint64_t ordinal = 0;
     for (size_t i = 0; i < set->group_count; i++) {
         OMEN_TRY(validate_group(set, set->groups[i], ordinal, error));

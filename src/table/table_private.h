@@ -334,6 +334,11 @@ bool array_reserve(struct allocator *allocator, void **array, size_t *capacity, 
 void array_release(struct allocator *allocator, void *array, size_t capacity, size_t width,
                    const void *small);
 
+/* Fills `error` with why key `number` could not be encoded, and gives the status: LIMIT_EXCEEDED is
+ * that it is too long. */
+omen_status key_error(const struct table *table, uint32_t number, omen_status status,
+                      omen_error *error);
+
 /* Fills `error` with key `number` of this row, which is there twice, and gives DUPLICATE_KEY. */
 omen_status duplicate_key_error(const struct table *table, uint32_t number,
                                 const struct row_group *group, uint32_t slot, omen_error *error);

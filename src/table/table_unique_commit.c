@@ -126,12 +126,13 @@ static omen_status note_key(struct write_set *set, uint32_t number, const struct
 }
 
 omen_status uniques_note_change(struct write_set *set, const struct row_group *group, uint32_t slot,
-                                const omen_value *row)
+                                const omen_value *row, omen_error *error)
 {
     const struct schema *schema = set->table->schema;
     struct unique_mark mark = uniques_mark(set);
+    uint32_t number = 1;
     omen_status status = OMEN_OK;
-    for (uint32_t number = 1; number <= schema->unique_count && status == OMEN_OK; number++)
+    for (; number <= schema->unique_count && status == OMEN_OK; number++)
         if (row == NULL || key_changes(schema_key_of(schema, number), group, slot, row))
             status = note_key(set, number, group, slot, row);
     if (status == OMEN_OK && row != NULL) {
@@ -141,9 +142,10 @@ omen_status uniques_note_change(struct write_set *set, const struct row_group *g
         else
             status = OMEN_OUT_OF_MEMORY;
     }
-    if (status != OMEN_OK)
-        uniques_forget(set, mark);
-    return status;
+    if (status == OMEN_OK)
+        return OMEN_OK;
+    uniques_forget(set, mark);
+    return key_error(set->table, number - 1, status, error);
 }
 
 /* Whether the indexes are needed to keep it: some row is new, or gets another unique key. */
@@ -208,7 +210,7 @@ static omen_status inserted_keys(const struct write_set *set, uint32_t number, s
 }
 
 omen_status uniques_keys(const struct write_set *set, struct arena *arena,
-                         struct numbered_key *keys, size_t *count)
+                         struct numbered_key *keys, size_t *count, omen_error *error)
 {
     const struct schema *schema = set->table->schema;
     if (schema->unique_count == 0)
@@ -217,12 +219,16 @@ omen_status uniques_keys(const struct write_set *set, struct arena *arena,
     size_t room = set->freed_count + set->taken_count + inserted;
     struct index_key *some = arena_alloc(arena, room * sizeof *some);
     if (some == NULL)
-        return OMEN_OUT_OF_MEMORY;
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
     for (uint32_t number = 1; number <= schema->unique_count; number++) {
         size_t found = 0;
-        OMEN_TRY(noted_keys(set->freed, set->freed_count, number, arena, some, &found));
-        OMEN_TRY(noted_keys(set->taken, set->taken_count, number, arena, some, &found));
-        OMEN_TRY(inserted_keys(set, number, arena, some, &found));
+        omen_status status = noted_keys(set->freed, set->freed_count, number, arena, some, &found);
+        if (status == OMEN_OK)
+            status = noted_keys(set->taken, set->taken_count, number, arena, some, &found);
+        if (status == OMEN_OK)
+            status = inserted_keys(set, number, arena, some, &found);
+        if (status != OMEN_OK)
+            return key_error(set->table, number, status, error);
         found = keys_make_distinct(schema_key_of(schema, number)->kind, some, found);
         for (size_t i = 0; i < found; i++)
             keys[(*count)++] = (struct numbered_key){.number = number, .key = some[i]};
@@ -269,7 +275,7 @@ static omen_status encode_keys(struct write_set *set, uint32_t number, uint64_t 
     return OMEN_OK;
 }
 
-static omen_status encode_all(struct write_set *set)
+static omen_status encode_all(struct write_set *set, omen_error *error)
 {
     uint32_t count = set->table->schema->unique_count;
     uint64_t rows = write_set_private_rows(set);
@@ -277,11 +283,14 @@ static omen_status encode_all(struct write_set *set)
         return OMEN_OK;
     struct set_unique *uniques = arena_alloc(&set->keys_arena, count * sizeof *uniques);
     if (uniques == NULL)
-        return OMEN_OUT_OF_MEMORY;
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
     memset(uniques, 0, count * sizeof *uniques);
     set->uniques = uniques;
-    for (uint32_t number = 1; number <= count; number++)
-        OMEN_TRY(encode_keys(set, number, rows));
+    for (uint32_t number = 1; number <= count; number++) {
+        omen_status status = encode_keys(set, number, rows);
+        if (status != OMEN_OK)
+            return key_error(set->table, number, status, error);
+    }
     return OMEN_OK;
 }
 
@@ -311,9 +320,7 @@ omen_status uniques_validate(struct write_set *set, omen_error *error)
     OMEN_TRY(uniques_ready(set, error));
     if (!uniques_built(table))
         return OMEN_OK; /* nothing changes that they would say */
-    omen_status status = encode_all(set);
-    if (status != OMEN_OK)
-        return error_set_default(error, status);
+    OMEN_TRY(encode_all(set, error));
     uint64_t ordinal = 0;
     for (size_t i = 0; i < set->group_count; i++) {
         uint32_t rows = row_group_row_count(set->groups[i]);

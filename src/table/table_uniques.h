@@ -57,7 +57,7 @@ OMEN_MUST_CHECK omen_status uniques_compare(const struct table *table, uint64_t 
  * key. */
 OMEN_MUST_CHECK omen_status uniques_note_change(struct write_set *set,
                                                 const struct row_group *group, uint32_t slot,
-                                                const omen_value *row);
+                                                const omen_value *row, omen_error *error);
 
 struct unique_mark {
     size_t freed, taken, replacing;
@@ -82,10 +82,11 @@ void uniques_release(struct write_set *set);
 
 /* The keys of unique constraints that keeping the set would write, appended to `keys` from `*count`
  * on, which has room for uniques_keys_at_most more: by number, sorted, each once. Bytes are in the
- * arena. */
+ * arena. Errors: OUT_OF_MEMORY; LIMIT_EXCEEDED for too long a key. */
 size_t uniques_keys_at_most(const struct write_set *set);
 OMEN_MUST_CHECK omen_status uniques_keys(const struct write_set *set, struct arena *arena,
-                                         struct numbered_key *keys, size_t *count);
+                                         struct numbered_key *keys, size_t *count,
+                                         omen_error *error);
 
 /* Builds the indexes if keeping the set needs them; with the writer lock. Errors: as
  * uniques_build_locked. */

@@ -622,6 +622,20 @@ static omen_status check_changes(const struct write_set *set, const uint32_t *co
     return OMEN_OK;
 }
 
+/* Appends the new version of the row at `slot` of `group`. */
+static omen_status append_version(struct write_set *set, const struct row_group *group,
+                                  uint32_t slot, const omen_value *row, omen_error *error)
+{
+    struct unique_mark mark = uniques_mark(set);
+    if (set->table->schema->unique_count > 0)
+        OMEN_TRY(uniques_note_change(set, group, slot, row, error));
+    omen_status status = append_row(set, row);
+    if (status == OMEN_OK)
+        return OMEN_OK;
+    uniques_forget(set, mark);
+    return error_set_default(error, status);
+}
+
 /* Adds the target and its new version, which is the row at `slot` of `group` with the values. */
 static omen_status update_target(struct write_set *set, struct write_target target,
                                  const struct row_group *group, uint32_t slot,
@@ -633,22 +647,17 @@ static omen_status update_target(struct write_set *set, struct write_target targ
     if (!row_buffer_init(&row, set->table))
         return error_set_default(error, OMEN_OUT_OF_MEMORY);
     omen_status status = target_reserve(set);
-    struct unique_mark mark = uniques_mark(set);
-    if (status == OMEN_OK) {
+    if (status != OMEN_OK) {
+        error_set_default(error, status);
+    } else {
         target.key_freed =
             merge_row(set->table, group, slot, columns, values, column_count, row.values);
-        if (set->table->schema->unique_count > 0)
-            status = uniques_note_change(set, group, slot, row.values);
-        if (status == OMEN_OK)
-            status = append_row(set, row.values);
+        status = append_version(set, group, slot, row.values, error);
     }
     row_buffer_release(&row, set->table);
-    if (status != OMEN_OK) {
-        uniques_forget(set, mark);
-        return error_set_default(error, status);
-    }
-    target_add(set, target);
-    return OMEN_OK;
+    if (status == OMEN_OK)
+        target_add(set, target);
+    return status;
 }
 
 /* Adds the target, which is the row at `slot` of `group`. */
@@ -656,12 +665,12 @@ static omen_status delete_target(struct write_set *set, struct write_target targ
                                  const struct row_group *group, uint32_t slot, omen_error *error)
 {
     omen_status status = target_reserve(set);
-    if (status == OMEN_OK && set->table->schema->unique_count > 0) {
-        OMEN_TRY(row_group_ensure_uniques(group, error));
-        status = uniques_note_change(set, group, slot, NULL);
-    }
     if (status != OMEN_OK)
         return error_set_default(error, status);
+    if (set->table->schema->unique_count > 0) {
+        OMEN_TRY(row_group_ensure_uniques(group, error));
+        OMEN_TRY(uniques_note_change(set, group, slot, NULL, error));
+    }
     target.key_freed = true;
     target_add(set, target);
     return OMEN_OK;
