@@ -186,6 +186,33 @@ static void test_nulls_are_distinct(void **state)
 }
 
 /* Unique at the end of the statement, not in between. */
+static void test_a_key_too_long_is_named(void **state)
+{
+    static const char expected[] = "a key of constraint \"pair of t\" is longer than 1048576 bytes";
+    struct fixture fixture;
+    omen_error error = {0};
+    omen_value key = bigint(1), value;
+    uint32_t column = B;
+    char *longest = malloc((1 << 20) + 1);
+    memset(longest, 'x', 1 << 20);
+    longest[1 << 20] = '\0';
+    make_table(&fixture, true);
+    assert_int_equal(insert(&fixture, 1, 1, "x", 1), OMEN_OK);
+    struct write_set *set = begin(&fixture);
+    put(set, 2, 2, longest, 2);
+    assert_int_equal(finish(&fixture, set, &error), OMEN_LIMIT_EXCEEDED);
+    assert_string_equal(error.message, expected);
+    set = begin(&fixture);
+    value = text(longest);
+    assert_int_equal(write_set_update(set, &key, &column, &value, 1, &error), OMEN_LIMIT_EXCEEDED);
+    assert_string_equal(error.message, expected);
+    put(set, 3, 3, longest, -1); /* no key: nothing is too long */
+    assert_int_equal(finish(&fixture, set, NULL), OMEN_OK);
+    check_valid(&fixture);
+    drop_table(&fixture);
+    free(longest);
+}
+
 static void test_keys_move_among_the_rows_of_a_set(void **state)
 {
     struct fixture fixture;
@@ -505,11 +532,138 @@ static void test_building_beside_commits_and_maintenance(void **state)
     drop_table(&fixture);
 }
 
+/* --- without memory --- */
+
+/* Keys of both kinds are freed, moved, taken and put again. */
+static omen_status change_much(struct write_set *set, int32_t round)
+{
+    omen_value key = bigint(1), value = text("a text that does not fit"), rows[2][COLUMNS] = {
+        {bigint(100 + round), integer(2), text("x"), integer(2)},
+        {bigint(200 + round), integer(300 + round), text("another long text"), integer(round)}};
+    uint32_t column = B;
+    OMEN_TRY(write_set_update(set, &key, &column, &value, 1, NULL));
+    key = bigint(2);
+    OMEN_TRY(write_set_delete(set, &key, NULL));
+    OMEN_TRY(write_set_insert(set, rows[0], NULL));
+    return write_set_insert(set, rows[1], NULL);
+}
+
+static void before_much(struct fixture *fixture, int32_t round)
+{
+    static const int64_t gone[] = {1, 2, 100, 200};
+    for (size_t i = 0; i < 4; i++) {
+        struct write_set *set = begin(fixture);
+        omen_value key = bigint(gone[i] < 100 ? gone[i] : gone[i] + round);
+        omen_status status = write_set_delete(set, &key, NULL);
+        assert_true(status == OMEN_OK || status == OMEN_NOT_FOUND);
+        assert_int_equal(finish(fixture, set, NULL), OMEN_OK);
+    }
+    for (int32_t id = 1; id <= 2; id++)
+        assert_int_equal(insert(fixture, id, id, "x", id), OMEN_OK);
+}
+
+static omen_status commit_much(struct fixture *fixture, int32_t round)
+{
+    struct write_set *set;
+    OMEN_TRY(write_set_create(fixture->table, &set));
+    txn_writer_lock(fixture->manager);
+    omen_status status = change_much(set, round);
+    if (status == OMEN_OK)
+        status = write_set_commit(set, true, NULL);
+    txn_writer_unlock(fixture->manager);
+    write_set_destroy(set);
+    return status;
+}
+
+/* A statement that failed has given no key up: row 2 has it still. */
+static void check_not_given_up(struct fixture *fixture, struct own_writes *own)
+{
+    struct write_set *set = begin(fixture);
+    put(set, 500, 2, NULL, -1);
+    assert_int_equal(own_writes_add(own, set, 3, OWN_SNAPSHOT_NONE, NULL), OMEN_DUPLICATE_KEY);
+    txn_writer_unlock(fixture->manager);
+    write_set_destroy(set);
+}
+
+/* One statement of a transaction, and another that changes what it has made. */
+static omen_status add_much(struct fixture *fixture, struct own_writes *own, int32_t round)
+{
+    omen_status status = OMEN_OK;
+    for (uint32_t command = 1; command <= 2 && status == OMEN_OK; command++) {
+        struct write_set *set;
+        omen_value key = bigint(100 + round), value = integer(7);
+        uint32_t column = A;
+        OMEN_TRY(write_set_create(fixture->table, &set));
+        write_set_read_own(set, own, command, OWN_SNAPSHOT_NONE);
+        txn_writer_lock(fixture->manager);
+        status = command == 1 ? change_much(set, round)
+                              : write_set_update(set, &key, &column, &value, 1, NULL);
+        if (status == OMEN_OK)
+            status = own_writes_add(own, set, command, OWN_SNAPSHOT_NONE, NULL);
+        txn_writer_unlock(fixture->manager);
+        write_set_destroy(set);
+        if (status != OMEN_OK && command == 1)
+            check_not_given_up(fixture, own);
+    }
+    return status;
+}
+
+static omen_status transact_much(struct fixture *fixture, int32_t round)
+{
+    struct own_writes *own;
+    struct write_set *set = NULL;
+    OMEN_TRY(own_writes_create(fixture->table, &own));
+    omen_status status = add_much(fixture, own, round);
+    if (status == OMEN_OK)
+        status = own_writes_commit_set(own, &set, NULL);
+    if (status == OMEN_OK)
+        status = write_set_commit(set, false, NULL);
+    write_set_destroy(set);
+    own_writes_destroy(own);
+    return status;
+}
+
+static omen_status build(struct fixture *fixture, int32_t round)
+{
+    (void)round;
+    forget_indexes(fixture->table);
+    return table_prepare_uniques(fixture->table, NULL);
+}
+
+/* Each allocation fails once: nothing has happened then, and it can be done again. */
+static void test_memory_runs_out(void **state)
+{
+    static omen_status (*const attempts[])(struct fixture *, int32_t) = {commit_much, transact_much,
+                                                                         build};
+    struct fixture fixture;
+    make_table(&fixture, true);
+    for (int32_t id = 1000; id < 1100; id++)
+        assert_int_equal(insert(&fixture, id, 3000 - id, id % 2 == 0 ? "x" : NULL, id), OMEN_OK);
+    for (size_t attempt = 0; attempt < 3; attempt++) {
+        bool failed = true;
+        for (int32_t round = 1; failed; round++) {
+            before_much(&fixture, round);
+            allocator_fail_at(&fixture.allocator, (uint64_t)round, 0);
+            omen_status status = attempts[attempt](&fixture, round);
+            failed = allocator_has_failed(&fixture.allocator);
+            allocator_fail_at(&fixture.allocator, 0, 0);
+            assert_true(status == OMEN_OK || (failed && status == OMEN_OUT_OF_MEMORY));
+            check_valid(&fixture);
+            if (status != OMEN_OK)
+                assert_int_equal(attempts[attempt](&fixture, round), OMEN_OK);
+            check_valid(&fixture);
+            before_much(&fixture, round);
+        }
+    }
+    drop_table(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_duplicate_is_named),
         cmocka_unit_test(test_nulls_are_distinct),
+        cmocka_unit_test(test_a_key_too_long_is_named),
         cmocka_unit_test(test_keys_move_among_the_rows_of_a_set),
         cmocka_unit_test(test_a_key_as_text),
         cmocka_unit_test(test_indexes_are_built_when_first_needed),
@@ -518,6 +672,7 @@ int main(void)
         cmocka_unit_test(test_a_freed_key_in_flight_is_acted_on),
         cmocka_unit_test(test_a_snapshot_does_not_keep_a_key),
         cmocka_unit_test(test_building_beside_commits_and_maintenance),
+        cmocka_unit_test(test_memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
