@@ -289,7 +289,9 @@ OMEN_MUST_CHECK omen_status transaction_create_filled(struct session *session, s
                                                       struct write_set *set, uint64_t deadline_ns,
                                                       omen_error *error);
 
-/* Drops tables when no other transaction uses them any more. As catalog_remove. */
+/* Drops tables when no other transaction uses them any more: all of them, or none. With
+ * `missing_ok` names that are not there are passed over; a name given twice counts once. Errors:
+ * UNDEFINED_TABLE; as transaction_find_locked and catalog_commit. */
 OMEN_MUST_CHECK omen_status transaction_drop_tables(struct session *session,
                                                     const char *const *names, size_t count,
                                                     bool missing_ok, uint64_t deadline_ns,

@@ -172,16 +172,15 @@ omen_status transaction_find_locked(struct session *session, const char *name, e
     return failure.status;
 }
 
-/* Locks the table of this name against everybody. */
+/* Locks the table of this name against everybody; none, if there may be none. */
 static omen_status lock_for_drop(struct session *session, const char *name, bool missing_ok,
                                  uint64_t deadline_ns, struct table **out, omen_error *error)
 {
     omen_error failure = {.status = OMEN_OK};
     omen_status status = transaction_find_locked(session, name, TABLE_LOCK_ACCESS_EXCLUSIVE,
                                                  deadline_ns, out, &failure);
-    if (status == OMEN_UNDEFINED_TABLE &&
-        (missing_ok || !transaction_is_open(&session->transaction)))
-        return OMEN_OK; /* without a transaction the commit says what is missing */
+    if (status == OMEN_UNDEFINED_TABLE && missing_ok)
+        return OMEN_OK;
     if (status != OMEN_OK && error != NULL)
         *error = failure;
     if (status != OMEN_OK || !table_is_view(*out))
@@ -191,33 +190,49 @@ static omen_status lock_for_drop(struct session *session, const char *name, bool
     return error_set(error, OMEN_UNDEFINED_TABLE, "table \"%s\" does not exist", name);
 }
 
+/* Adds the table to `alone`, or where that is NULL to what the transaction has changed. */
 static omen_status drop_table(struct session *session, const char *name, bool missing_ok,
-                              uint64_t deadline_ns, omen_error *error)
+                              uint64_t deadline_ns, struct catalog_changes *alone,
+                              omen_error *error)
 {
-    struct catalog_changes *changes;
+    struct catalog_changes *changes = alone;
     struct table *table = NULL;
     omen_status status = lock_for_drop(session, name, missing_ok, deadline_ns, &table, error);
-    if (status == OMEN_OK && table != NULL && transaction_is_open(&session->transaction)) {
-        status = changes_of(session, &changes, error);
+    if (status == OMEN_OK && table != NULL) {
+        if (alone == NULL)
+            status = changes_of(session, &changes, error);
         if (status == OMEN_OK && catalog_changes_drop(changes, table) != OMEN_OK)
             status = error_set_default(error, OMEN_OUT_OF_MEMORY);
-        transaction_note_tables(session);
+        if (alone == NULL)
+            transaction_note_tables(session);
     }
     table_release(table);
     return status;
 }
 
-omen_status transaction_drop_tables(struct session *session, const char *const *names, size_t count,
-                                    bool missing_ok, uint64_t deadline_ns, omen_error *error)
+static omen_status drop_tables(struct session *session, const char *const *names, size_t count,
+                               bool missing_ok, uint64_t deadline_ns, struct catalog_changes *alone,
+                               omen_error *error)
 {
     for (size_t i = 0; i < count; i++) {
         bool again = false;
         for (size_t j = 0; j < i; j++)
             again = again || strcmp(names[i], names[j]) == 0;
         if (!again)
-            OMEN_TRY(drop_table(session, names[i], missing_ok, deadline_ns, error));
+            OMEN_TRY(drop_table(session, names[i], missing_ok, deadline_ns, alone, error));
     }
-    if (transaction_is_open(&session->transaction))
-        return OMEN_OK;
-    return catalog_remove(session->database->catalog, names, count, missing_ok, error);
+    return alone == NULL || catalog_changes_count(alone) == 0 ? OMEN_OK
+                                                              : catalog_commit(alone, error);
+}
+
+omen_status transaction_drop_tables(struct session *session, const char *const *names, size_t count,
+                                    bool missing_ok, uint64_t deadline_ns, omen_error *error)
+{
+    struct catalog_changes *alone = NULL;
+    if (!transaction_is_open(&session->transaction) &&
+        catalog_changes_create(session->database->catalog, &alone) != OMEN_OK)
+        return error_set_default(error, OMEN_OUT_OF_MEMORY);
+    omen_status status = drop_tables(session, names, count, missing_ok, deadline_ns, alone, error);
+    catalog_changes_destroy(alone);
+    return status;
 }

@@ -79,12 +79,6 @@ OMEN_MUST_CHECK omen_status catalog_add_filled(struct catalog *catalog, struct t
                                                enum txn_durability durability,
                                                struct txn_ticket *ticket, omen_error *error);
 
-/* Takes all the names away, or none. With `missing_ok` names that are not there are passed over;
- * a name given twice counts once. Otherwise as catalog_add. Errors: UNDEFINED_TABLE, OUT_OF_MEMORY;
- * those of the log. */
-OMEN_MUST_CHECK omen_status catalog_remove(struct catalog *catalog, const char *const *names,
-                                           size_t count, bool missing_ok, omen_error *error);
-
 /* Raised by every change that was published. Acquire: a reader that sees a version sees the change
  * it stands for. */
 uint64_t catalog_version(struct catalog *catalog);
@@ -135,6 +129,10 @@ bool catalog_changes_drops(const struct catalog_changes *changes, const struct t
 /* The changes as a participant of a commit: before those of the rows of new tables. They are good
  * for one try. Errors of committing: DUPLICATE_TABLE, UNDEFINED_TABLE where somebody was faster. */
 struct txn_participant catalog_changes_participant(struct catalog_changes *changes);
+
+/* Commits them by themselves: takes the writer lock, and waits until they are durable and
+ * published. Errors: those of committing; of the log. */
+OMEN_MUST_CHECK omen_status catalog_commit(struct catalog_changes *changes, omen_error *error);
 
 /* --- what is persistent. The caller is alone (opening), or holds the writer lock. --- */
 

@@ -310,13 +310,13 @@ struct txn_participant catalog_changes_participant(struct catalog_changes *chang
 /* --- a change that is a commit of its own --- */
 
 /* Commits the changes. The writer lock is held, and given up. */
-static omen_status commit(struct catalog_changes *changes, omen_status status, omen_error *error)
+omen_status catalog_commit(struct catalog_changes *changes, omen_error *error)
 {
     struct catalog *catalog = changes->catalog;
     const struct txn_participant participant = catalog_changes_participant(changes);
     struct txn_ticket ticket;
-    if (status == OMEN_OK)
-        status = txn_commit(catalog->manager, &participant, 1, TXN_DURABLE, &ticket, error);
+    txn_writer_lock(catalog->manager);
+    omen_status status = txn_commit(catalog->manager, &participant, 1, TXN_DURABLE, &ticket, error);
     if (status != OMEN_OK)
         ticket = txn_newest(catalog->manager);
     txn_writer_unlock(catalog->manager);
@@ -335,12 +335,7 @@ omen_status catalog_add(struct catalog *catalog, const char *name, struct schema
         status = table_create(catalog->allocator, catalog->manager, name, schema, &table);
     if (status == OMEN_OK)
         status = catalog_changes_add(changes, table);
-    if (status != OMEN_OK) {
-        error_set_default(error, status);
-    } else {
-        txn_writer_lock(catalog->manager);
-        status = commit(changes, OMEN_OK, error);
-    }
+    status = status == OMEN_OK ? catalog_commit(changes, error) : error_set_default(error, status);
     table_release(table);
     catalog_changes_destroy(changes);
     return status;
@@ -361,40 +356,6 @@ omen_status catalog_add_filled(struct catalog *catalog, struct table *table,
         const struct txn_participant participants[] = {catalog_changes_participant(changes), *rows};
         status = txn_commit(catalog->manager, participants, 2, durability, ticket, error);
     }
-    catalog_changes_destroy(changes);
-    return status;
-}
-
-/* Adds the newest table of the name. As the writer. */
-static omen_status drop_name(struct catalog_changes *changes, const char *name, bool missing_ok,
-                             omen_error *error)
-{
-    struct catalog *catalog = changes->catalog;
-    omen_status status = OMEN_OK;
-    rwlock_read_lock(&catalog->lock);
-    const struct entry *entry = catalog_newest(catalog, name);
-    if (entry == NULL && !missing_ok) {
-        status = error_set(error, OMEN_UNDEFINED_TABLE, "table \"%s\" does not exist", name);
-        catalog_hint(catalog, name, TXN_NEWEST, error);
-    } else if (entry != NULL && !catalog_changes_drops(changes, entry->table) &&
-               catalog_changes_drop(changes, entry->table) != OMEN_OK) {
-        status = error_set_default(error, OMEN_OUT_OF_MEMORY);
-    }
-    rwlock_read_unlock(&catalog->lock);
-    return status;
-}
-
-omen_status catalog_remove(struct catalog *catalog, const char *const *names, size_t count,
-                           bool missing_ok, omen_error *error)
-{
-    struct catalog_changes *changes;
-    omen_status status = catalog_changes_create(catalog, &changes);
-    if (status != OMEN_OK)
-        return error_set_default(error, status);
-    txn_writer_lock(catalog->manager);
-    for (size_t i = 0; i < count && status == OMEN_OK; i++)
-        status = drop_name(changes, names[i], missing_ok, error);
-    status = commit(changes, status, error);
     catalog_changes_destroy(changes);
     return status;
 }
