@@ -37,6 +37,12 @@ def run(*arguments, text="", env=None, **more):
     return done
 
 
+def take_terminal():
+    """What a login does: its terminal is the session's, and hanging up is not ignored, whatever nohup said."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Terminal:
     """The shell on a pseudo-terminal; its standard output may be a file instead."""
 
@@ -47,7 +53,7 @@ class Terminal:
         self.text = ""
         self.process = subprocess.Popen(
             [SHELL, *arguments], stdin=slave, stdout=stdout or slave, stderr=slave, env=env or environment(),
-            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+            start_new_session=True, preexec_fn=take_terminal)
         os.close(slave)
 
     def resize(self, columns, rows, descriptor=None):
