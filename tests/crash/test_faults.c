@@ -205,8 +205,8 @@ static omen_status run(const char *sql)
 static void test_table_whose_drop_is_unknown_is_read_on(void **state)
 {
     const omen_value row[] = {
-        {.type = {OMEN_TYPE_BIGINT}, .as.i64 = 1000},
-        {.type = {OMEN_TYPE_BIGINT}, .as.i64 = 1},
+        {.type = {.id = OMEN_TYPE_BIGINT}, .as.i64 = 1000},
+        {.type = {.id = OMEN_TYPE_BIGINT}, .as.i64 = 1},
         {.is_null = true},
         {.is_null = true},
         {.is_null = true},
