@@ -249,23 +249,35 @@ struct given_change {
     bool is_delete;
 };
 
-static omen_status change_row(struct session *session, const struct given_change *given,
-                              omen_error *error)
+/* Makes the change of this table, which it takes over, and ends the call. */
+static omen_status make_change(struct session *session, struct table *table,
+                               const struct given_change *given, omen_error *error)
 {
-    struct change change = {0};
-    OMEN_TRY(begin_write(session, given->table, given->tag, &change.table, error));
+    struct change change = {.table = table};
     arena_init(&change.arena, session->database->allocator);
     omen_status status =
-        take_key(change.table, given->key, given->key_count, &change.arena, change.key, error);
+        take_key(table, given->key, given->key_count, &change.arena, change.key, error);
     if (status == OMEN_OK)
         status = take_changes(&change, given->columns, given->values, given->column_count, error);
     if (status == OMEN_OK)
         status = apply_change(session, &change, given->column_count, given->is_delete, error);
     arena_release(&change.arena);
-    table_release(change.table);
+    table_release(table);
     /* That there is no such row is an answer, and fails no transaction. */
     (void)transaction_end_statement(session, status == OMEN_NOT_FOUND ? OMEN_OK : status);
-    return is_to_begin_again(session, status, error) ? change_row(session, given, error) : status;
+    return status;
+}
+
+static omen_status change_row(struct session *session, const struct given_change *given,
+                              omen_error *error)
+{
+    struct table *table;
+    omen_status status;
+    do {
+        OMEN_TRY(begin_write(session, given->table, given->tag, &table, error));
+        status = make_change(session, table, given, error);
+    } while (is_to_begin_again(session, status, error));
+    return status;
 }
 
 omen_status omen_update(omen_connection *connection, const char *table, const omen_value *key,

@@ -207,14 +207,8 @@ static omen_status target_keys(const struct write_set *set, struct arena *arena,
 {
     for (size_t i = 0; i < set->target_count; i++) {
         keys[i] = set->targets[i].key;
-        if (set->table->schema->key.kind != INDEX_BYTES)
-            continue;
-        uint8_t *bytes = arena_alloc(arena, keys[i].length);
-        if (bytes == NULL)
+        if (key_keep(arena, &keys[i]) != OMEN_OK)
             return error_set_default(error, OMEN_OUT_OF_MEMORY);
-        if (keys[i].length > 0)
-            memcpy(bytes, keys[i].bytes, keys[i].length);
-        keys[i].bytes = bytes;
     }
     return OMEN_OK;
 }

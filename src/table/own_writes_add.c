@@ -99,21 +99,6 @@ static omen_status end_private(struct adding *adding, uint64_t row_id)
     return OMEN_OK;
 }
 
-/* A copy of the key that the own writes keep. */
-static omen_status keep_key(struct own_writes *own, struct index_key key, struct index_key *out)
-{
-    *out = key;
-    if (own->table->schema->key.kind != INDEX_BYTES)
-        return OMEN_OK;
-    uint8_t *bytes = arena_alloc(&own->keys_arena, key.length);
-    if (bytes == NULL)
-        return OMEN_OUT_OF_MEMORY;
-    if (key.length > 0)
-        memcpy(bytes, key.bytes, key.length);
-    out->bytes = bytes;
-    return OMEN_OK;
-}
-
 /* The row that a target names, if it is the newest live version, and as the snapshot saw it. */
 static omen_status resolve_shared(struct adding *adding, const struct write_target *target,
                                   struct own_target *out)
@@ -130,7 +115,8 @@ static omen_status resolve_shared(struct adding *adding, const struct write_targ
         return changed(adding);
     note_commit(adding->own, begin);
     *out = (struct own_target){.row_id = newest, .begin = begin, .command = adding->command};
-    omen_status status = keep_key(adding->own, target->key, &out->key);
+    out->key = target->key;
+    omen_status status = key_keep(&adding->own->keys_arena, &out->key);
     return status == OMEN_OK ? OMEN_OK : fail(adding, status);
 }
 

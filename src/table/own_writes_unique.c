@@ -52,19 +52,15 @@ void own_indexes_destroy(struct own_writes *own)
 static omen_status put(struct own_writes *own, struct numbered_key key, uint32_t node,
                        uint32_t *older)
 {
-    struct own_unique_step step = {.number = key.number, .word = key.key.word};
+    struct own_unique_step step = {.number = key.number};
+    struct index_key kept = key.key;
     if (!array_reserve(own->table->allocator, (void **)&own->unique_steps,
                        &own->unique_step_capacity, own->unique_step_count + 1,
                        sizeof *own->unique_steps, NULL))
         return OMEN_OUT_OF_MEMORY;
-    if (key.key.bytes != NULL) {
-        uint8_t *bytes = arena_alloc(&own->keys_arena, key.key.length);
-        if (bytes == NULL)
-            return OMEN_OUT_OF_MEMORY;
-        memcpy(bytes, key.key.bytes, key.key.length);
-        step.bytes = bytes;
-        step.word = key.key.length;
-    }
+    OMEN_TRY(key_keep(&own->keys_arena, &kept));
+    step.bytes = kept.bytes;
+    step.word = kept.bytes != NULL ? kept.length : kept.word;
     uint64_t replaced;
     OMEN_TRY(index_put(own->uniques[key.number - 1], key.key, own_node_id(node), &replaced));
     *older = step.older = own_id_node(replaced);
@@ -169,13 +165,7 @@ omen_status own_uniques_commit(struct own_writes *own, struct write_set *set)
             struct numbered_key key = {.number = number, .key = entry.key};
             if (own_node_lives(own, own_id_node(entry.row_id)))
                 continue;
-            if (key.key.bytes != NULL) {
-                uint8_t *bytes = arena_alloc(&own->keys_arena, key.key.length);
-                if (bytes == NULL)
-                    return OMEN_OUT_OF_MEMORY;
-                memcpy(bytes, key.key.bytes, key.key.length);
-                key.key.bytes = bytes;
-            }
+            OMEN_TRY(key_keep(&own->keys_arena, &key.key));
             OMEN_TRY(uniques_note_freed(set, key));
         }
     }

@@ -54,6 +54,18 @@ static int compare_bytes(const void *left, const void *right)
     return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
 }
 
+omen_status key_keep(struct arena *arena, struct index_key *key)
+{
+    if (key->bytes == NULL)
+        return OMEN_OK;
+    uint8_t *bytes = arena_alloc(arena, key->length);
+    if (bytes == NULL)
+        return OMEN_OUT_OF_MEMORY;
+    memcpy(bytes, key->bytes, key->length);
+    key->bytes = bytes;
+    return OMEN_OK;
+}
+
 size_t keys_make_distinct(enum index_kind kind, struct index_key *keys, size_t count)
 {
     int (*compare)(const void *, const void *) = kind == INDEX_WORD ? compare_words : compare_bytes;

@@ -301,6 +301,9 @@ OMEN_MUST_CHECK omen_status write_set_add_slots(struct write_set *set,
 /* Adds a group as it is (retained); no rows may be added to the set from then on. */
 OMEN_MUST_CHECK omen_status write_set_take_group(struct write_set *set, struct row_group *group);
 
+/* Puts a copy of the key's bytes, if it has any, into the arena, and the key leads there. */
+OMEN_MUST_CHECK omen_status key_keep(struct arena *arena, struct index_key *key);
+
 /* Sorts the keys, leaves each once, and gives how many are left. */
 size_t keys_make_distinct(enum index_kind kind, struct index_key *keys, size_t count);
 

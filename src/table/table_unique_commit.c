@@ -176,13 +176,7 @@ static omen_status noted_keys(const struct numbered_key *noted, size_t noted_cou
         struct index_key key = noted[i].key;
         if (noted[i].number != number)
             continue;
-        if (key.bytes != NULL) {
-            uint8_t *bytes = arena_alloc(arena, key.length);
-            if (bytes == NULL)
-                return OMEN_OUT_OF_MEMORY;
-            memcpy(bytes, key.bytes, key.length);
-            key.bytes = bytes;
-        }
+        OMEN_TRY(key_keep(arena, &key));
         keys[(*count)++] = key;
     }
     return OMEN_OK;

@@ -214,6 +214,10 @@ static void test_table_whose_drop_is_unknown_is_read_on(void **state)
     fail_call(SIM_SYNC, SIM_LOG, false, OMEN_IO_ERROR);
     assert_int_equal(run("DROP TABLE numbers"), OMEN_COMMIT_UNKNOWN);
     assert_int_equal(run("SELECT v FROM numbers WHERE id = 1"), OMEN_OK);
+    assert_int_equal(omen_insert(it.durable, "numbers", row, 1, &error), OMEN_IO_ERROR);
+    assert_int_equal(run("INSERT INTO numbers (id, v) VALUES (1000, 1)"), OMEN_IO_ERROR);
+    assert_int_equal(run("UPDATE numbers SET v = 9 WHERE id = 1"), OMEN_IO_ERROR);
+    assert_int_equal(run("DROP TABLE numbers"), OMEN_IO_ERROR);
     assert_int_equal(run("BEGIN"), OMEN_OK);
     assert_int_equal(run("SELECT v FROM numbers WHERE id = 1"), OMEN_OK);
     assert_int_equal(omen_insert(it.durable, "numbers", row, 1, &error), OMEN_IO_ERROR);

@@ -222,3 +222,19 @@ omen_value value_decimal(int64_t unscaled, uint8_t precision, int8_t scale)
     return (omen_value){.type = {.id = OMEN_TYPE_DECIMAL, .precision = precision, .scale = scale},
                         .as.decimal = {.low = (uint64_t)unscaled, .high = unscaled < 0 ? -1 : 0}};
 }
+
+void insert_arrow_of(omen_connection *connection, const char *from, int32_t id, const char *into,
+                     omen_error *error)
+{
+    struct ArrowSchema schema;
+    struct ArrowArray batch;
+    omen_value key = value_integer(id);
+    omen_row *row = NULL;
+    assert_int_equal(omen_table_schema(connection, from, &schema, NULL), OMEN_OK);
+    assert_int_equal(omen_get(connection, from, NULL, &key, 1, &row, NULL), OMEN_OK);
+    assert_int_equal(omen_row_arrow(row, &batch, NULL), OMEN_OK);
+    (void)!omen_insert_arrow(connection, into, &schema, &batch, error);
+    batch.release(&batch);
+    schema.release(&schema);
+    omen_row_release(row);
+}

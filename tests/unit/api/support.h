@@ -54,6 +54,11 @@ uint64_t query_rows(omen_connection *connection, const char *sql);
 /* Fails the test, showing both, where the result is not the expected. */
 void expect(omen_connection *connection, const char *sql, const char *expected);
 
+/* Inserts the row of table `from` with this INTEGER key into table `into`, by Arrow; `error` tells
+ * whether that failed. */
+void insert_arrow_of(omen_connection *connection, const char *from, int32_t id, const char *into,
+                     omen_error *error);
+
 /* The message of the last failure that run saw. */
 const omen_error *last_error(void);
 

@@ -217,17 +217,7 @@ static void insert_row(struct writer *writer)
 
 static void insert_arrow(struct writer *writer)
 {
-    struct ArrowSchema schema;
-    struct ArrowArray batch;
-    omen_value key = value_integer(5);
-    omen_row *row = NULL;
-    assert_int_equal(omen_table_schema(writer->connection, "s", &schema, NULL), OMEN_OK);
-    assert_int_equal(omen_get(writer->connection, "s", NULL, &key, 1, &row, NULL), OMEN_OK);
-    assert_int_equal(omen_row_arrow(row, &batch, NULL), OMEN_OK);
-    (void)!omen_insert_arrow(writer->connection, "t", &schema, &batch, &writer->error);
-    batch.release(&batch);
-    schema.release(&schema);
-    omen_row_release(row);
+    insert_arrow_of(writer->connection, "s", 5, "t", &writer->error);
 }
 
 static void update_row(struct writer *writer)

@@ -37,17 +37,7 @@ static void insert_row(struct writer *writer)
 
 static void insert_arrow(struct writer *writer)
 {
-    struct ArrowSchema schema;
-    struct ArrowArray batch;
-    omen_value key = value_integer(1);
-    omen_row *row = NULL;
-    assert_int_equal(omen_table_schema(writer->connection, "t", &schema, NULL), OMEN_OK);
-    assert_int_equal(omen_get(writer->connection, "t", NULL, &key, 1, &row, NULL), OMEN_OK);
-    assert_int_equal(omen_row_arrow(row, &batch, NULL), OMEN_OK);
-    (void)!omen_insert_arrow(writer->connection, "t", &schema, &batch, &writer->error);
-    batch.release(&batch);
-    schema.release(&schema);
-    omen_row_release(row);
+    insert_arrow_of(writer->connection, "t", 1, "t", &writer->error);
 }
 
 static void update_row(struct writer *writer)
